@@ -1,0 +1,109 @@
+"""Every exception the package raises on purpose. Failures of a workflow are data, not exceptions.
+
+    AslError
+    ├── InvalidDefinition      a definition with faults; carries every diagnostic
+    ├── InvalidCommand         a command no execution could apply (malformed id, payload not JSON, reserved key)
+    ├── DecodingFailed         bytes that are not what their topic promises
+    │   └── UnknownSchema      a writer's schema that this release does not ship
+    ├── LogUnavailable         the broker or the file cannot be reached; says which address
+    ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
+    ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
+    ├── SlotTaken              another live process uses the same slot
+    ├── NotAuthorized          the broker refused the credentials or the rights of this role
+    └── InvalidSettings        settings that cannot be used; names the setting and an example
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AslError(Exception):
+    """Base of all; `fields()` gives what the message was built from, for logs."""
+
+    def fields(self) -> dict[str, object]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One fault of a definition: where (a JSON pointer, RFC 6901), which rule, what was found."""
+
+    pointer: str
+    code: str
+    message: str
+    severity: str = "ERROR"
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '/'}: {self.message}"
+
+
+class InvalidDefinition(AslError):
+    """A definition that cannot run. `diagnostics` holds every fault found, in document order."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(str(d) for d in self.diagnostics))
+
+
+class InvalidCommand(AslError):
+    """A command that is malformed in itself: `where` names the field, `rule` what it must be."""
+
+    def __init__(self, *, where: str, rule: str, value: object = None) -> None:
+        self.where, self.rule, self.value = where, rule, value
+        super().__init__(f"{where}: {rule}, got {value!r}")
+
+
+class DecodingFailed(AslError):
+    """Bytes of `what` that do not decode; `reason` says at which step."""
+
+    def __init__(self, *, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what} does not decode: {reason}")
+
+
+class UnknownSchema(DecodingFailed):
+    """A fingerprint this release does not ship: readers must be rolled out first."""
+
+    def __init__(self, *, what: str, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        super().__init__(what=what, reason=f"schema {fingerprint} is not one this release ships; upgrade the reader")
+
+
+class LogUnavailable(AslError):
+    def __init__(self, *, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+        super().__init__(f"cannot reach the log at {address}: {reason}")
+
+
+class TopicsUnfit(AslError):
+    """`problems` names each topic and what is wrong with it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class HistoryBroken(AslError):
+    def __init__(self, *, partition: int, execution_id: str, reason: str) -> None:
+        self.partition, self.execution_id, self.reason = partition, execution_id, reason
+        super().__init__(f"events of partition {partition} cannot be folded: {execution_id}: {reason}")
+
+
+class SlotTaken(AslError):
+    def __init__(self, *, slot: str, reason: str) -> None:
+        self.slot, self.reason = slot, reason
+        super().__init__(f"slot {slot} is used by another live process: {reason}")
+
+
+class NotAuthorized(AslError):
+    def __init__(self, *, role: str, reason: str) -> None:
+        self.role, self.reason = role, reason
+        super().__init__(f"{role} is not authorized: {reason}")
+
+
+class InvalidSettings(AslError):
+    def __init__(self, *, setting: str, rule: str, example: str) -> None:
+        self.setting, self.rule, self.example = setting, rule, example
+        super().__init__(f"{setting}: {rule}, for example {example}")

@@ -1,0 +1,170 @@
+"""A compiled definition: what `parse` makes of ASL, once; nothing here is looked at again per event.
+
+Expressions are closures of type Evaluate. They raise StateFailure, the one exception that means "this state fails":
+the interpreter turns it into data at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from processor.model.events import MachineType, MapMode, OutputOf, TaskKind
+from processor.model.ids import Millis
+from processor.model.json import Json
+
+
+class StateFailure(Exception):
+    """An expression or a rule made the state fail. `cause` is AWS's text after the usual opening."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(error, cause)
+        self.error, self.cause = error, cause
+
+
+class Environment(Protocol):
+    """What an expression may read besides its input."""
+
+    @property
+    def context(self) -> Json:
+        """The context object (`$$`), made when first asked for."""
+
+
+Evaluate: TypeAlias = Callable[[Json, Environment], Json]
+"""(input, environment) → value."""
+
+Finish: TypeAlias = Callable[[Json, Json, Environment], tuple[OutputOf, Json]]
+"""(state's input, its result, environment) → where the output lies, and the output. INPUT and RESULT only where the
+whole input or result was handed on: told by how the fields are written, never by comparing values."""
+
+Predicate: TypeAlias = Callable[[Json, Environment], bool]
+
+
+class State(Struct, frozen=True, kw_only=True, eq=False):
+    """`prepare` None: the input is handed on as it is. `next` None: the state ends its scope."""
+
+    name: str
+    prepare: Evaluate | None = None
+    finish: Finish
+    next: str | None = None
+
+
+class PassState(State, frozen=True, kw_only=True, eq=False):
+    """`has_result`: the field Result stands in the definition."""
+
+    has_result: bool = False
+    result: Json = None
+
+
+class Resource(Struct, frozen=True, kw_only=True):
+    """Who runs a task. LAMBDA: `resource` is the function's ARN or name as written; ACTIVITY: the activity's ARN;
+    SERVICE: `resource_type` and `resource` are AWS's two names. A plain word is a LAMBDA resource of that name."""
+
+    kind: TaskKind
+    resource_type: str | None = None
+    resource: str
+    pattern: Literal["REQUEST_RESPONSE", "SYNC", "WAIT_FOR_TOKEN"] = "REQUEST_RESPONSE"
+
+
+class Retrier(Struct, frozen=True, kw_only=True):
+    errors: tuple[str, ...]
+    interval_seconds: int = 1
+    max_attempts: int = 3
+    backoff_rate: float = 2.0
+    max_delay_seconds: int | None = None
+    jitter: bool = False
+
+
+class Catcher(Struct, frozen=True, kw_only=True, eq=False):
+    """`finish` takes the state's input and the error output {Error, Cause}."""
+
+    errors: tuple[str, ...]
+    next: str
+    finish: Finish
+
+
+class TaskState(State, frozen=True, kw_only=True, eq=False):
+    resource: Resource
+    timeout_seconds: int | Evaluate | None = None
+    heartbeat_seconds: int | Evaluate | None = None
+    credentials: Evaluate | None = None
+    retriers: tuple[Retrier, ...] = ()
+    catchers: tuple[Catcher, ...] = ()
+
+
+class Rule(Struct, frozen=True, kw_only=True, eq=False):
+    when: Predicate
+    next: str
+
+
+class ChoiceState(State, frozen=True, kw_only=True, eq=False):
+    rules: tuple[Rule, ...]
+    default: str | None = None
+
+
+class WaitState(State, frozen=True, kw_only=True, eq=False):
+    """`seconds` or `timestamp`: a constant, or what the Path form evaluates to, unchecked."""
+
+    seconds: int | Evaluate | None = None
+    timestamp: Millis | Evaluate | None = None
+
+
+class SucceedState(State, frozen=True, kw_only=True, eq=False):
+    pass
+
+
+class FailState(State, frozen=True, kw_only=True, eq=False):
+    error: str | Evaluate | None = None
+    cause: str | Evaluate | None = None
+
+
+class ParallelState(State, frozen=True, kw_only=True, eq=False):
+    """`branches`: the first state of each."""
+
+    branches: tuple[str, ...]
+    retriers: tuple[Retrier, ...] = ()
+    catchers: tuple[Catcher, ...] = ()
+
+
+class MapState(State, frozen=True, kw_only=True, eq=False):
+    """`items` None: the prepared input is the array. `selector` sees the state's prepared input and, in the context,
+    Map.Item. `max_concurrency` 0: as many as the mode allows."""
+
+    first: str
+    mode: MapMode = "INLINE"
+    items: Evaluate | None = None
+    selector: Evaluate | None = None
+    max_concurrency: int | Evaluate = 0
+    tolerated_count: int | Evaluate | None = None
+    tolerated_percentage: float | Evaluate | None = None
+    retriers: tuple[Retrier, ...] = ()
+    catchers: tuple[Catcher, ...] = ()
+
+
+AnyState: TypeAlias = (
+    PassState | TaskState | ChoiceState | WaitState | SucceedState | FailState | ParallelState | MapState
+)
+
+
+class Workflow(Struct, frozen=True, kw_only=True, eq=False):
+    """A definition ready to run. Equal to another of the same content, whoever compiled it."""
+
+    definition: Json
+    type: MachineType
+    definition_hash: bytes
+    first: str
+    states: Mapping[str, AnyState]  # of all scopes: names are unique in a whole definition
+    timeout_seconds: int | None = None
+
+    @property
+    def revision(self) -> str:
+        """The first 16 hex digits of definition_hash."""
+        return self.definition_hash.hex()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Workflow) and other.definition_hash == self.definition_hash
+
+    def __hash__(self) -> int:
+        return hash(self.definition_hash)

@@ -1,0 +1,96 @@
+"""Names of executions, scopes, tokens and timers; all derive from position, none is drawn.
+
+Keys are UTF-8 text joined by `#`, which AWS forbids in names; numbers are decimal, scopes dotted, the top one empty.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NewType, TypeAlias
+
+from processor.errors import InvalidCommand
+
+Millis = NewType("Millis", int)
+"""Milliseconds since 1970-01-01T00:00:00Z."""
+
+ScopeKey: TypeAlias = tuple[int, ...]
+"""The indexes of the enclosing iterations and branches, outermost first; () is the top."""
+
+TimerKind: TypeAlias = Literal["wait", "retry", "timeout", "heartbeat", "execution"]
+TIMER_KINDS: tuple[TimerKind, ...] = ("wait", "retry", "timeout", "heartbeat", "execution")
+
+EPOCH = Millis(0)
+TOP: ScopeKey = ()
+
+MAX_NAME_LENGTH = 80
+# What AWS refuses in names of state machines and executions (API reference, StartExecution, "name").
+_FORBIDDEN = frozenset(' \t\n\r<>{}[]?*"#%\\^|~`$&,;:/')
+
+
+def parse_execution_id(text: str) -> tuple[str, str]:
+    """Return (state machine, name) of `<state machine>:<name>`; a child's machine is `<state machine>/<label>`.
+
+    Raises InvalidCommand for characters and lengths that AWS refuses.
+    """
+    machine, colon, name = text.partition(":")
+    parts = [*machine.split("/"), name]
+    if not colon or len(parts) > 3 or not all(is_name(part) for part in parts):
+        raise InvalidCommand(
+            where="execution_id",
+            rule="must be <state machine>:<name>, each of 1 to 80 characters that AWS allows in names",
+            value=text[:200],
+        )
+    return machine, name
+
+
+def is_name(text: str) -> bool:
+    return 1 <= len(text) <= MAX_NAME_LENGTH and not any(
+        c in _FORBIDDEN or ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F or 0xD800 <= ord(c) <= 0xDFFF for c in text
+    )
+
+
+def render_scope(scope: ScopeKey) -> str:
+    return ".".join(map(str, scope))
+
+
+def parse_scope(text: str) -> ScopeKey:
+    return tuple(map(_index, text.split("."))) if text else ()
+
+
+def task_token(execution_id: str, scope: ScopeKey, sequence: int) -> str:
+    """Return the token of the task that TaskScheduled number `sequence` asks for: stable, so an idempotency key."""
+    return f"{execution_id}#{render_scope(scope)}#{sequence}"
+
+
+def parse_task_token(token: str) -> tuple[str, ScopeKey, int]:
+    """Return (execution id, scope, sequence). Raises InvalidCommand where it is not a token."""
+    try:
+        execution_id, scope, sequence = token.split("#")
+        return execution_id, parse_scope(scope), _index(sequence)
+    except ValueError:
+        rule = "must be <execution id>#<scope>#<sequence>"
+        raise InvalidCommand(where="token", rule=rule, value=token[:300]) from None
+
+
+def timer_id(execution_id: str, scope: ScopeKey, sequence: int, kind: TimerKind) -> str:
+    return f"{execution_id}#{render_scope(scope)}#{sequence}#{kind}"
+
+
+def parse_timer_id(text: str) -> tuple[str, ScopeKey, int, TimerKind]:
+    """Return (execution id, scope, sequence, kind). Raises InvalidCommand where it is not a timer's id."""
+    try:
+        execution_id, scope, sequence, kind = text.split("#")
+        return execution_id, parse_scope(scope), _index(sequence), next(k for k in TIMER_KINDS if k == kind)
+    except (ValueError, StopIteration):
+        rule = f"must be <execution id>#<scope>#<sequence>#<{'|'.join(TIMER_KINDS)}>"
+        raise InvalidCommand(where="timer_id", rule=rule, value=text[:300]) from None
+
+
+def batch_key(execution_id: str, sequence: int) -> str:
+    """Return the key of a record of the events topic: compaction keeps every one of them apart."""
+    return f"{execution_id}#{sequence}"
+
+
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)

@@ -1,0 +1,106 @@
+"""What the other topics hold: indexes derived from events, definitions, answers."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from processor.model.events import MachineType, TaskKind
+from processor.model.ids import Millis, ScopeKey, TimerKind
+from processor.model.json import Json
+
+Status: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+
+RejectionReason: TypeAlias = Literal[
+    "UnknownExecution",
+    "ExecutionAlreadyExists",
+    "TaskNotPending",
+    "TimerNotPending",
+    "ExecutionEnded",
+    "ExecutionQuarantined",
+    "DefinitionNotFound",
+    "InvalidDefinition",
+    "InvalidCommand",
+    "InputTooLarge",
+    "ReplyTopicRefused",
+    "NotSupported",
+]
+
+
+class Timer(Struct, frozen=True, kw_only=True):
+    """A timer not yet fired or cancelled; key: its id; a tombstone when resolved."""
+
+    timer_id: str
+    execution_id: str
+    scope: ScopeKey
+    sequence: int
+    kind: TimerKind
+    due: Millis
+    state: str
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """Work to be done; key: its token; a tombstone when resolved. All of it stands in TaskScheduled too."""
+
+    token: str
+    execution_id: str
+    state: str
+    kind: TaskKind
+    resource_type: str | None = None
+    resource: str
+    region: str | None = None
+    attempt: int = 0
+    arguments: Json
+    role: str | None = None
+    timeout_at: Millis | None = None
+    heartbeat_seconds: int | None = None
+    scheduled_at: Millis
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """One immutable revision; key `<machine>#<revision>`; the machine's last record is its latest."""
+
+    state_machine: str
+    revision: str
+    definition_hash: bytes
+    type: MachineType
+    definition: Json
+    deployed_at: Millis
+
+
+class PartitionCount(Struct, frozen=True, kw_only=True):
+    """The one record under the key `#partitions` of definitions."""
+
+    partitions: int
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """ACCEPTED and REJECTED answer the command named; FINISHED tells the outcome to who started it."""
+
+    kind: Literal["ACCEPTED", "REJECTED", "FINISHED"]
+    execution_id: str
+    command_id: str
+    correlation_id: str | None = None
+    time: Millis
+    reason: RejectionReason | None = None
+    detail: str | None = None
+    status: Status | None = None
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    """A command refused, why, and where it stands in the commands topic."""
+
+    execution_id: str
+    command_id: str
+    type: str
+    issuer: str | None = None
+    correlation_id: str | None = None
+    reason: RejectionReason
+    detail: str
+    partition: int
+    offset: int
+    time: Millis
