@@ -1,0 +1,201 @@
+"""What the engine asks of a log, named by role. Adapters: memory, SQLite, Kafka; one contract suite for all.
+
+    Inbox    a processor's membership: commands and restored events in, transactions out
+    Feed     a group's share of an index topic (timers, tasks), read as a table
+    Outbox   messages sent outside any transaction
+    Reader   records of a partition up to its end, committed ones only
+    Log      makes the four, creates and checks topics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from processor.engine.topics import TopicNames, TopicSpec
+from processor.model.ids import Millis
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+class Clock(Protocol):
+    def now(self) -> Millis:
+        """Milliseconds UTC."""
+
+
+class Entropy(Protocol):
+    def seed(self) -> bytes:
+        """16 unpredictable bytes."""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A record to be written. `topic` is its full name, prefix included; `value` None is a tombstone;
+    `partition` None: murmur2 of the key, as Java's default partitioner has it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Headers = ()
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """A record that was read. `time` is the log's timestamp, never used to decide anything."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    time: Millis
+
+
+# ---- Inbox
+
+
+class PartitionTaken(Struct, frozen=True, kw_only=True):
+    """The partition is ours; its state starts empty and is restored next. `assignment` counts up with every taking
+    and tags all that belongs to it."""
+
+    partition: int
+    assignment: int
+
+
+class EventsRestored(Struct, frozen=True, kw_only=True):
+    """Committed records of events[partition], in order; bounded in number per poll."""
+
+    partition: int
+    assignment: int
+    records: tuple[Record, ...]
+
+
+class PartitionRestored(Struct, frozen=True, kw_only=True):
+    """All that was committed before the taking has been delivered. No command comes before `Inbox.open`."""
+
+    partition: int
+    assignment: int
+
+
+class PartitionLost(Struct, frozen=True, kw_only=True):
+    """Revoked or lost: forget its state; nothing may be written for it any more."""
+
+    partition: int
+
+
+class CommandArrived(Struct, frozen=True, kw_only=True):
+    record: Record
+
+
+Delivery: TypeAlias = PartitionTaken | EventsRestored | PartitionRestored | PartitionLost | CommandArrived
+
+
+class Transaction(Struct, frozen=True, kw_only=True):
+    """All or nothing. `offsets`: per partition the next command to be read; every partition that a message is
+    written for stands there, even with an unchanged offset, for that is what fences a stale owner."""
+
+    offsets: Mapping[int, int]
+    messages: tuple[Message, ...]
+
+
+class Inbox(Protocol):
+    @property
+    def max_record_bytes(self) -> int:
+        """What a record may take, key, value and headers together."""
+
+    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+        """Return what has arrived, waiting at most `timeout_seconds` for the first.
+
+        Commands of a partition come in offset order and only between `open` and PartitionLost. Raises SlotTaken,
+        NotAuthorized, TopicsUnfit where going on is wrong; LogUnavailable is retried inside, with backoff.
+        """
+
+    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> None:
+        """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none.
+        A stale `assignment` is ignored."""
+
+    def commit(self, transaction: Transaction) -> bool:
+        """Return whether it was committed, and known to be. True: fold the overlay. False: drop it; the commands
+        since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside."""
+
+    def close(self) -> None:
+        """Leave the group in good order."""
+
+
+# ---- Feed
+
+
+class RecordArrived(Struct, frozen=True, kw_only=True):
+    record: Record
+
+
+class CaughtUp(Struct, frozen=True, kw_only=True):
+    """Everything that stood in the partition when it was taken has been delivered."""
+
+    partition: int
+
+
+FeedDelivery: TypeAlias = PartitionTaken | RecordArrived | CaughtUp | PartitionLost
+
+
+class Feed(Protocol):
+    def poll(self, *, timeout_seconds: float, max_records: int = 500) -> Sequence[FeedDelivery]:
+        """As Inbox.poll; PartitionTaken precedes a partition's records, CaughtUp comes once after each taking."""
+
+    def commit(self, *, partition: int, offset: int) -> None:
+        """Remember where the next owner of the partition begins to read. Not fenced; a hint, not a claim."""
+
+    def close(self) -> None: ...
+
+
+# ---- the rest
+
+
+class Outbox(Protocol):
+    def send(self, messages: Sequence[Message]) -> None:
+        """Return when all are durably written. Raises LogUnavailable, NotAuthorized; some may then be written."""
+
+    def close(self) -> None: ...
+
+
+class Reader(Protocol):
+    def partitions(self, topic: str) -> int | None:
+        """How many partitions the topic has, None where there is no such topic."""
+
+    def end(self, topic: str, partition: int) -> int:
+        """The offset after the last committed record."""
+
+    def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        """Committed records from `start` (or the first that is left) to `end`, by default the end at the call."""
+
+    def close(self) -> None: ...
+
+
+class Log(Protocol):
+    @property
+    def address(self) -> str:
+        """As the user wrote it: kafka:HOST:PORT, sqlite:PATH, memory:"""
+
+    @property
+    def names(self) -> TopicNames: ...
+
+    def inbox(self, *, slot: str) -> Inbox:
+        """Join the processor group in this slot. Raises TopicsUnfit where topics are missing or their counts differ
+        from each other or from the count recorded at creation."""
+
+    def feed(self, topic: str, *, group: str, from_beginning: bool) -> Feed:
+        """Join a consumer group; `from_beginning` ignores what was committed."""
+
+    def outbox(self) -> Outbox: ...
+
+    def reader(self) -> Reader: ...
+
+    def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
+        """Create those that are missing and return their names; existing ones are left as they are."""
+
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
+        """Return one line per problem; () where all fit."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,135 @@
+"""The topics: names, keys' partitioner, settings. Source of the settings: docs/architecture.md, "Topics"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+DEFAULT_PREFIX = "asl."
+DEFAULT_PARTITIONS = 24
+PARTITIONS_KEY = b"#partitions"
+
+_DAY_MS = 86_400_000
+
+
+class TopicNames(Struct, frozen=True):
+    """Full names under one prefix."""
+
+    prefix: str = DEFAULT_PREFIX
+
+    @property
+    def commands(self) -> str:
+        return self.prefix + "commands"
+
+    @property
+    def events(self) -> str:
+        return self.prefix + "events"
+
+    @property
+    def snapshots(self) -> str:
+        return self.prefix + "snapshots"
+
+    @property
+    def closed(self) -> str:
+        return self.prefix + "closed"
+
+    @property
+    def timers(self) -> str:
+        return self.prefix + "timers"
+
+    @property
+    def tasks(self) -> str:
+        return self.prefix + "tasks"
+
+    @property
+    def definitions(self) -> str:
+        return self.prefix + "definitions"
+
+    @property
+    def replies(self) -> str:
+        return self.prefix + "replies"
+
+    @property
+    def rejections(self) -> str:
+        return self.prefix + "rejections"
+
+    @property
+    def dead_letters(self) -> str:
+        return self.prefix + "dead-letters"
+
+    @property
+    def processor_group(self) -> str:
+        return self.prefix + "processor"
+
+    @property
+    def co_partitioned(self) -> tuple[str, ...]:
+        """Those that have one partition count, fixed at creation."""
+        return (self.commands, self.events, self.snapshots, self.closed, self.timers)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.co_partitioned, self.tasks, self.definitions, self.replies, self.rejections, self.dead_letters)
+
+
+class TopicSpec(Struct, frozen=True, kw_only=True):
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def topic_specs(
+    names: TopicNames, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+) -> tuple[TopicSpec, ...]:
+    """Return every topic as `asl topics create` makes it."""
+    deleted = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+    # Small segments: the cleaner never touches the active one, and an index should stay near its live size.
+    index = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(64 << 20),
+        "segment.ms": "3600000",
+        "min.cleanable.dirty.ratio": "0.1",
+        "delete.retention.ms": str(_DAY_MS),
+        "min.compaction.lag.ms": str(_DAY_MS),
+    }
+    events = {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str((365 + 30) * _DAY_MS),
+        "min.compaction.lag.ms": str(_DAY_MS),
+    }
+    definitions = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_DAY_MS)}
+    settings: dict[str, tuple[int, dict[str, str]]] = {
+        names.commands: (partitions, deleted),
+        names.events: (partitions, events),
+        names.snapshots: (partitions, index),
+        names.closed: (partitions, index),
+        names.timers: (partitions, index),
+        names.tasks: (task_partitions or partitions, index),
+        names.definitions: (1, definitions),
+        names.replies: (partitions, deleted),
+        names.rejections: (partitions, deleted),
+        names.dead_letters: (partitions, deleted),
+    }
+    return tuple(TopicSpec(name=n, partitions=count, config=config) for n, (count, config) in settings.items())
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition Java's default partitioner gives (murmur2, seed 0x9747b28c, sign bit off).
+
+    Source: Apache Kafka, org.apache.kafka.common.utils.Utils.murmur2; librdkafka calls it murmur2_random.
+    """
+    return (_murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    m, mask, length = 0x5BD1E995, 0xFFFFFFFF, len(data)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    if length > whole:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15
