@@ -1,0 +1,47 @@
+# Everything there is to run. Continuous integration calls only these.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test it bench docs
+
+# What goes to pytest, for example: make test ARGS="-k retry"
+ARGS ?=
+BIN := .venv/bin
+CHECKED := $(wildcard processor tests examples benchmarks scripts protocol)
+MODULE_LINES := 500
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+setup: .venv/.locked .cache/.broker ## Make .venv with the locked dependencies; fetch the broker of the tests
+
+.venv/.locked: pyproject.toml uv.lock scripts/setup.sh
+	@scripts/setup.sh python
+	@touch $@
+
+.cache/.broker: tests/broker/pom.xml scripts/setup.sh | .venv/.locked
+	@scripts/setup.sh broker
+
+demo: setup ## Run the order example in processes of its own, and kill one of them
+	@$(BIN)/python examples/order/demo.py
+
+check: .venv/.locked ## Lint, format, types, layers, module length (20 s)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/lint-imports --no-logo
+	@find processor -name '*.py' -exec wc -l {} + | awk '$$2 != "total" && $$1 > $(MODULE_LINES) { \
+		print $$2 ": " $$1 " lines, at most $(MODULE_LINES)"; long = 1 } END { exit long }'
+
+test: setup ## Run every test; those that need a Kafka skip where none can be had (ARGS=--require-kafka: fail)
+	@$(BIN)/pytest $(ARGS)
+
+it: setup ## Run only the tests against a real Kafka
+	@$(BIN)/pytest -m kafka --require-kafka $(ARGS)
+
+bench: setup ## Measure; results go to the terminal
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## Say where to read
+	@ls README.md CHANGELOG.md docs/*.md docs/decisions/*.md 2>/dev/null || true
