@@ -1,0 +1,48 @@
+"""Bytes of every topic ⇄ the vocabulary. Avro in single-object encoding, schemas in `schemas/`; commands also as JSON.
+
+events.py     batches of events
+commands.py   commands: hostile bytes, and JSON
+records.py    the other topics
+codec.py      a value's header → its reader; every fault → DecodingFailed
+generator.py  a schema → Python source of its writers and readers
+schemas.py    the shipped schemas, by name and by fingerprint
+wire.py       Avro's primitives
+"""
+
+from processor.engine.encoding.commands import content_type_of, decode_command, encode_command, encode_command_json
+from processor.engine.encoding.events import BATCH_BYTES, EncodedBatch, decode_events, encode_events
+from processor.engine.encoding.records import (
+    decode_definition_record,
+    decode_rejection,
+    decode_reply,
+    decode_task,
+    decode_timer,
+    encode_definition_record,
+    encode_rejection,
+    encode_reply,
+    encode_task,
+    encode_timer,
+)
+from processor.engine.encoding.schemas import shipped_schemas
+
+__all__ = [
+    "BATCH_BYTES",
+    "EncodedBatch",
+    "content_type_of",
+    "decode_command",
+    "decode_definition_record",
+    "decode_events",
+    "decode_rejection",
+    "decode_reply",
+    "decode_task",
+    "decode_timer",
+    "encode_command",
+    "encode_command_json",
+    "encode_definition_record",
+    "encode_events",
+    "encode_rejection",
+    "encode_reply",
+    "encode_task",
+    "encode_timer",
+    "shipped_schemas",
+]

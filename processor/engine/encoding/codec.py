@@ -1,0 +1,92 @@
+"""Single-object encoding of the shipped schemas: which record a value holds, and its generated writer and reader."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TypeAlias, cast
+
+from msgspec import Struct
+
+from processor.engine.encoding.generator import compile_codec
+from processor.engine.encoding.schemas import Schema, SchemaLibrary, shipped_schemas
+from processor.engine.encoding.wire import HEADER_LENGTH, MARKER, Malformed
+from processor.errors import DecodingFailed, UnknownSchema
+from processor.model import commands, events, records
+
+Read: TypeAlias = Callable[[bytes, int], tuple[object, int]]
+Write: TypeAlias = Callable[[object], bytes]
+
+STRUCTS: Mapping[str, type[Struct]] = {
+    struct_type.__name__: struct_type
+    for module in (commands, events, records)
+    for struct_type in vars(module).values()
+    if isinstance(struct_type, type) and issubclass(struct_type, Struct)
+}
+
+
+class Codec:
+    """Writes with the current schemas, reads with every one in `library`; functions are compiled when first used."""
+
+    def __init__(self, library: SchemaLibrary) -> None:
+        self._library = library
+        self._readers: dict[bytes, tuple[str, Read]] = {}
+        self._compiled: dict[str, Mapping[str, Callable[..., object]]] = {}
+
+    def header(self, root: str) -> bytes:
+        return self._library.current[root].header
+
+    def writer(self, root: str, record: str) -> Write:
+        """Return the writer of `record`, which stands somewhere in the schema of `root`; it adds no header."""
+        return cast(Write, self._functions(self._library.current[root])[f"write_{record}"])
+
+    def encode(self, value: Struct) -> bytes:
+        name = type(value).__name__
+        return self.header(name) + self.writer(name, name)(value)
+
+    def decode(self, value: bytes, *, roots: tuple[str, ...]) -> object:
+        """Return what a value holds that was written with any shipped version of one of `roots`.
+
+        Raises DecodingFailed, UnknownSchema; nothing else, whatever the bytes.
+        """
+        what = roots[0]
+        try:
+            root, read = self._readers.get(value[:HEADER_LENGTH]) or self._find(value, what)
+            if root not in roots:
+                raise Malformed(f"holds a {root}")
+            decoded, end = read(value, HEADER_LENGTH)
+        except Malformed as fault:
+            raise DecodingFailed(what=what, reason=str(fault)) from None
+        except (IndexError, struct.error):
+            raise DecodingFailed(what=what, reason="ends too early") from None
+        except KeyError as fault:
+            raise DecodingFailed(what=what, reason=f"no symbol has the number {fault}") from None
+        except UnicodeDecodeError as fault:
+            raise DecodingFailed(what=what, reason=f"a string is not UTF-8: {fault.reason}") from None
+        if end != len(value):
+            fault_text = "ends too early" if end > len(value) else f"{len(value) - end} bytes too many"
+            raise DecodingFailed(what=what, reason=fault_text)
+        return decoded
+
+    def _find(self, value: bytes, what: str) -> tuple[str, Read]:
+        if value[:2] != MARKER or len(value) < HEADER_LENGTH:
+            raise Malformed("does not begin with the header of Avro's single-object encoding")
+        fingerprint = value[2:HEADER_LENGTH].hex()
+        schema = self._library.by_fingerprint.get(fingerprint)
+        if schema is None:
+            raise UnknownSchema(what=what, fingerprint=fingerprint)
+        found = schema.name, cast(Read, self._functions(schema)[f"read_{schema.name}"])
+        self._readers[schema.header] = found
+        return found
+
+    def _functions(self, schema: Schema) -> Mapping[str, Callable[..., object]]:
+        functions = self._compiled.get(schema.fingerprint)
+        if functions is None:
+            functions = self._compiled[schema.fingerprint] = compile_codec(schema.tree, STRUCTS)
+        return functions
+
+
+@cache
+def shipped_codec() -> Codec:
+    return Codec(shipped_schemas())
