@@ -1,0 +1,164 @@
+"""The timer service: reads the timers index, sends FireTimer when one is due.
+
+A timer's record says when it is due; the processor writes a tombstone once it is resolved, and the record again with
+another time where it re-arms it. The index alone is the state: nothing is stored here, on assignment a partition is
+read from its beginning and fires only once all of it has been seen. Firing twice is harmless: the processor takes a
+timer by its id, once.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from processor.engine.encoding import decode_timer, encode_command
+from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
+from processor.model.commands import FireTimer
+from processor.model.ids import Millis, parse_timer_id
+
+ISSUER: Final = "timers"
+REPEAT_AFTER_MS: Final = 60_000
+REPEAT_AT_MOST_MS: Final = 600_000
+MAX_FIRED_AT_ONCE: Final = 1_000
+_MAX_POLL_SECONDS: Final = 0.5  # how long a stop waits at most
+
+_log = logging.getLogger("processor.timers")
+
+
+class _Pending(Struct):
+    """A timer without a tombstone: when it fires next, and how long after that again."""
+
+    at: Millis
+    repeat_ms: int = REPEAT_AFTER_MS
+
+
+class _Partition:
+    """Timers of one partition. Every operation is O(log n), the sweep of outdated heap entries amortised O(1)."""
+
+    def __init__(self) -> None:
+        self.caught_up = False
+        self._pending: dict[str, _Pending] = {}
+        # An entry whose time is not the pending one's is outdated: cheaper than finding and removing it in place.
+        self._heap: list[tuple[Millis, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def arm(self, timer_id: str, at: Millis, repeat_ms: int = REPEAT_AFTER_MS) -> None:
+        self._pending[timer_id] = _Pending(at, repeat_ms)
+        heapq.heappush(self._heap, (at, timer_id))
+
+    def resolve(self, timer_id: str) -> None:
+        self._pending.pop(timer_id, None)
+        # Cancelled timeouts of a year would otherwise stay for a year.
+        if len(self._heap) > 2 * len(self._pending) + 64:
+            self._heap = [(pending.at, timer) for timer, pending in self._pending.items()]
+            heapq.heapify(self._heap)
+
+    def next_due(self) -> Millis | None:
+        """Return when the first one is due; None while the partition is still being read, or has none."""
+        if not self.caught_up:
+            return None
+        while self._heap:
+            at, timer_id = self._heap[0]
+            pending = self._pending.get(timer_id)
+            if pending is not None and pending.at == at:
+                return at
+            heapq.heappop(self._heap)
+        return None
+
+    def due(self, now: Millis, at_most: int) -> list[str]:
+        """Take out at most `at_most` timers due by `now`; each must be re-armed or is forgotten until read again."""
+        taken: dict[str, None] = {}  # one moved away and back to its first time stands in the heap twice
+        while len(taken) < at_most and (at := self.next_due()) is not None and at <= now:
+            taken[heapq.heappop(self._heap)[1]] = None
+        return list(taken)
+
+    def repeat(self, timer_id: str, now: Millis) -> None:
+        """It was fired: fire again later, twice as late each time, as long as there is no tombstone."""
+        pending = self._pending[timer_id]
+        self.arm(timer_id, Millis(now + pending.repeat_ms), min(pending.repeat_ms * 2, REPEAT_AT_MOST_MS))
+
+    def put_back(self, timer_id: str) -> None:
+        heapq.heappush(self._heap, (self._pending[timer_id].at, timer_id))
+
+
+class TimerService:
+    """One member of the group `<prefix>timers`; as many as there are partitions share the work."""
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
+        self._names, self._clock = log.names, clock
+        self._partitions: dict[int, _Partition] = {}
+        self._outbox = log.outbox()
+        self._feed = log.feed(log.names.timers, group=log.names.prefix + "timers", from_beginning=True)
+
+    def step(self, timeout_seconds: float) -> None:
+        """Take in what arrives, waiting at most `timeout_seconds` or until a timer is due; fire what is due.
+
+        Raises LogUnavailable where firing failed; the timers concerned stay due, so the next step fires them.
+        """
+        for delivery in self._feed.poll(timeout_seconds=self._patience(timeout_seconds)):
+            match delivery:
+                case PartitionTaken(partition=partition):
+                    self._partitions[partition] = _Partition()
+                case RecordArrived(record=record):
+                    self._take(record)
+                case CaughtUp(partition=partition):
+                    self._partitions[partition].caught_up = True
+                    _log.info("partition_read partition=%d pending=%d", partition, len(self._partitions[partition]))
+                case PartitionLost(partition=partition):
+                    self._partitions.pop(partition, None)
+        self._fire()
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Step until `stop()`; it is asked at least twice a second."""
+        while not stop():
+            self.step(_MAX_POLL_SECONDS)
+
+    def close(self) -> None:
+        self._feed.close()
+        self._outbox.close()
+
+    def _patience(self, timeout_seconds: float) -> float:
+        times = (at for partition in self._partitions.values() if (at := partition.next_due()) is not None)
+        due = min(times, default=None)
+        return timeout_seconds if due is None else min(timeout_seconds, max(0.0, (due - self._clock.now()) / 1000))
+
+    def _take(self, record: Record) -> None:
+        partition = self._partitions.get(record.partition)
+        if partition is None or record.key is None:
+            return
+        timer_id = record.key.decode()
+        if record.value is None:
+            partition.resolve(timer_id)
+        else:
+            partition.arm(timer_id, decode_timer(record.value).due)
+
+    def _fire(self) -> None:
+        now, room = self._clock.now(), MAX_FIRED_AT_ONCE
+        fired: list[tuple[_Partition, str]] = []
+        for partition in self._partitions.values():
+            due = partition.due(now, room - len(fired))
+            fired += [(partition, timer_id) for timer_id in due]
+        if not fired:
+            return
+        try:
+            self._outbox.send([self._message(timer_id) for _, timer_id in fired])
+        except BaseException:
+            for partition, timer_id in fired:
+                partition.put_back(timer_id)
+            raise
+        for partition, timer_id in fired:
+            partition.repeat(timer_id, now)
+        _log.debug("timers_fired count=%d", len(fired))
+
+    def _message(self, timer_id: str) -> Message:
+        execution_id = parse_timer_id(timer_id)[0]
+        command = FireTimer(execution_id=execution_id, issuer=ISSUER, timer_id=timer_id)
+        # No partition given: the key routes it, as any other producer's command.
+        return Message(topic=self._names.commands, key=execution_id.encode(), value=encode_command(command))

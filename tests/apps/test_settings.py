@@ -1,0 +1,97 @@
+"""Settings come from the command line, the environment and a file, in this order of strength."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from processor.apps.settings import Settings, load_settings
+from processor.errors import InvalidSettings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in [n for n in os.environ if n.startswith("ASL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load_settings().model_dump() == {
+        "log": None,
+        "prefix": "asl.",
+        "slot": "0",
+        "partitions": None,
+        "task_partitions": None,
+        "replication_factor": None,
+        "grace_seconds": 30.0,
+        "kafka": {},
+    }
+
+
+def test_an_option_is_stronger_than_the_environment_and_that_than_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "asl.toml").write_text('log = "sqlite:file.db"\nslot = "file"\nprefix = "file."\n')
+    monkeypatch.setenv("ASL_SLOT", "environment")
+    monkeypatch.setenv("ASL_LOG", "sqlite:environment.db")
+    settings = load_settings(log="sqlite:option.db")
+    assert (settings.log, settings.slot, settings.prefix) == ("sqlite:option.db", "environment", "file.")
+
+
+def test_properties_of_librdkafka_pass_through_from_file_and_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "other.toml").write_text(
+        '[kafka]\nsecurity.protocol = "SSL"\n"sasl.username" = "file"\nsocket.nagle.disable = true\nlinger.ms = 5\n'
+    )
+    monkeypatch.setenv("ASL_KAFKA_SASL_USERNAME", "environment")
+    monkeypatch.setenv("ASL_KAFKA__SASL__PASSWORD", "secret")
+    assert load_settings(file=tmp_path / "other.toml").kafka == {
+        "security.protocol": "SSL",
+        "sasl.username": "environment",
+        "sasl.password": "secret",
+        "socket.nagle.disable": "true",
+        "linger.ms": "5",
+    }
+
+
+def test_a_missing_log_is_named_with_an_example() -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings().required_log()
+    assert str(refused.value) == (
+        "log: is not set, for example --log sqlite:orders.db, or ASL_LOG=kafka:localhost:9092"
+    )
+
+
+def test_a_log_of_an_unknown_kind_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASL_LOG", "redis:localhost")
+    with pytest.raises(InvalidSettings, match=r"^log: .*got 'redis:localhost', for example --log sqlite:"):
+        load_settings()
+
+
+def test_an_unknown_setting_in_the_file_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "asl.toml").write_text("topic_prefix = 'x.'\n")
+    with pytest.raises(InvalidSettings, match=r"^topic_prefix: is no setting; these are: log, prefix, slot"):
+        load_settings()
+
+
+def test_a_settings_file_that_is_absent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"absent\.toml: cannot be read"):
+        load_settings(file=tmp_path / "absent.toml")
+
+
+def test_settings_do_not_change_once_read() -> None:
+    settings = load_settings(prefix="team.")
+    assert settings.names.commands == "team.commands"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.prefix = "other."  # type: ignore[misc] # that it is refused is the point
+
+
+def test_the_settings_class_is_the_one_table_of_settings() -> None:
+    assert [name for name in Settings.model_fields if name != "kafka"] == [
+        "log", "prefix", "slot", "partitions", "task_partitions", "replication_factor", "grace_seconds",
+    ]  # fmt: skip
