@@ -48,7 +48,7 @@ class Store(Protocol):
     def fetch(
         self, topic: str, partition: int, *, start: int, end: int, max_records: int, max_bytes: int
     ) -> Sequence[Record]:
-        """Return the first records from `start` to before `end`, within the bounds, but at least one if any is there."""
+        """Return the first records from `start` to before `end`, within the bounds, but one if there is any."""
 
     def append(self, messages: Sequence[Message]) -> None:
         """Write all in one transaction. Raises TopicsUnfit, naming the topic, where one does not exist."""
