@@ -1,0 +1,79 @@
+"""The context object (`$$`), made from the folded state when an expression first asks for it.
+
+Source: AWS Step Functions Developer Guide, "Accessing execution data from the Context object"; order of keys as in
+recorded executions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from processor.errors import InvalidCommand
+from processor.model.execution import Execution, Iterations
+from processor.model.ids import Millis, ScopeKey, task_token
+from processor.model.json import Json
+
+# No account and no region stand behind an execution here; definitions that take an ARN apart still work.
+ARN_PREFIX = "arn:aws:states:us-east-1:111111111111"
+
+OWN_KEYS = frozenset(("Execution", "State", "StateMachine", "Task", "Map"))
+_RETRIED = frozenset(("Task", "Parallel", "Map"))
+
+
+def check_user_context(context: object) -> None:
+    """Raise InvalidCommand where the user's context is no object or takes a name that AWS's context object has."""
+    if not isinstance(context, dict):
+        raise InvalidCommand(where="context", rule="must be a JSON object", value=context)
+    taken = sorted(OWN_KEYS & context.keys())
+    if taken:
+        rule = f"must not hold {', '.join(sorted(OWN_KEYS))}, which are the context object's own"
+        raise InvalidCommand(where="context", rule=rule, value=taken)
+
+
+def context_object(execution: Execution, key: ScopeKey, *, item: tuple[int, Json] | None = None) -> Json:
+    """Return what `$$` is in the scope `key`. `item`: the Map item being selected, before its scope is there."""
+    started = execution.started
+    scope = execution.scopes[key]
+    machine, name = started.state_machine, execution.execution_id.partition(":")[2]
+    about: dict[str, Json] = {
+        "Id": f"{ARN_PREFIX}:execution:{execution.execution_id}",
+        "Input": started.input,
+        "StartTime": timestamp(started.time),
+        "Name": name,
+        "RoleArn": started.role,
+        "RedriveCount": execution.redrive_count,
+    }
+    if execution.redrive_time is not None:
+        about["RedriveTime"] = timestamp(execution.redrive_time)
+    state: dict[str, Json] = {"Name": scope.state, "EnteredTime": timestamp(scope.entered_time)}
+    if scope.type in _RETRIED:
+        state["RetryCount"] = scope.retry_count
+    user = started.context if isinstance(started.context, dict) else {}
+    context: dict[str, Json] = {
+        **user,
+        "Execution": about,
+        "StateMachine": {"Id": f"{ARN_PREFIX}:stateMachine:{machine}", "Name": machine},
+        "State": state,
+    }
+    item = item or _enclosing_item(execution, key)
+    if item is not None:
+        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+    if scope.type == "Task":
+        context["Task"] = {"Token": task_token(execution.execution_id, key, execution.sequence)}
+    return context
+
+
+def _enclosing_item(execution: Execution, key: ScopeKey) -> tuple[int, Json] | None:
+    """The innermost Map iteration that `key` is in."""
+    while key:
+        children = execution.scopes[key[:-1]].children
+        if isinstance(children, Iterations):
+            return key[-1], children.items[key[-1]]
+        key = key[:-1]
+    return None
+
+
+def timestamp(time: Millis) -> str:
+    """ISO 8601 with milliseconds, in UTC, as AWS writes times into the context object."""
+    seconds, ms = divmod(time, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"

@@ -1,0 +1,220 @@
+"""decide(execution, command) → the command's own event, or why there is none.
+
+The own event is the fact that the command brings; what follows from it is next_event's. Everything here is a function
+of the folded state, the command and `now`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from processor.errors import InvalidCommand
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
+from processor.interpreter.states.simple import end_wait
+from processor.interpreter.step import evaluate, failed_of, handle, turn_of
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.definition import StateFailure, TaskState
+from processor.model.execution import ENTERED, Cut, Execution, Failed, Pending, Retrying, Scope, Waiting
+from processor.model.ids import Millis, ScopeKey, TimerKind, parse_task_token, parse_timer_id
+from processor.model.json import Json, json_bytes
+from processor.model.records import RejectionReason
+
+
+class Refused(Struct, frozen=True):
+    """The command cannot apply."""
+
+    reason: RejectionReason
+    detail: str
+
+
+class Nothing(Struct, frozen=True):
+    """The command applies and there is nothing to record: a heartbeat too soon after the last, a heartbeat's timer
+    that has to be set again."""
+
+
+Decision: TypeAlias = e.AnyEvent | Refused | Nothing
+
+
+def decide(execution: Execution, command: c.AnyCommand, *, now: Millis, cause: e.Cause) -> Decision:
+    """Return the command's own event, written at `now`."""
+    acting = replace(execution, time=now, caused_by=cause)
+    try:
+        match command:
+            case c.CompleteTask() | c.FailTask() | c.SubmitTask() | c.HeartbeatTask():
+                return _answer(acting, command)
+            case c.FireTimer():
+                return _fire(acting, command)
+            case c.StopExecution():
+                return _stop(acting, command)
+            case c.StartExecution():
+                return Refused("ExecutionAlreadyExists", f"{command.execution_id} was started before")
+            case c.RedriveExecution() | c.ReleaseExecution() | c.PurgeExecution():
+                return Refused("NotSupported", f"{type(command).__name__} is not supported by this release")
+            case _:
+                assert_never(command)
+    except InvalidCommand as fault:
+        return Refused("InvalidCommand", str(fault))
+
+
+def _envelope(execution: Execution, key: ScopeKey, state: str) -> Envelope:
+    return {
+        "execution_id": execution.execution_id,
+        "sequence": execution.sequence,
+        "time": execution.time,
+        "caused_by": execution.caused_by,
+        "scope": key,
+        "state": state,
+    }
+
+
+# ---- tasks
+
+
+def _answer(
+    execution: Execution, command: c.CompleteTask | c.FailTask | c.SubmitTask | c.HeartbeatTask
+) -> Decision:
+    _, key, sequence = parse_task_token(command.token)
+    scope = _live(execution, key)
+    if scope is None or not isinstance(scope.phase, Pending) or scope.phase.sequence != sequence:
+        return Refused("TaskNotPending", f"no task waits for the token {command.token}")
+    envelope = _envelope(execution, key, scope.state)
+    match command:
+        case c.CompleteTask():
+            return _within_limit(execution, scope, envelope, command.output) or e.TaskSucceeded(
+                **envelope, output=command.output
+            )
+        case c.FailTask():
+            return e.TaskFailed(**envelope, error=command.error, cause=command.cause)
+        case c.SubmitTask():
+            if scope.phase.submitted:
+                return Refused("TaskNotPending", f"the task of token {command.token} was submitted before")
+            return _within_limit(execution, scope, envelope, command.output) or e.TaskSubmitted(
+                **envelope, output=command.output
+            )
+        case c.HeartbeatTask():
+            return _heartbeat(execution, scope.phase, envelope, command)
+        case _:
+            assert_never(command)
+
+
+def _within_limit(execution: Execution, scope: Scope, envelope: Envelope, output: Json) -> e.TaskFailed | None:
+    """A result that is too large is a failure of the task, by the resource's name as AWS has it there."""
+    if len(json_bytes(output)) <= MAX_PAYLOAD_BYTES:
+        return None
+    state = execution.workflow.states[scope.state]
+    resource = state.resource if isinstance(state, TaskState) else None
+    what = (resource.resource_type or resource.resource) if resource else scope.state
+    return e.TaskFailed(**envelope, error=DATA_LIMIT_EXCEEDED, cause=DataLimitExceeded(what).cause)
+
+
+def _heartbeat(execution: Execution, task: Pending, envelope: Envelope, command: c.HeartbeatTask) -> Decision:
+    if task.kind == "ACTIVITY" and not task.started:
+        return e.TaskStarted(**envelope, worker=command.worker)
+    if task.heartbeat_seconds is None:
+        return Nothing()
+    # At most three records per interval, however often the worker calls.
+    if task.last_heartbeat is not None and execution.time - task.last_heartbeat < task.heartbeat_seconds * 1000 // 3:
+        return Nothing()
+    return e.TaskHeartbeatRecorded(**envelope, detail=command.detail)
+
+
+def _live(execution: Execution, key: ScopeKey) -> Scope | None:
+    """The scope at `key`, unless the execution has ended or the scope is being cut with one around it."""
+    if execution.closed:
+        return None
+    scope = execution.scopes.get(key)
+    around = (execution.scopes.get(key[:depth]) for depth in range(len(key)))
+    return None if any(outer is None or isinstance(outer.phase, Cut) for outer in around) else scope
+
+
+# ---- timers
+
+
+def timer_due(execution: Execution, timer_id: str) -> Millis | None:
+    """Return when the timer is due as things stand; None where nothing waits for it.
+
+    A heartbeat's is counted from the last one recorded, plus the third of an interval in which further ones are not
+    recorded, so that a worker which calls in time is never timed out.
+    """
+    _, key, sequence, kind = parse_timer_id(timer_id)
+    if kind == "execution":
+        own = sequence == execution.timer_sequence and key == () and not execution.closed
+        return execution.timeout_at if own else None
+    scope = _live(execution, key)
+    return _due(scope.phase, sequence, kind) if scope is not None else None
+
+
+def _due(phase: object, sequence: int, kind: TimerKind) -> Millis | None:
+    match phase, kind:
+        case (Waiting(sequence=s, due=due), "wait") | (Retrying(sequence=s, due=due), "retry") if s == sequence:
+            return due
+        case (Pending(sequence=s) as task, "timeout") if s == sequence:
+            return task.timeout_at
+        case (Pending(sequence=s) as task, "heartbeat") if s == sequence:
+            if task.last_heartbeat is None or task.heartbeat_seconds is None:
+                return task.heartbeat_at
+            return Millis(task.last_heartbeat + task.heartbeat_seconds * 1000 * 4 // 3)
+        case _:
+            return None
+
+
+def _fire(execution: Execution, command: c.FireTimer) -> Decision:
+    _, key, _, kind = parse_timer_id(command.timer_id)
+    due = timer_due(execution, command.timer_id)
+    if due is None:
+        return Refused("TimerNotPending", f"nothing waits for the timer {command.timer_id}")
+    if execution.quarantined is not None:
+        return Refused("ExecutionQuarantined", f"{execution.execution_id} is quarantined; its timers fire on release")
+    if kind == "execution":
+        return e.ExecutionTimedOut(**_envelope(execution, (), ""), error=TIMEOUT)
+    scope = execution.scopes[key]
+    match kind:
+        case "wait":
+            return _end_wait(execution, key, scope)
+        case "retry":
+            return _retry(execution, key, scope)
+        case "timeout":
+            return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT)
+        case "heartbeat" if execution.time < due:
+            return Nothing()
+        case "heartbeat":
+            return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT, heartbeat=True)
+        case _:
+            assert_never(kind)
+
+
+def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
+    turn = turn_of(execution, key, scope)
+    try:
+        return end_wait(turn)
+    except StateFailure as failure:
+        failed = failed_of(turn, failure)
+        return e.ExecutionFailed(**_envelope(execution, (), ""), error=failed.error, cause=failed.cause)
+
+
+def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
+    """The state is evaluated anew. Where that fails and other scopes are to be cut first, the fact that this state
+    failed precedes them: nothing else would tell it after a cut."""
+    anew = replace(scope, phase=ENTERED)
+    turn = turn_of(replace(execution, scopes=execution.scopes.set(key, anew)), key, anew)
+    given = evaluate(turn)
+    if not isinstance(given, Failed):
+        return given
+    event = handle(turn, given)
+    if isinstance(event, e.ExecutionFailed) or (event.scope == key and not isinstance(event, e.StateAborted)):
+        return event
+    return e.TaskFailed(**turn.envelope(), error=given.error, cause=given.cause)
+
+
+# ---- the execution
+
+
+def _stop(execution: Execution, command: c.StopExecution) -> Decision:
+    if execution.closed:
+        return Refused("ExecutionEnded", f"{execution.execution_id} is {execution.status}")
+    return e.ExecutionAborted(**_envelope(execution, (), ""), error=command.error, cause=command.cause)

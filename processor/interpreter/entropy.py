@@ -1,0 +1,21 @@
+"""Everything random comes of one recorded seed, so it does not depend on interleaving nor on where a log was cut."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from processor.model.ids import ScopeKey, render_scope
+
+
+def draw(seed: bytes, *, scope: ScopeKey, visit: int, attempt: int, number: int) -> bytes:
+    """Return the 16 bytes of draw `number` in this visit and attempt of a state in `scope`.
+
+    BLAKE2b (RFC 7693) keyed by the seed, over `<scope>#<visit>#<attempt>#<number>`.
+    """
+    position = f"{render_scope(scope)}#{visit}#{attempt}#{number}".encode()
+    return blake2b(position, key=seed, digest_size=16).digest()
+
+
+def fraction(drawn: bytes) -> float:
+    """Return a number in [0, 1) with 53 random bits."""
+    return (int.from_bytes(drawn[:8], "big") >> 11) / (1 << 53)

@@ -1,0 +1,254 @@
+"""start, resume, recover: what a definition, an input and commands come to. Pure; see the package's README.
+
+    start    decide the first event, then whatever follows until the execution rests
+    resume   the same for a command, or without one from wherever a log was cut
+    recover  fold a history
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from processor.errors import DecodingFailed, InvalidCommand
+from processor.interpreter.context import check_user_context
+from processor.interpreter.decide import Nothing, Refused, decide, timer_due
+from processor.interpreter.evolve import begin, evolve
+from processor.interpreter.step import next_event
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.definition import Workflow
+from processor.model.execution import Execution
+from processor.model.ids import EPOCH, Millis, parse_execution_id
+from processor.model.json import Json, canonical_json, json_bytes, private_json
+from processor.model.records import RejectionReason
+
+ZERO = bytes(16)
+"""A seed for tests and trials; the processor draws one per execution."""
+
+
+class Continued(Struct, frozen=True, kw_only=True):
+    """It goes on: it waits for a command, or has spent its budget and is still runnable."""
+
+    execution: Execution
+    events: tuple[e.AnyEvent, ...]
+
+
+class Succeeded(Struct, frozen=True, kw_only=True):
+    execution: Execution
+    events: tuple[e.AnyEvent, ...]
+    output: Json
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    execution: Execution
+    events: tuple[e.AnyEvent, ...]
+    error: str | None
+    cause: str | None
+
+
+class TimedOut(Struct, frozen=True, kw_only=True):
+    execution: Execution
+    events: tuple[e.AnyEvent, ...]
+    error: str | None
+    cause: str | None
+
+
+class Aborted(Struct, frozen=True, kw_only=True):
+    execution: Execution
+    events: tuple[e.AnyEvent, ...]
+    error: str | None
+    cause: str | None
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """The command cannot apply and changed nothing. `execution` is None where it would have started one."""
+
+    execution: Execution | None
+    events: tuple[e.AnyEvent, ...] = ()
+    reason: RejectionReason
+    detail: str
+
+
+Outcome: TypeAlias = Continued | Succeeded | Failed | TimedOut | Aborted | Rejected
+
+
+def start(
+    workflow: Workflow,
+    input: object,  # AWS's own word
+    *,
+    context: Mapping[str, object] | None = None,
+    execution_id: str = "local:1",
+    now: Millis = EPOCH,
+    seed: bytes = ZERO,
+) -> Continued | Succeeded | Failed | Rejected:
+    """Start an execution and run it until it rests or ends.
+
+    `context` is read as `$$.<key>`. Equal arguments give equal outcomes, byte for byte. Rejected, never raised: an
+    execution id AWS would refuse, an input that is no JSON or over 256 KiB, a context that takes AWS's own names.
+    """
+    try:
+        command = c.StartExecution(
+            execution_id=execution_id,
+            input=private_json(input, what="input"),
+            context=private_json(dict(context), what="context") if context else None,
+        )
+    except InvalidCommand as fault:
+        return Rejected(execution=None, reason="InvalidCommand", detail=str(fault))
+    started = first_event(workflow, command, now=now, seed=seed, cause=e.NO_CAUSE)
+    if isinstance(started, Refused):
+        return Rejected(execution=None, reason=started.reason, detail=started.detail)
+    execution, events = proceed(begin(workflow, started))
+    outcome = outcome_of(execution, (started, *events))
+    assert not isinstance(outcome, (TimedOut, Aborted))
+    return outcome
+
+
+def first_event(
+    workflow: Workflow, command: c.StartExecution, *, now: Millis, seed: bytes, cause: e.Cause
+) -> e.ExecutionStarted | Refused:
+    """Return the event that StartExecution decides."""
+    try:
+        machine, _ = parse_execution_id(command.execution_id)
+        if command.context is not None:
+            check_user_context(command.context)
+    except InvalidCommand as fault:
+        return Refused("InvalidCommand", str(fault))
+    size = len(json_bytes(command.input)) + len(json_bytes(command.context))
+    if size > MAX_PAYLOAD_BYTES:
+        return Refused("InputTooLarge", f"input and context take {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed")
+    timeout_seconds = workflow.timeout_seconds
+    return e.ExecutionStarted(
+        execution_id=command.execution_id,
+        sequence=0,
+        time=now,
+        caused_by=cause,
+        state_machine=machine,
+        revision=workflow.revision,
+        definition_hash=workflow.definition_hash,
+        version=command.version,
+        reply_to=command.reply_to,
+        correlation_id=command.correlation_id,
+        type=workflow.type,
+        input=command.input,
+        context=command.context,
+        seed=seed,
+        first=workflow.first,
+        role=command.role,
+        alias=command.alias,
+        trace=command.trace,
+        timeout_at=None if timeout_seconds is None else Millis(now + timeout_seconds * 1000),
+        parent=command.parent,
+    )
+
+
+def resume(
+    execution: Execution, command: c.AnyCommand | None = None, *, now: Millis | None = None, offset: int | None = None
+) -> Outcome:
+    """Apply a command, or without one go on with what is runnable, until the execution rests or ends.
+
+    `now` None: the last event's time, or when the timer fired is due if that is later. Time never runs backwards.
+    """
+    if command is None:
+        advanced, events = proceed(execution)
+        return outcome_of(advanced, events)
+    if now is None:
+        now = _due_time(execution, command)
+    decision = decided(execution, command, now=now, offset=offset)
+    match decision:
+        case Refused(reason, detail):
+            return Rejected(execution=execution, reason=reason, detail=detail)
+        case Nothing():
+            return outcome_of(execution, ())
+        case event:
+            advanced, events = proceed(evolve(execution, event))
+            return outcome_of(advanced, (event, *events))
+
+
+def decided(
+    execution: Execution, command: c.AnyCommand, *, now: Millis, offset: int | None
+) -> e.AnyEvent | Refused | Nothing:
+    """As decide, with a time that is never before the last event's."""
+    cause = cause_of(command, offset=offset)
+    return decide(execution, command, now=max(now, execution.time), cause=cause)
+
+
+def cause_of(command: c.AnyCommand, *, offset: int | None) -> e.Cause:
+    return e.Cause(
+        command_id=command.command_id or "",
+        type=type(command).__name__,
+        issuer=command.issuer or "",
+        offset=offset,
+    )
+
+
+def proceed(execution: Execution, *, max_events: int | None = None) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
+    """Let the execution go on until it rests, ends or has given `max_events`; what it was given is the same however
+    that was sliced."""
+    events: list[e.AnyEvent] = []
+    while max_events is None or len(events) < max_events:
+        event = next_event(execution)
+        if event is None:
+            break
+        execution = evolve(execution, event)
+        events.append(event)
+    return execution, tuple(events)
+
+
+def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:
+    """Fold a history, or the beginning of one. The outcome's events are ().
+
+    Raises DecodingFailed where the events are not the first ones of one execution in order.
+    """
+    execution: Execution | None = None
+    for event in events:
+        if execution is None:
+            if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
+                raise DecodingFailed(what="history", reason=f"begins with {type(event).__name__} {event.sequence}")
+            execution = begin(workflow, event)
+            continue
+        if event.execution_id != execution.execution_id or event.sequence != execution.sequence:
+            expected = f"{execution.execution_id} {execution.sequence}"
+            raise DecodingFailed(
+                what="history", reason=f"expected event {expected}, got {event.execution_id} {event.sequence}"
+            )
+        execution = evolve(execution, event)
+    if execution is None:
+        raise DecodingFailed(what="history", reason="it is empty")
+    return outcome_of(execution, ())
+
+
+def outcome_of(
+    execution: Execution, events: tuple[e.AnyEvent, ...]
+) -> Continued | Succeeded | Failed | TimedOut | Aborted:
+    match execution.status:
+        case "RUNNING":
+            return Continued(execution=execution, events=events)
+        case "SUCCEEDED":
+            return Succeeded(execution=execution, events=events, output=execution.output)
+        case "FAILED":
+            return Failed(execution=execution, events=events, error=execution.error, cause=execution.cause)
+        case "TIMED_OUT":
+            return TimedOut(execution=execution, events=events, error=execution.error, cause=execution.cause)
+        case "ABORTED":
+            return Aborted(execution=execution, events=events, error=execution.error, cause=execution.cause)
+
+
+def input_hash(input: Json, context: Json) -> bytes:  # AWS's own word
+    """Return what tells whether a repeated StartExecution asks for the same: SHA-256 of both, keys sorted."""
+    return sha256(canonical_json([input, context])).digest()
+
+
+def _due_time(execution: Execution, command: c.AnyCommand) -> Millis:
+    if isinstance(command, c.FireTimer):
+        try:
+            due = timer_due(execution, command.timer_id)
+        except InvalidCommand:
+            return execution.time
+        if due is not None:
+            return max(due, execution.time)
+    return execution.time

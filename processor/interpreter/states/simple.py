@@ -1,0 +1,72 @@
+"""Pass, Succeed, Choice, Wait and Fail: states without work outside."""
+
+from __future__ import annotations
+
+from processor.interpreter.turn import Turn, exit_with
+from processor.model import events as e
+from processor.model.definition import (
+    ChoiceState,
+    FailState,
+    PassState,
+    StateFailure,
+    SucceedState,
+    WaitState,
+)
+from processor.model.execution import Failed
+from processor.model.ids import Millis
+
+# AWS's bound on a Wait; recorded: a timestamp further away fails with this error ("Wait state delay is too long.").
+MAX_WAIT_MS = 31_536_000 * 1000
+
+
+def run_pass(turn: Turn, state: PassState) -> e.AnyEvent:
+    result = state.result if state.has_result else turn.prepared()
+    return exit_with(turn, result, recorded=False)
+
+
+def run_succeed(turn: Turn, state: SucceedState) -> e.AnyEvent:
+    return exit_with(turn, turn.prepared(), recorded=False)
+
+
+def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
+    value = turn.prepared()
+    chosen = next((rule.next for rule in state.rules if rule.when(value, turn)), state.default)
+    if chosen is None:
+        raise StateFailure("States.NoChoiceMatched", "No choice rule matched, and there is no Default.")
+    exited = exit_with(turn, value, recorded=False)
+    return e.StateExited(**turn.envelope(), output_of=exited.output_of, output=exited.output, next=chosen)
+
+
+def run_wait(turn: Turn, state: WaitState) -> e.AnyEvent:
+    return e.WaitStarted(**turn.envelope(), due=_due(turn, state))
+
+
+def end_wait(turn: Turn) -> e.AnyEvent:
+    return exit_with(turn, turn.prepared(), recorded=False)
+
+
+def _due(turn: Turn, state: WaitState) -> Millis:
+    now = turn.execution.time
+    if state.timestamp is not None:
+        timestamp = state.timestamp(turn.prepared(), turn) if callable(state.timestamp) else state.timestamp
+        assert isinstance(timestamp, int)
+        due = max(timestamp, now)
+    else:
+        seconds = state.seconds(turn.prepared(), turn) if callable(state.seconds) else state.seconds
+        assert isinstance(seconds, int)
+        due = now + seconds * 1000
+    if due - now > MAX_WAIT_MS:
+        raise StateFailure("States.Runtime", "Wait state delay is too long.")
+    return Millis(due)
+
+
+def run_fail(turn: Turn, state: FailState) -> Failed:
+    """A Fail state has no event of its own: entry and the failure's own event say all."""
+    return Failed(_text(turn, state.error), _text(turn, state.cause))
+
+
+def _text(turn: Turn, written: object) -> str | None:
+    if callable(written):
+        written = written(turn.scope.value, turn)
+    assert written is None or isinstance(written, str)
+    return written

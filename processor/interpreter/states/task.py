@@ -1,0 +1,44 @@
+"""Task: asks for work outside; answers come as commands (see decide.py)."""
+
+from __future__ import annotations
+
+from processor.interpreter.turn import Turn, exit_with
+from processor.model import events as e
+from processor.model.definition import Evaluate, TaskState
+from processor.model.ids import Millis
+
+
+def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
+    timeout = _seconds(turn, state.timeout_seconds)
+    heartbeat = _seconds(turn, state.heartbeat_seconds)
+    role = state.credentials(turn.scope.value, turn) if state.credentials is not None else None
+    resource = state.resource
+    return e.TaskScheduled(
+        **turn.envelope(),
+        kind=resource.kind,
+        resource_type=resource.resource_type,
+        resource=resource.resource,
+        attempt=turn.scope.retry_count,
+        arguments=turn.prepared(),
+        role=role if isinstance(role, str) else None,
+        timeout_seconds=timeout,
+        heartbeat_seconds=heartbeat,
+        timeout_at=_after(turn, timeout),
+        heartbeat_at=_after(turn, heartbeat),
+    )
+
+
+def exit_task(turn: Turn, result: object) -> e.AnyEvent:
+    return exit_with(turn, result, recorded=True)  # type: ignore[arg-type]  # JSON, typed so by Succeeded
+
+
+def _seconds(turn: Turn, written: int | Evaluate | None) -> int | None:
+    if written is None or isinstance(written, int):
+        return written
+    seconds = written(turn.scope.value, turn)
+    assert isinstance(seconds, int)
+    return seconds
+
+
+def _after(turn: Turn, seconds: int | None) -> Millis | None:
+    return None if seconds is None else Millis(turn.execution.time + seconds * 1000)

@@ -1,0 +1,288 @@
+"""next_event(execution): the one event that follows from the folded state alone, or none.
+
+Nothing is held between two events but the state, so a log cut anywhere continues as if it had not been. The lowest
+runnable scope goes first, a container before its children.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from processor.interpreter.entropy import draw, fraction
+from processor.interpreter.evolve import ABORTABLE
+from processor.interpreter.retry import (
+    RUNTIME,
+    handlers,
+    matching_catcher,
+    matching_retrier,
+    retry_delay_ms,
+)
+from processor.interpreter.states.containers import fill, run_map, run_parallel
+from processor.interpreter.states.simple import run_choice, run_fail, run_pass, run_succeed, run_wait
+from processor.interpreter.states.task import run_task
+from processor.interpreter.turn import DataLimitExceeded, Envelope, Turn, exit_with
+from processor.model import events as e
+from processor.model.definition import (
+    AnyState,
+    ChoiceState,
+    FailState,
+    MapState,
+    ParallelState,
+    PassState,
+    StateFailure,
+    SucceedState,
+    TaskState,
+    WaitState,
+)
+from processor.model.execution import (
+    Branches,
+    Cut,
+    Ended,
+    Entered,
+    Execution,
+    Failed,
+    Filling,
+    Iterations,
+    Next,
+    Pending,
+    Retrying,
+    Running,
+    Scope,
+    Succeeded,
+    Waiting,
+)
+from processor.model.ids import TOP, Millis, ScopeKey
+from processor.model.json import Json
+
+_TYPES: dict[type, e.StateType] = {
+    PassState: "Pass",
+    TaskState: "Task",
+    ChoiceState: "Choice",
+    WaitState: "Wait",
+    SucceedState: "Succeed",
+    FailState: "Fail",
+    ParallelState: "Parallel",
+    MapState: "Map",
+}
+
+
+def next_event(execution: Execution) -> e.AnyEvent | None:
+    """Return what comes next without a command; None where the execution rests, is closed or quarantined."""
+    if execution.at_rest:
+        return None
+    key = execution.runnable[0]
+    scope = execution.scopes[key]
+    match scope.phase:
+        case Next(name):
+            return _enter(execution, key, name)
+        case Ended():
+            return _end(execution, key, scope)
+        case Failed() as failed:
+            return handle(turn_of(execution, key, scope), failed)
+        case Entered() | Succeeded() | Filling():
+            turn = turn_of(execution, key, scope)
+            given = evaluate(turn)
+            return handle(turn, given) if isinstance(given, Failed) else given
+        case Waiting() | Retrying() | Pending() | Running() | Cut():
+            raise AssertionError(f"{execution.execution_id}: scope {key} rests and is listed as runnable")
+        case _:
+            assert_never(scope.phase)
+
+
+def turn_of(execution: Execution, key: ScopeKey, scope: Scope) -> Turn:
+    """Return the turn of the state that `scope` is in."""
+    return Turn(execution, key, scope, execution.workflow.states[scope.state])
+
+
+def evaluate(turn: Turn) -> e.AnyEvent | Failed:
+    """Return the event of the state's own code, or how the state failed."""
+    try:
+        return _go_on(turn, turn.state)
+    except StateFailure as failure:
+        return failed_of(turn, failure)
+
+
+def _go_on(turn: Turn, state: AnyState) -> e.AnyEvent | Failed:
+    match turn.scope.phase:
+        case Succeeded(result):
+            return exit_with(turn, result, recorded=True)
+        case Filling():
+            return fill(turn)
+    match state:
+        case PassState():
+            return run_pass(turn, state)
+        case TaskState():
+            return run_task(turn, state)
+        case ChoiceState():
+            return run_choice(turn, state)
+        case WaitState():
+            return run_wait(turn, state)
+        case SucceedState():
+            return run_succeed(turn, state)
+        case FailState():
+            return run_fail(turn, state)
+        case ParallelState():
+            return run_parallel(turn, state)
+        case MapState():
+            return run_map(turn, state)
+        case _:
+            assert_never(state)
+
+
+def failed_of(turn: Turn, failure: StateFailure) -> Failed:
+    """AWS opens the causes of what it found out itself with the state and the id of its StateEntered."""
+    if isinstance(failure, DataLimitExceeded):
+        return Failed(failure.error, failure.cause)
+    opening = f"An error occurred while executing the state '{turn.scope.state}' (entered at the event id #{turn.scope.entered_id}). "
+    return Failed(failure.error, opening + failure.cause)
+
+
+def _enter(execution: Execution, key: ScopeKey, name: str) -> e.StateEntered:
+    return e.StateEntered(
+        **_envelope(execution, key, name), type=_TYPES[type(execution.workflow.states[name])]
+    )
+
+
+def _end(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
+    """Only the top and iterations come here: a branch's value goes to its Parallel with its last exit."""
+    if key == TOP:
+        return e.ExecutionSucceeded(**_envelope(execution, TOP, ""), output=scope.value)
+    return e.MapIterationSucceeded(**_envelope(execution, key, execution.scopes[key[:-1]].state))
+
+
+# ---- failures
+
+
+def handle(turn: Turn, failed: Failed) -> e.AnyEvent:
+    """Return the next event that a failure of the turn's state leads to: what is cut first, then Retry, then the
+    container's own failure, then Catch, then the enclosing container or the execution."""
+    if failed.error == RUNTIME:
+        return _fail_execution(turn, failed)
+    if turn.scope.children is not None:
+        cut = _next_cut(turn.execution, turn.key, failing=None)
+        if cut is not None:
+            return cut
+    return _resolve(turn, failed)
+
+
+def _resolve(turn: Turn, failed: Failed) -> e.AnyEvent:
+    retriers, catchers = handlers(turn.state)
+    container = isinstance(turn.state, (ParallelState, MapState))
+    if not (container and failed.reported):
+        index = matching_retrier(retriers, failed, attempts=turn.scope.attempts)
+        if index is not None:
+            return _retry(turn, failed, index)
+        if container:
+            return _report(turn, failed)
+    index = matching_catcher(catchers, failed)
+    if index is not None:
+        return _catch(turn, failed, index)
+    return _pass_up(turn, failed)
+
+
+def _retry(turn: Turn, failed: Failed, index: int) -> e.RetryScheduled:
+    retrier = handlers(turn.state)[0][index]
+    scope, execution = turn.scope, turn.execution
+    attempt = (scope.attempts[index] if index < len(scope.attempts) else 0) + 1
+    jitter = 0.0
+    if retrier.jitter:
+        seed = execution.started.seed
+        jitter = fraction(draw(seed, scope=turn.key, visit=scope.visit, attempt=scope.retry_count, number=0))
+    delay_ms = retry_delay_ms(retrier, attempt=attempt, jitter=jitter)
+    return e.RetryScheduled(
+        **turn.envelope(),
+        attempt=attempt,
+        retrier=index,
+        error=failed.error,
+        cause=failed.cause,
+        due=Millis(execution.time + delay_ms),
+    )
+
+
+def _report(turn: Turn, failed: Failed) -> e.AnyEvent:
+    if isinstance(turn.state, ParallelState):
+        return e.ParallelFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
+    return e.MapFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
+
+
+def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
+    catcher = handlers(turn.state)[1][index]
+    error_output: Json = {"Error": failed.error, "Cause": failed.cause}
+    try:
+        output_of, output = catcher.finish(turn.scope.value, error_output, turn)
+        value = turn.bounded(output) if output_of != "INPUT" else None
+    except StateFailure as failure:
+        # What goes wrong in a Catch is not caught by another of the same state.
+        again = failed_of(turn, failure)
+        return _fail_execution(turn, again) if again.error == RUNTIME else _pass_up(turn, again)
+    return e.StateExited(
+        **turn.envelope(),
+        output_of="INPUT" if output_of == "INPUT" else "VALUE",
+        output=value,
+        next=catcher.next,
+        catcher=index,
+    )
+
+
+def _pass_up(turn: Turn, failed: Failed) -> e.AnyEvent:
+    """Uncaught: the execution fails, or the container the scope is in, after its other children were cut."""
+    execution, key, scope = turn.execution, turn.key, turn.scope
+    if key == TOP:
+        return _fail_execution(turn, failed)
+    container = key[:-1]
+    cut = _next_cut(execution, container, failing=key[-1])
+    if cut is not None:
+        return cut
+    if scope.type == "Task" and not scope.aborted:
+        return e.StateAborted(**turn.envelope())
+    parent = turn_of(execution, container, execution.scopes[container])
+    if isinstance(parent.scope.children, Iterations):
+        envelope = turn.envelope()
+        envelope["state"] = parent.scope.state
+        return e.MapIterationFailed(**envelope, error=failed.error, cause=failed.cause)
+    return _resolve(parent, Failed(failed.error, failed.cause))
+
+
+def _fail_execution(turn: Turn, failed: Failed) -> e.ExecutionFailed:
+    return e.ExecutionFailed(**_envelope(turn.execution, TOP, ""), error=failed.error, cause=failed.cause)
+
+
+def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None) -> e.AnyEvent | None:
+    """Return the next event that cuts a child of a container which fails, in the order of their indexes; None when
+    all are cut. Children without an event of their own (a Pass, a Choice) are stilled by the container's."""
+    scope = execution.scopes[container]
+    children = scope.children
+    assert children is not None
+    for index in range(scope.cut_from, children.started):
+        key = (*container, index)
+        child = execution.scopes.get(key)
+        if child is None or index == failing:
+            continue
+        event = _cut(execution, key, child, iteration=not isinstance(children, Branches))
+        if event is not None:
+            return event
+    return None
+
+
+def _cut(execution: Execution, key: ScopeKey, child: Scope, *, iteration: bool) -> e.AnyEvent | None:
+    if iteration and not isinstance(child.phase, Cut):
+        name = execution.scopes[key[:-1]].state
+        return e.MapIterationAborted(**_envelope(execution, key, name))
+    if child.children is not None:
+        event = _next_cut(execution, key, failing=None)
+        if event is not None:
+            return event
+    if child.type in ABORTABLE and not child.aborted:
+        return e.StateAborted(**_envelope(execution, key, child.state))
+    return None
+
+
+def _envelope(execution: Execution, key: ScopeKey, name: str) -> Envelope:
+    return {
+        "execution_id": execution.started.execution_id,
+        "sequence": execution.sequence,
+        "time": execution.time,
+        "caused_by": execution.caused_by,
+        "scope": key,
+        "state": name,
+    }

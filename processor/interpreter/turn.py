@@ -1,0 +1,102 @@
+"""One scope's turn: what its state's code reads, and the envelope of the event it gives."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from processor.interpreter.context import context_object
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED
+from processor.model import events as e
+from processor.model.definition import AnyState, StateFailure
+from processor.model.execution import Execution, Scope
+from processor.model.ids import Millis, ScopeKey
+from processor.model.json import Json, json_bytes
+
+MAX_PAYLOAD_BYTES = 262_144
+"""AWS's quota for the input or output of a state, as UTF-8 JSON text."""
+
+
+class Envelope(TypedDict):
+    execution_id: str
+    sequence: int
+    time: Millis
+    caused_by: e.Cause
+    scope: ScopeKey
+    state: str
+
+
+class Turn:
+    """Also the Environment of the state's expressions. `item` is the Map item being selected, if one is."""
+
+    __slots__ = ("_context", "execution", "item", "key", "scope", "state")
+
+    def __init__(
+        self,
+        execution: Execution,
+        key: ScopeKey,
+        scope: Scope,
+        state: AnyState,
+        *,
+        item: tuple[int, Json] | None = None,
+    ) -> None:
+        self.execution = execution
+        self.key = key
+        self.scope = scope
+        self.state = state
+        self.item = item
+        self._context: Json = None
+
+    @property
+    def context(self) -> Json:
+        if self._context is None:
+            self._context = context_object(self.execution, self.key, item=self.item)
+        return self._context
+
+    def envelope(self) -> Envelope:
+        execution = self.execution
+        return {
+            "execution_id": execution.started.execution_id,
+            "sequence": execution.sequence,
+            "time": execution.time,
+            "caused_by": execution.caused_by,
+            "scope": self.key,
+            "state": self.scope.state,
+        }
+
+    def prepared(self) -> Json:
+        """Return the state's input after InputPath and Parameters. Raises StateFailure."""
+        prepare = self.state.prepare
+        return self.scope.value if prepare is None else self.bounded(prepare(self.scope.value, self))
+
+    def bounded(self, value: Json) -> Json:
+        """Return `value`, newly made here, if a state may hold so much. Raises StateFailure."""
+        if len(json_bytes(value)) > MAX_PAYLOAD_BYTES:
+            raise DataLimitExceeded(self.scope.state)
+        return value
+
+
+class DataLimitExceeded(StateFailure):
+    """AWS gives this cause without the usual opening."""
+
+    def __init__(self, what: str) -> None:
+        cause = f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
+        super().__init__(DATA_LIMIT_EXCEEDED, cause)
+
+
+def exit_with(turn: Turn, result: Json, *, recorded: bool) -> e.StateExited:
+    """Return the exit of a state that gave `result`. `recorded`: the result stands in an earlier event, so that an
+    output which is all of it need not be written again. Raises StateFailure."""
+    state = turn.state
+    output_of, output = state.finish(turn.scope.value, result, turn)
+    if output_of == "RESULT" and not recorded:
+        # Without Parameters and the like the result of such a state is its input.
+        output_of = "INPUT" if state.prepare is None and not _has_result(state) else "VALUE"
+    if output_of == "VALUE":
+        turn.bounded(output)
+    else:
+        output = None
+    return e.StateExited(**turn.envelope(), output_of=output_of, output=output, next=state.next)
+
+
+def _has_result(state: AnyState) -> bool:
+    return getattr(state, "has_result", False)

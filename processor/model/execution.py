@@ -1,0 +1,217 @@
+"""The folded state of an execution: nothing here is computed from anything but its events.
+
+A scope's phase says what its last event left it in. Phases that rest wait for a command (or for their children);
+the others are runnable, and `Execution.runnable` lists exactly those scopes, lowest first.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+from immutables import Map
+from msgspec import Struct
+
+from processor.model.definition import Workflow
+from processor.model.events import Cause, ExecutionStarted, MapMode, StateType, TaskKind
+from processor.model.ids import Millis, ScopeKey
+from processor.model.json import Json
+from processor.model.records import Status
+
+# ---- phases that go on by themselves
+
+
+class Next(Struct, frozen=True):
+    """`state` is to be entered with the scope's value."""
+
+    runnable: ClassVar[bool] = True
+    state: str
+
+
+class Ended(Struct, frozen=True):
+    """The scope has ended with its value; its container, or the execution, goes on."""
+
+    runnable: ClassVar[bool] = True
+
+
+class Entered(Struct, frozen=True):
+    """The state is to be evaluated with the scope's value as its input."""
+
+    runnable: ClassVar[bool] = True
+
+
+class Succeeded(Struct, frozen=True):
+    """The state's work gave `result`; the state is to be exited."""
+
+    runnable: ClassVar[bool] = True
+    result: Json
+
+
+class Failed(Struct, frozen=True):
+    """The state failed; Retry, Catch or the container is next. `reported`: ParallelFailed or MapFailed is written,
+    so no retry is left. `heartbeat`: it is States.HeartbeatTimeout too."""
+
+    runnable: ClassVar[bool] = True
+    error: str | None
+    cause: str | None
+    reported: bool = False
+    heartbeat: bool = False
+
+
+class Filling(Struct, frozen=True):
+    """A Parallel or Map that runs: iterations to start, or all have ended (see `children`)."""
+
+    runnable: ClassVar[bool] = True
+
+
+# ---- phases that rest
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A Wait: until the timer that event `sequence` set fires."""
+
+    runnable: ClassVar[bool] = False
+    sequence: int
+    due: Millis
+
+
+class Retrying(Struct, frozen=True, kw_only=True):
+    """A failed state: until its retry's timer fires."""
+
+    runnable: ClassVar[bool] = False
+    sequence: int
+    due: Millis
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A Task: until an answer to the token of TaskScheduled number `sequence`."""
+
+    runnable: ClassVar[bool] = False
+    sequence: int
+    kind: TaskKind
+    timeout_at: Millis | None = None
+    heartbeat_seconds: int | None = None
+    heartbeat_at: Millis | None = None
+    last_heartbeat: Millis | None = None
+    started: bool = False
+    submitted: bool = False
+
+
+class Running(Struct, frozen=True):
+    """A Parallel or Map: until a child ends or fails."""
+
+    runnable: ClassVar[bool] = False
+
+
+class Cut(Struct, frozen=True):
+    """The container failed because of this scope or of a sibling; kept until the container exits, and for a redrive:
+    `before` is where it goes on then, None where its state was open and is evaluated again."""
+
+    runnable: ClassVar[bool] = False
+    before: Next | Ended | None = None
+
+
+Phase: TypeAlias = (
+    Next | Ended | Entered | Succeeded | Failed | Filling | Waiting | Retrying | Pending | Running | Cut
+)
+RUNNING = Running()
+ENDED = Ended()
+ENTERED = Entered()
+FILLING = Filling()
+
+# ---- what a container knows of its children
+
+
+class Branches(Struct, frozen=True, kw_only=True):
+    """A Parallel's: `results` by branch index."""
+
+    count: int
+    results: Map[int, Json] = Map()
+    result_bytes: int = 0
+
+    @property
+    def started(self) -> int:
+        return self.count
+
+
+class Iterations(Struct, frozen=True, kw_only=True):
+    """A Map's. Iterations [0, next_index) were started, `running` of them have not ended."""
+
+    items: list[Json]
+    mode: MapMode
+    first: str
+    max_concurrency: int
+    next_index: int = 0
+    running: int = 0
+    results: Map[int, Json] = Map()
+    result_bytes: int = 0
+    failed: int = 0
+
+    @property
+    def started(self) -> int:
+        return self.next_index
+
+    @property
+    def has_work(self) -> bool:
+        """A free slot with an item left, or nothing left at all."""
+        if self.next_index < len(self.items):
+            return self.running < self.max_concurrency
+        return self.running == 0
+
+
+Children: TypeAlias = Branches | Iterations
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """One line of control. `value` is the input of the state entered, else what the next one will get."""
+
+    value: Json
+    phase: Phase
+    state: str = ""
+    type: StateType | None = None  # of the state entered and not exited
+    visit: int = 0  # states entered so far
+    entered_id: int = 0  # AWS's id of the StateEntered
+    entered_time: Millis = Millis(0)
+    attempts: tuple[int, ...] = ()  # retries per retrier
+    retry_count: int = 0
+    children: Children | None = None
+    cut_from: int = 0  # children below this index are cut, while a failure is carried out
+    aborted: bool = False  # its StateAborted is written
+    silent: bool = False  # under a distributed Map: its events have no AWS ids
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """`sequence` and `aws_events` count what is there: the next event has this sequence and AWS id aws_events + 1.
+
+    `time` and `caused_by` are the last event's; what is decided without a command continues under them.
+    """
+
+    workflow: Workflow
+    started: ExecutionStarted
+    status: Status = "RUNNING"
+    sequence: int = 0
+    aws_events: int = 0
+    time: Millis
+    caused_by: Cause
+    scopes: Map[ScopeKey, Scope] = Map()
+    runnable: tuple[ScopeKey, ...] = ()
+    timeout_at: Millis | None = None
+    timer_sequence: int = 0  # of the event that set the execution's own timer
+    redrive_count: int = 0
+    redrive_time: Millis | None = None
+    quarantined: str | None = None
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+
+    @property
+    def execution_id(self) -> str:
+        return self.started.execution_id
+
+    @property
+    def closed(self) -> bool:
+        return self.status != "RUNNING"
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing to do until a command comes."""
+        return not self.runnable or self.closed or self.quarantined is not None
