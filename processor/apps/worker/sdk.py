@@ -20,7 +20,7 @@ from processor.model.records import Task
 DEFAULT_CONCURRENCY: Final = 16
 
 # The arguments are JSON; what an author declares them as, and whether a context is taken, is the author's.
-TaskFunction: TypeAlias = Callable[..., Json | Awaitable[Json]]
+TaskFunction: TypeAlias = "Callable[..., Json | Awaitable[Json]]"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
