@@ -1,0 +1,130 @@
+"""Fields whose value a path gives at run time: SecondsPath, TimeoutSecondsPath, ItemsPath and their like.
+
+What comes out of a closure here has been checked: the causes name the path, which nobody else knows. Texts are
+recorded, but for those marked by analogy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from processor.interpreter.paths import Path, PathFault, compile_path, rendered
+from processor.interpreter.templates import Report, compile_expression, pointer_to
+from processor.interpreter.timestamps import parse_timestamp
+from processor.model.definition import Environment, Evaluate, StateFailure
+from processor.model.json import Json
+
+Fields = Mapping[str, Json]
+Check = Callable[[Json], Json]
+
+
+def compile_seconds_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
+    """Return SecondsPath's evaluation to a number of seconds, 0 or more."""
+
+    def check(value: Json, text: str) -> Json:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _runtime(f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_said(value)}")
+        if value < 0:
+            raise _runtime(f"The SecondsPath parameter references a negative value: {text} == {value}")
+        return value
+
+    return _compile(fields, "SecondsPath", check, pointer, report)
+
+
+def compile_timestamp_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
+    """Return TimestampPath's evaluation to milliseconds since the epoch."""
+
+    def check(value: Json, text: str) -> Json:
+        moment = parse_timestamp(value) if isinstance(value, str) else None
+        if moment is None:
+            raise _runtime(
+                "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
+                f"string: {text} == {_said(value)}"
+            )
+        return moment
+
+    return _compile(fields, "TimestampPath", check, pointer, report)
+
+
+def compile_integer_path(fields: Fields, field: str, *, at_least: int, pointer: str, report: Report) -> Evaluate | None:
+    """Return the evaluation to an integer, for TimeoutSecondsPath, HeartbeatSecondsPath, MaxConcurrencyPath.
+
+    The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value that is too small is by analogy.
+    """
+
+    def check(value: Json, text: str) -> Json:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _runtime(f'The {field} field refers to value "{_said(value)}" which is not a valid integer: {text}')
+        if value < at_least:
+            raise _runtime(f'The {field} field refers to value "{value}" which is less than {at_least}: {text}')
+        return value
+
+    return _compile(fields, field, check, pointer, report)
+
+
+def compile_items_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
+    """Return ItemsPath's evaluation to an array; None where it is not written, or names the whole input."""
+
+    def check(value: Json, text: str) -> Json:
+        return check_items(value, text=text)
+
+    if fields.get("ItemsPath") == "$":
+        return None
+    return _compile(fields, "ItemsPath", check, pointer, report)
+
+
+def check_items(value: Json, *, text: str = "$") -> list[Json]:
+    """Return what a Map is to run over. Raises StateFailure where it is no array (recorded)."""
+    if not isinstance(value, list):
+        raise _runtime(f'Reference path "{text}" must point to array.')
+    return value
+
+
+def compile_text(fields: Fields, field: str, *, pointer: str, report: Report) -> str | Evaluate | None:
+    """Return a Fail's Error or Cause: as written, or the evaluation of its Path form to a string."""
+    path_field = f"{field}Path"
+    written = fields.get(path_field)
+    if not isinstance(written, str):
+        constant = fields.get(field)
+        return constant if isinstance(constant, str) else None
+    try:
+        evaluate = compile_expression(written, field=path_field)
+    except PathFault as fault:
+        report(pointer_to(pointer, path_field), str(fault))
+        return None
+
+    def evaluate_text(value: Json, environment: Environment) -> Json:
+        found = evaluate(value, environment)
+        if not isinstance(found, str):  # by analogy
+            raise _runtime(f"The {path_field} parameter does not reference a string value: {written} == {_said(found)}")
+        return found
+
+    return evaluate_text
+
+
+def _compile(
+    fields: Fields, field: str, check: Callable[[Json, str], Json], pointer: str, report: Report
+) -> Evaluate | None:
+    text = fields.get(field)
+    if not isinstance(text, str):
+        return None
+    try:
+        path = compile_path(text, field=field)
+    except PathFault as fault:
+        report(pointer_to(pointer, field), str(fault))
+        return None
+    return _checked(path, check)
+
+
+def _checked(path: Path, check: Callable[[Json, str], Json]) -> Evaluate:
+    evaluate, text = path.evaluate, path.text
+    return lambda value, environment: check(evaluate(value, environment), text)
+
+
+def _said(value: Json) -> str:
+    """Return the value as AWS's causes quote it: a string bare, anything else as JSON."""
+    return value if isinstance(value, str) else rendered(value)
+
+
+def _runtime(cause: str) -> StateFailure:
+    return StateFailure("States.Runtime", cause)

@@ -1,0 +1,275 @@
+"""JSONPath, compiled once to closures: `$.a` reads the input, `$$.a` the context object.
+
+A definite path gives its value or fails the state; an indefinite one gives a list, of one and of none too (recorded:
+`$.items[1:]` of an object without items is []). The grammar is in `paths_syntax.py`, selection in `paths_select.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from processor.interpreter.paths_select import (
+    MAX_VISITS,
+    MISSING,
+    Missing,
+    Search,
+    TooManyValues,
+    compile_segments,
+    definite_steps,
+    find_step,
+    is_definite,
+    pick_names,
+)
+from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, parse_path
+from processor.model.definition import Environment, Evaluate, StateFailure
+from processor.model.json import Json, render_json
+
+__all__ = [
+    "MISSING",
+    "Missing",
+    "NotYetSupported",
+    "Path",
+    "PathFault",
+    "ReferencePath",
+    "compile_path",
+    "compile_reference_path",
+    "rendered",
+]
+
+Find: TypeAlias = "Callable[[Json, Environment], Json | Missing]"
+Steps: TypeAlias = tuple[str | int | tuple[str, ...], ...]
+Fail: TypeAlias = Callable[[Json], StateFailure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """A path ready to run. `evaluate` raises StateFailure where a definite path finds nothing, `find` gives MISSING."""
+
+    text: str
+    definite: bool
+    reads_context: bool
+    whole_input: bool
+    whole_context: bool
+    evaluate: Evaluate
+    find: Find
+
+
+def compile_path(text: str, *, field: str) -> Path:
+    """Return the path of the named field; the field decides how AWS words a failure. Raises PathFault."""
+    written = parse_path(text)
+    reads_context = written.root == "CONTEXT"
+    definite = is_definite(written.segments)
+    if definite:
+        steps = definite_steps(written.segments)
+        find = _find_steps(steps)
+        fail = _failure(text, steps, field)
+        evaluate = _evaluate_names(steps, fail) if all(type(step) is str for step in steps) else _evaluate(find, fail)
+    else:
+        evaluate = find = _select(compile_segments(written.segments), text)
+    if reads_context:
+        evaluate, find = _of_context(find, _failure(text, steps if definite else (), field)), _find_of_context(find)
+    elif text != "$" or field.endswith(".$"):
+        evaluate = _of_something(evaluate, field)
+    return Path(
+        text=text,
+        definite=definite,
+        reads_context=reads_context,
+        whole_input=not reads_context and not written.segments,
+        whole_context=reads_context and not written.segments,
+        evaluate=evaluate,
+        find=find,
+    )
+
+
+def _find_steps(steps: Steps) -> Find:
+    def find(value: Json, _: Environment) -> Json | Missing:
+        found: Json | Missing = value
+        for step in steps:
+            if isinstance(found, Missing):
+                return MISSING
+            found = pick_names(found, step) if isinstance(step, tuple) else find_step(found, step)
+        return found
+
+    return find
+
+
+def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
+    """The common path, names only, without a test per step: no JSON value but an object takes a string as its key."""
+
+    def evaluate(value: Json, _: Environment) -> Json:
+        found: Json = value
+        try:
+            for step in steps:
+                found = found[step]  # type: ignore[call-overload,index]  # what raises is what is not there
+        except (KeyError, TypeError):
+            raise fail(value) from None
+        return found
+
+    return evaluate
+
+
+def _evaluate(find: Find, fail: Fail) -> Evaluate:
+    def evaluate(value: Json, environment: Environment) -> Json:
+        found = find(value, environment)
+        if isinstance(found, Missing):
+            raise fail(value)
+        return found
+
+    return evaluate
+
+
+def _select(select: Callable[[Json, Search], list[Json]], text: str) -> Evaluate:
+    def evaluate(value: Json, _: Environment) -> Json:
+        try:
+            return select(value, Search(value))
+        except TooManyValues:
+            cause = f"The JSONPath '{text}' looks at more than {MAX_VISITS} values"
+            raise StateFailure("States.Runtime", cause) from None
+
+    return evaluate
+
+
+def _of_context(find: Find, fail: Fail) -> Evaluate:
+    def evaluate(value: Json, environment: Environment) -> Json:
+        found = find(environment.context, environment)
+        if isinstance(found, Missing):
+            raise fail(value)
+        return found
+
+    return evaluate
+
+
+def _find_of_context(find: Find) -> Find:
+    return lambda value, environment: find(environment.context, environment)
+
+
+def _of_something(evaluate: Evaluate, field: str) -> Evaluate:
+    """AWS applies no path to a null input; the text is that of a failed execution reported by a user."""
+    if field in _CONDITION_FIELDS or field in _REFERENCE_FIELDS:
+        return evaluate
+
+    def evaluate_something(value: Json, environment: Environment) -> Json:
+        if value is None:
+            raise StateFailure("States.Runtime", "Unable to apply Path transformation to null or empty input.")
+        return evaluate(value, environment)
+
+    return evaluate_something
+
+
+# ---- what AWS says of a path that finds nothing; each text is recorded, but that of Choice, which is widely reported
+
+_REFERENCE_FIELDS = frozenset({"SecondsPath", "TimestampPath"})
+_CONDITION_FIELDS = frozenset({"Variable", "Condition"})
+_INPUT_FIELDS = frozenset({"ErrorPath", "CausePath"})
+
+
+def _failure(text: str, steps: Steps, field: str) -> Fail:
+    def fail(value: Json) -> StateFailure:
+        if field in _CONDITION_FIELDS:
+            cause = f"Invalid path '{text}': The choice state's condition path references an invalid value."
+        elif field in _REFERENCE_FIELDS:
+            cause = f"The {field} parameter does not reference an input value: {text}"
+        elif field in _INPUT_FIELDS or field.endswith(".$"):
+            cause = (
+                f"The JSONPath '{text}' specified for the field '{field}' could not be found in the input "
+                f"'{rendered(value)}'"
+            )
+        else:
+            cause = f"Invalid path '{text}' : {_reason(value, steps)}"
+        return StateFailure("States.Runtime", cause)
+
+    return fail
+
+
+def _reason(value: Json, steps: Steps) -> str:
+    """Say which step is missing: the last one ("No results") or one on the way ("Missing property")."""
+    found: Json | Missing = value
+    for number, step in enumerate(steps[:-1]):
+        found = MISSING if isinstance(found, Missing) or isinstance(step, tuple) else find_step(found, step)
+        if isinstance(found, Missing):
+            return f"Missing property in path {_bracketed(steps[: number + 1])}"
+    return f"No results for path: {_bracketed(steps)}"
+
+
+def _bracketed(steps: Steps) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"[{_quoted(step)}]" for step in steps)
+
+
+def _quoted(step: str | tuple[str, ...]) -> str:
+    return f"'{step}'" if isinstance(step, str) else ",".join(f"'{name}'" for name in step)
+
+
+def rendered(value: Json) -> str:
+    """Return the JSON text for a cause; a value nested deeper than any text may be is not repeated."""
+    try:
+        return render_json(value)
+    except TypeError:
+        return "…"
+
+
+# ---- reference paths
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePath:
+    """Where a ResultPath puts a result: names and indexes only. `steps` empty: in place of everything."""
+
+    text: str
+    steps: tuple[str | int, ...]
+
+    def insert(self, into: Json, value: Json) -> Json:
+        """Return `into` with `value` at this place; `into` itself stays as it is, what is untouched is shared.
+
+        Names that are missing are made, as objects. Raises StateFailure (States.ResultPathMatchFailure) where the way
+        leads through anything but an object or an array, or to an element that is not there.
+        """
+        if not self.steps:
+            return value
+        made = current = self._opened(into, self.steps[0], into)
+        for step, following in zip(self.steps, self.steps[1:], strict=False):
+            child = find_step(current, step)
+            if isinstance(child, Missing) and isinstance(step, str) and isinstance(following, str):
+                child = {}
+            opened = self._opened(child, following, into)
+            _put(current, step, opened)
+            current = opened
+        last = self.steps[-1]
+        if isinstance(last, int) and last >= len(current):
+            raise self._mismatch(into)
+        _put(current, last, value)
+        return made
+
+    def _opened(self, value: Json | Missing, step: str | int, into: Json) -> dict[str, Json] | list[Json]:
+        """Return a copy of the container that `step` is taken in."""
+        if isinstance(value, dict) and isinstance(step, str):
+            return value.copy()
+        if isinstance(value, list) and isinstance(step, int):
+            return value.copy()
+        raise self._mismatch(into)
+
+    def _mismatch(self, into: Json) -> StateFailure:
+        cause = f"Unable to apply ReferencePath {self.text} to input {rendered(into)}"
+        return StateFailure("States.ResultPathMatchFailure", cause)
+
+
+def _put(container: dict[str, Json] | list[Json], step: str | int, value: Json) -> None:
+    container[step] = value  # type: ignore[call-overload,index]  # _opened has matched the two
+
+
+def compile_reference_path(text: str) -> ReferencePath:
+    """Return the place a ResultPath names. Raises PathFault: `@ , : ? *`, `..`, negative indexes and `$$` name none."""
+    written = parse_path(text)
+    if written.root != "INPUT":
+        raise PathFault(f"a reference path starts with '$.' or '$[', got {text[:80]!r}")
+    steps: list[str | int] = []
+    for segment in written.segments:
+        match segment:
+            case Names((name,)) if not name.endswith("()"):
+                steps.append(name)
+            case Indexes((index,)) if index >= 0:
+                steps.append(index)
+            case _:
+                raise PathFault(f"a reference path names a single place, by names and indexes, got {text[:80]!r}")
+    return ReferencePath(text, tuple(steps))

@@ -1,0 +1,374 @@
+"""The grammar of JSONPath as AWS accepts it: text → root and segments. What they select is in `paths_select.py`,
+what a whole path does in `paths.py`.
+
+The recorded causes ("Missing property in path $['no']") are those of Jayway's JsonPath, so where the original article
+on JSONPath leaves a choice, that library's reading is followed: `$['a','b']` at the end makes an object of the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+MAX_LENGTH = 4_096  # characters of one path; bounds the work of every step below
+MAX_DEPTH = 16  # filters within filters, parentheses within parentheses
+
+
+class PathFault(ValueError):
+    """A text that is no path; the message is meant for a diagnostic."""
+
+
+class NotYetSupported(PathFault):
+    """A path that AWS takes and this release does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`.a`, `['a']`, `['a','b']`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """`[0]`, `[-1]`, `[0,2]`."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`[1:]`, `[:2]`, `[0:4:2]`."""
+
+    start: int | None
+    stop: int | None
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """`.*`, `[*]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """The `..` before another segment: the value itself and everything in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """`[?(…)]`."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A path as read. `variable` where the root is `$name`."""
+
+    root: Literal["INPUT", "CONTEXT", "CURRENT"]
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Literally:
+    """A literal in a filter: number, string, true, false, null, or an array of them."""
+
+    value: str | int | float | bool | tuple[Literally, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    operator: str
+    left: Operand
+    right: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """All of the conditions for `&&`, any for `||`."""
+
+    operator: Literal["&&", "||"]
+    conditions: tuple[Condition, ...]
+
+
+Segment: TypeAlias = Names | Indexes | Slice | Wildcard | Descent | Filter
+Operand: TypeAlias = Written | Literally
+Condition: TypeAlias = Comparison | Exists | Negation | Junction
+
+_QUOTES = "'\""
+_NAME_ENDS = frozenset(" \t\r\n.[]()'\"")
+_NAME_ENDS_IN_FILTER = _NAME_ENDS | frozenset("=!<>&|~,")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_COMPARISONS = ("==", "!=", "<=", ">=", "=~", "<", ">", "in", "nin", "contains", "size", "empty", "anyof", "noneof",
+                "subsetof")  # fmt: skip
+
+
+def parse_path(text: str) -> Written:
+    """Return the root and the segments of a path. Raises PathFault."""
+    if len(text) > MAX_LENGTH:
+        raise PathFault(f"a path has at most {MAX_LENGTH} characters")
+    reader = _Reader(text)
+    if not reader.take("$"):
+        raise PathFault(f"a path starts with '$', got {text[:80]!r}")
+    root: Literal["INPUT", "CONTEXT"] = "CONTEXT" if reader.take("$") else "INPUT"
+    if root == "INPUT" and (reader.peek().isalnum() or reader.peek() == "_"):
+        raise NotYetSupported(f"variables ({text[:80]!r}) are not supported yet; they come with the whole language")
+    segments = reader.segments(ends=_NAME_ENDS)
+    if reader.at < len(text):
+        raise reader.fault(f"unexpected {reader.peek()!r}")
+    return Written(root, segments)
+
+
+class _Reader:
+    """Reads one text from left to right; recursion is bounded by MAX_DEPTH."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.depth = text, 0, 0
+
+    def peek(self, ahead: int = 0) -> str:
+        return self.text[self.at + ahead : self.at + ahead + 1]
+
+    def take(self, expected: str) -> bool:
+        if self.text.startswith(expected, self.at):
+            self.at += len(expected)
+            return True
+        return False
+
+    def need(self, expected: str) -> None:
+        if not self.take(expected):
+            raise self.fault(f"expected {expected!r}, got {self.peek() or 'the end'!r}")
+
+    def blanks(self) -> None:
+        while self.peek() and self.peek() in " \t":
+            self.at += 1
+
+    def fault(self, what: str) -> PathFault:
+        return PathFault(f"not a valid JSONPath: {what} at character {self.at + 1} of {self.text[:200]!r}")
+
+    # ---- segments
+
+    def segments(self, *, ends: frozenset[str]) -> tuple[Segment, ...]:
+        read: list[Segment] = []
+        while True:
+            if self.take(".."):
+                read.append(Descent())
+                read.append(self.bracket() if self.peek() == "[" else self.name(ends))
+            elif self.take("."):
+                read.append(self.bracket() if self.peek() == "[" else self.name(ends))
+            elif self.peek() == "[":
+                read.append(self.bracket())
+            else:
+                return tuple(read)
+
+    def name(self, ends: frozenset[str]) -> Segment:
+        start = self.at
+        while (char := self.peek()) and char not in ends and char.isprintable():
+            self.at += 1
+        name = self.text[start : self.at]
+        if not name:
+            raise self.fault("expected a name")
+        if name == "*":
+            return Wildcard()
+        # A function such as `.length()` is accepted by AWS and then never found: recorded for `.sum()` at a forum.
+        return Names((f"{name}()",)) if self.take("()") else Names((name,))
+
+    def bracket(self) -> Segment:
+        self.need("[")
+        self.blanks()
+        segment: Segment
+        if self.take("*"):
+            segment = Wildcard()
+        elif self.take("?"):
+            segment = Filter(self.parenthesis())
+        elif self.peek() and self.peek() in _QUOTES:
+            segment = self.names()
+        else:
+            segment = self.positions()
+        self.blanks()
+        self.need("]")
+        return segment
+
+    def names(self) -> Names:
+        names = [self.quoted()]
+        self.blanks()
+        while self.take(","):
+            self.blanks()
+            names.append(self.quoted())
+            self.blanks()
+        return Names(tuple(names))
+
+    def quoted(self) -> str:
+        quote = self.peek()
+        if not quote or quote not in _QUOTES:
+            raise self.fault("expected a quoted name")
+        self.at += 1
+        read: list[str] = []
+        while (char := self.peek()) != quote:
+            if not char:
+                raise self.fault("a quote is not closed")
+            self.at += 1
+            read.append(self.escaped() if char == "\\" else char)
+        self.at += 1
+        return "".join(read)
+
+    def escaped(self) -> str:
+        char = self.peek()
+        if not char:
+            raise self.fault("a quote is not closed")
+        self.at += 1
+        if char != "u":
+            return _ESCAPES.get(char, char)
+        digits = self.text[self.at : self.at + 4]
+        if len(digits) < 4 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+            raise self.fault("expected four hexadecimal digits")
+        code = int(digits, 16)
+        if 0xD800 <= code <= 0xDFFF:
+            raise self.fault("half a surrogate pair")
+        self.at += 4
+        return chr(code)
+
+    def positions(self) -> Indexes | Slice:
+        first = self.integer()
+        self.blanks()
+        if self.peek() == ":":
+            return self.slice(first)
+        if first is None:
+            raise self.fault("expected an index, a slice, a quoted name, '*' or '?'")
+        indexes = [first]
+        while self.take(","):
+            self.blanks()
+            index = self.integer()
+            if index is None:
+                raise self.fault("expected an index")
+            indexes.append(index)
+            self.blanks()
+        return Indexes(tuple(indexes))
+
+    def slice(self, start: int | None) -> Slice:
+        self.need(":")
+        self.blanks()
+        stop = self.integer()
+        self.blanks()
+        step = None
+        if self.take(":"):
+            self.blanks()
+            step = self.integer()
+            if step is not None and step < 1:
+                raise self.fault("the step of a slice must be positive")
+        return Slice(start, stop, step)
+
+    def integer(self) -> int | None:
+        start = self.at
+        self.take("-")
+        while self.peek() and self.peek() in "0123456789":
+            self.at += 1
+        digits = self.text[start : self.at]
+        if digits in ("", "-"):
+            self.at = start
+            return None
+        if len(digits) > 18:
+            raise self.fault("the index is too large")
+        return int(digits)
+
+    # ---- filters
+
+    def parenthesis(self) -> Condition:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.fault("nested too deeply")
+        self.need("(")
+        condition = self.junction("||")
+        self.need(")")
+        self.depth -= 1
+        return condition
+
+    def junction(self, operator: Literal["&&", "||"]) -> Condition:
+        conditions: list[Condition] = []
+        while True:
+            conditions.append(self.junction("&&") if operator == "||" else self.condition())
+            self.blanks()
+            if not self.take(operator):
+                break
+        return conditions[0] if len(conditions) == 1 else Junction(operator, tuple(conditions))
+
+    def condition(self) -> Condition:
+        self.blanks()
+        if self.peek() == "!" and self.peek(1) != "=":
+            self.at += 1
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise self.fault("nested too deeply")
+            negated = Negation(self.condition())
+            self.depth -= 1
+            return negated
+        if self.peek() == "(":
+            return self.parenthesis()
+        left = self.operand()
+        self.blanks()
+        for operator in _COMPARISONS:
+            if self.text.startswith(operator, self.at) and self.ends_word(operator):
+                if operator == "=~":
+                    message = "regular expressions in filters are not supported yet; they come with the whole language"
+                    raise NotYetSupported(message)
+                self.at += len(operator)
+                self.blanks()
+                return Comparison(operator, left, self.operand())
+        if isinstance(left, Literally):
+            raise self.fault("expected a comparison")
+        return Exists(left)
+
+    def ends_word(self, operator: str) -> bool:
+        return not operator.isalpha() or not self.peek(len(operator)).isalnum()
+
+    def operand(self) -> Operand:
+        if self.take("@"):
+            return Written("CURRENT", self.segments(ends=_NAME_ENDS_IN_FILTER))
+        if self.take("$"):
+            return Written("INPUT", self.segments(ends=_NAME_ENDS_IN_FILTER))
+        if self.take("["):
+            return Literally(self.literals())
+        return Literally(self.literal())
+
+    def literals(self) -> tuple[Literally, ...]:
+        read: list[Literally] = []
+        self.blanks()
+        while not self.take("]"):
+            if read:
+                self.need(",")
+                self.blanks()
+            read.append(Literally(self.literal()))
+            self.blanks()
+        return tuple(read)
+
+    def literal(self) -> str | int | float | bool | None:
+        if self.peek() and self.peek() in _QUOTES:
+            return self.quoted()
+        start = self.at
+        while (char := self.peek()) and (char.isalnum() or char in "+-."):
+            self.at += 1
+        word = self.text[start : self.at]
+        if word in _WORDS:
+            return _WORDS[word]
+        if word[:1].isdigit() or word[:1] in ("-", "."):
+            try:
+                number = float(word)
+            except ValueError:
+                number = float("inf")
+            if number - number == 0:
+                return int(word) if word.lstrip("-").isdecimal() and len(word) < 19 else number
+        self.at = start
+        raise self.fault("expected a literal or a path")
+
+
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}

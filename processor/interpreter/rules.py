@@ -1,0 +1,257 @@
+"""The rules of a Choice state: 39 comparison operators, And, Or and Not, compiled to predicates.
+
+A value of another type than the operator's is no match, never a failure (recorded for every type). A Variable that is
+not there fails the state, save for IsPresent.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from processor.interpreter.paths import Missing, NotYetSupported, Path, PathFault, compile_path
+from processor.interpreter.paths_select import is_number
+from processor.interpreter.templates import Report, pointer_to
+from processor.interpreter.timestamps import is_timestamp, parse_timestamp
+from processor.model.definition import Environment, Predicate
+from processor.model.json import Json, render_json
+
+Read: TypeAlias = Callable[[Json], object]
+"""What a comparison compares: the value as the operator's type reads it, None where it is of another type."""
+
+MAX_DEPTH = 64  # And, Or and Not within each other
+
+
+def _number(value: Json) -> object:
+    return value if is_number(value) else None
+
+
+def _string(value: Json) -> object:
+    return value if isinstance(value, str) else None
+
+
+def _boolean(value: Json) -> object:
+    return value if isinstance(value, bool) else None
+
+
+def _timestamp(value: Json) -> object:
+    return parse_timestamp(value) if isinstance(value, str) else None
+
+
+_RELATIONS: dict[str, Callable[[object, object], bool]] = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "GreaterThan": operator.gt,
+    "LessThanEquals": operator.le,
+    "GreaterThanEquals": operator.ge,
+}  # type: ignore[assignment]  # both operands have been read as the same ordered type
+_TYPES: dict[str, tuple[Read, str]] = {
+    "String": (_string, "String"),
+    "Numeric": (_number, "Number"),
+    "Timestamp": (_timestamp, "Timestamp"),
+}
+_COMPARISONS: dict[str, tuple[Read, str, Callable[[object, object], bool]]] = {
+    "BooleanEquals": (_boolean, "Boolean", operator.eq),
+    **{
+        f"{prefix}{name}": (read, type_name, relation)
+        for prefix, (read, type_name) in _TYPES.items()
+        for name, relation in _RELATIONS.items()
+    },
+}
+_TYPE_TESTS: dict[str, Callable[[Json], bool]] = {
+    "IsNull": lambda value: value is None,
+    "IsNumeric": is_number,
+    "IsString": lambda value: isinstance(value, str),
+    "IsBoolean": lambda value: isinstance(value, bool),
+    "IsTimestamp": lambda value: isinstance(value, str) and is_timestamp(value),
+}
+OPERATORS = frozenset(
+    [*_COMPARISONS, *(f"{name}Path" for name in _COMPARISONS), *_TYPE_TESTS, "IsPresent", "StringMatches"]
+)
+_JUNCTIONS = frozenset({"And", "Or", "Not"})
+
+
+def compile_rule(rule: Json, *, pointer: str, report: Report) -> Predicate:
+    """Return the predicate of an entry of Choices. Faults go to `report`; what is returned then is of no use."""
+    return _compile(rule, pointer, report, nested=0)
+
+
+def _never(_value: Json, _environment: Environment) -> bool:
+    return False
+
+
+def _compile(rule: Json, pointer: str, report: Report, *, nested: int) -> Predicate:
+    if not isinstance(rule, dict):
+        report(pointer, "Expected value of type Object")
+        return _never
+    if nested > MAX_DEPTH:
+        report(pointer, f"And, Or and Not are nested more than {MAX_DEPTH} deep")
+        return _never
+    names = [name for name in rule if name in OPERATORS or name in _JUNCTIONS]
+    known = {*names, "Comment", "Variable"} | ({"Next", "Assign"} if not nested else set())
+    for name in rule:
+        if name not in known:
+            report(pointer, f"Field '{name}' is not supported")
+    if len(names) != 1:
+        report(pointer, f"a rule has exactly one comparison, And, Or or Not, got {names or 'none'}")
+        return _never
+    name = names[0]
+    if name in _JUNCTIONS:
+        if "Variable" in rule:
+            report(pointer, f"Field 'Variable' is not supported beside '{name}'")
+        return _compile_junction(name, rule[name], pointer_to(pointer, name), report, nested=nested + 1)
+    variable = _compile_path(rule, "Variable", "Variable", pointer, report)
+    return _compile_comparison(name, rule, variable, pointer, report) if variable is not None else _never
+
+
+def _compile_junction(name: str, operand: Json, pointer: str, report: Report, *, nested: int) -> Predicate:
+    if name == "Not":
+        negated = _compile(operand, pointer, report, nested=nested)
+        return lambda value, environment: not negated(value, environment)
+    if not isinstance(operand, list):
+        report(pointer, "Expected value of type Array")
+        return _never
+    if not operand:
+        report(pointer, "Value cannot be empty")
+    parts = tuple(
+        _compile(part, pointer_to(pointer, index), report, nested=nested) for index, part in enumerate(operand)
+    )
+    if name == "And":
+        return lambda value, environment: all(part(value, environment) for part in parts)
+    return lambda value, environment: any(part(value, environment) for part in parts)
+
+
+def _compile_path(rule: Mapping[str, Json], name: str, field: str, pointer: str, report: Report) -> Path | None:
+    text = rule.get(name)
+    if name not in rule:
+        report(pointer, f"These fields are required: [{name}]")
+        return None
+    if not isinstance(text, str):
+        report(pointer_to(pointer, name), "Expected value of type String")
+        return None
+    try:
+        return compile_path(text, field=field)
+    except NotYetSupported as lack:
+        report(pointer_to(pointer, name), str(lack))
+    except PathFault:
+        report(pointer_to(pointer, name), f"Value is not a Reference Path: {text[:200]!r}")
+    return None
+
+
+def _compile_comparison(name: str, rule: Mapping[str, Json], variable: Path, pointer: str, report: Report) -> Predicate:
+    if name in _TYPE_TESTS or name == "IsPresent":
+        wanted = rule[name]
+        if not isinstance(wanted, bool):
+            report(pointer_to(pointer, name), _expected("Boolean", wanted))
+            return _never
+        return _present(variable, wanted) if name == "IsPresent" else _is_of_type(variable, _TYPE_TESTS[name], wanted)
+    if name == "StringMatches":
+        pattern = rule[name]
+        if not isinstance(pattern, str):
+            report(pointer_to(pointer, name), _expected("String", pattern))
+            return _never
+        return _matches(variable, compile_pattern(pattern))
+    if name in _COMPARISONS:
+        read, type_name, relation = _COMPARISONS[name]
+        constant = read(rule[name])
+        if constant is None:
+            report(pointer_to(pointer, name), _expected(type_name, rule[name]))
+            return _never
+        return _compared(variable, read, relation, constant)
+    read, _, relation = _COMPARISONS[name.removesuffix("Path")]
+    other = _compile_path(rule, name, "Variable", pointer, report)
+    return _compared_with_path(variable, read, relation, other) if other is not None else _never
+
+
+def _expected(type_name: str, value: Json) -> str:
+    return f"Expected value of type {type_name}, got {render_json(value)[:80]}"
+
+
+# ---- predicates
+
+
+def _present(variable: Path, wanted: bool) -> Predicate:
+    find = variable.find
+    return lambda value, environment: (not isinstance(find(value, environment), Missing)) is wanted
+
+
+def _is_of_type(variable: Path, test: Callable[[Json], bool], wanted: bool) -> Predicate:
+    evaluate = variable.evaluate
+    return lambda value, environment: test(evaluate(value, environment)) is wanted
+
+
+def _compared(variable: Path, read: Read, relation: Callable[[object, object], bool], constant: object) -> Predicate:
+    evaluate = variable.evaluate
+
+    def compare(value: Json, environment: Environment) -> bool:
+        found = read(evaluate(value, environment))
+        return found is not None and relation(found, constant)
+
+    return compare
+
+
+def _compared_with_path(
+    variable: Path, read: Read, relation: Callable[[object, object], bool], other: Path
+) -> Predicate:
+    evaluate, evaluate_other = variable.evaluate, other.evaluate
+
+    def compare(value: Json, environment: Environment) -> bool:
+        found = read(evaluate(value, environment))
+        expected = read(evaluate_other(value, environment))
+        return found is not None and expected is not None and relation(found, expected)
+
+    return compare
+
+
+def _matches(variable: Path, match: Callable[[str], bool]) -> Predicate:
+    evaluate = variable.evaluate
+
+    def compare(value: Json, environment: Environment) -> bool:
+        found = evaluate(value, environment)
+        return isinstance(found, str) and match(found)
+
+    return compare
+
+
+def compile_pattern(pattern: str) -> Callable[[str], bool]:
+    r"""Return the test for a StringMatches pattern: `*` is any text, `\*` a star, `\\` a backslash.
+
+    The parts between stars are looked for from left to right, each after the one before: nothing is tried twice.
+    """
+    parts = _parts(pattern)
+    if len(parts) == 1:
+        return parts[0].__eq__
+    first, *middle, last = parts
+
+    def match(text: str) -> bool:
+        end = len(text) - len(last)
+        at = len(first)
+        if end < at or not text.startswith(first) or not text.endswith(last):
+            return False
+        for part in middle:
+            found = text.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+    return match
+
+
+def _parts(pattern: str) -> list[str]:
+    """Return the literal texts between the stars, one more than there are stars."""
+    parts = [""]
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "\\" and pattern[at + 1 : at + 2] in ("*", "\\"):
+            parts[-1] += pattern[at + 1]
+            at += 2
+        else:
+            if char == "*":
+                parts.append("")
+            else:
+                parts[-1] += char
+            at += 1
+    return parts

@@ -1,0 +1,108 @@
+"""Payload templates (Parameters, ResultSelector, ItemSelector, Credentials): JSON in which `"x.$"` names a path.
+
+Compiled once; what holds no path is shared by all that the template makes, never copied. Intrinsic functions and
+variables come with the whole language: `compile_expression` is where they will join the paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from processor.interpreter.paths import NotYetSupported, PathFault, compile_path
+from processor.model.definition import Environment, Evaluate
+from processor.model.json import Json
+
+Report: TypeAlias = Callable[[str, str], None]
+"""(JSON pointer, message): notes a fault of the definition."""
+
+
+def pointer_to(pointer: str, *tokens: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of what the tokens name within `pointer`."""
+    return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+def compile_expression(text: str, *, field: str) -> Evaluate:
+    """Return what computes a field whose text may be a path, or, once supported, an intrinsic function.
+
+    Raises PathFault, whose subclass NotYetSupported says what this release lacks.
+    """
+    if text.startswith("States."):
+        name = text.partition("(")[0][:80]
+        raise NotYetSupported(f"the intrinsic function {name!r} is not supported yet; it comes with the whole language")
+    return compile_path(text, field=field).evaluate
+
+
+def compile_template(template: Json, *, pointer: str, report: Report) -> Evaluate:
+    """Return what makes the payload. Faults go to `report`; what is returned then is of no use."""
+    made = _compile(template, pointer, report)
+    return made if made is not None else _constant(template)
+
+
+def _constant(value: Json) -> Evaluate:
+    return lambda _value, _environment: value
+
+
+def _compile(template: Json, pointer: str, report: Report) -> Evaluate | None:
+    """Return None for a template without paths: a constant. Recursion is bounded by the depth of definitions."""
+    match template:
+        case dict():
+            return _compile_object(template, pointer, report)
+        case list():
+            return _compile_array(template, pointer, report)
+        case _:
+            return None
+
+
+def _compile_object(template: dict[str, Json], pointer: str, report: Report) -> Evaluate | None:
+    skeleton: dict[str, Json] = {}
+    computed: list[tuple[str, Evaluate]] = []
+    for key, value in template.items():
+        name = key.removesuffix(".$") if key.endswith(".$") else key
+        if name in skeleton:
+            report(pointer, f"The field '{name}' is given twice")
+        skeleton[name] = value
+        if name != key:
+            computed.append((name, _compile_field(key, value, pointer, report)))
+        elif (made := _compile(value, pointer_to(pointer, key), report)) is not None:
+            computed.append((name, made))
+    if not computed:
+        return None
+    fields = tuple(computed)
+
+    def make(value: Json, environment: Environment) -> Json:
+        made = skeleton.copy()
+        for name, evaluate in fields:
+            made[name] = evaluate(value, environment)
+        return made
+
+    return make
+
+
+def _compile_field(key: str, value: Json, pointer: str, report: Report) -> Evaluate:
+    """AWS places the fault of a `.$` field at the object that holds it: recorded for 'parsed.$'."""
+    if isinstance(value, str):
+        try:
+            return compile_expression(value, field=key)
+        except NotYetSupported as lack:
+            report(pointer, f"The field '{key}': {lack}")
+            return _constant(None)
+        except PathFault:
+            pass
+    report(pointer, f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call")
+    return _constant(None)
+
+
+def _compile_array(template: list[Json], pointer: str, report: Report) -> Evaluate | None:
+    parts = [_compile(element, pointer_to(pointer, index), report) for index, element in enumerate(template)]
+    computed = tuple((index, part) for index, part in enumerate(parts) if part is not None)
+    if not computed:
+        return None
+
+    def make(value: Json, environment: Environment) -> Json:
+        made = template.copy()
+        for index, evaluate in computed:
+            made[index] = evaluate(value, environment)
+        return made
+
+    return make

@@ -1,0 +1,170 @@
+"""A definition as written: the fields that each kind of object may have, their types and their ranges.
+
+Only shapes are checked here, one object at a time; what fields mean together, and where states lead, is `parse.py`'s
+and `transitions.py`'s. Numbers are AWS's limits as its developer guide gives them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_pascal
+
+Seconds = Annotated[int, Field(ge=0, le=99_999_999)]
+PositiveSeconds = Annotated[int, Field(ge=1, le=99_999_999)]
+Name = Annotated[str, Field(min_length=1)]
+Anything = object
+"""JSON of any shape: what it must be depends on more than its type, and is checked where it is compiled."""
+
+
+class Written(BaseModel):
+    """An object of a definition. Fields are ASL's, in its spelling; no other is accepted."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_pascal)
+
+    comment: str | None = None
+
+
+class WrittenScope(Written):
+    """What a whole machine, a Parallel's branch and a Map's processor have in common."""
+
+    states: Annotated[dict[str, Anything], Field(min_length=1)]
+    start_at: Name
+
+
+class WrittenMachine(WrittenScope):
+    version: Literal["1.0"] = "1.0"
+    timeout_seconds: PositiveSeconds | None = None
+    query_language: Literal["JSONPath", "JSONata"] = "JSONPath"
+
+
+class WrittenProcessorConfig(Written):
+    mode: Literal["INLINE", "DISTRIBUTED"] = "INLINE"
+    execution_type: Literal["STANDARD", "EXPRESS"] | None = None
+
+
+class WrittenProcessor(WrittenScope):
+    processor_config: WrittenProcessorConfig = WrittenProcessorConfig()
+
+
+class WrittenRetrier(Written):
+    error_equals: Annotated[list[Name], Field(min_length=1)]
+    interval_seconds: PositiveSeconds = 1
+    max_attempts: Annotated[int, Field(ge=0, le=99_999_999)] = 3
+    backoff_rate: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 2.0
+    max_delay_seconds: Annotated[int, Field(ge=1, lt=31_622_400)] | None = None
+    jitter_strategy: Literal["FULL", "NONE"] = "NONE"
+
+
+class WrittenCatcher(Written):
+    error_equals: Annotated[list[Name], Field(min_length=1)]
+    next: Name
+    result_path: str | None = None
+    assign: Anything = None
+
+
+class WrittenState(Written):
+    type: str
+    query_language: Literal["JSONPath", "JSONata"] = "JSONPath"
+
+
+class _Passing(WrittenState):
+    """A state that hands a payload on."""
+
+    input_path: str | None = None
+    output_path: str | None = None
+
+
+class _Leading(_Passing):
+    """A state that leads somewhere, or ends its scope."""
+
+    next: Name | None = None
+    end: bool = False
+    assign: Anything = None
+
+
+class _Placing(_Leading):
+    """A state with a result of its own to place."""
+
+    result_path: str | None = None
+    parameters: dict[str, Anything] | None = None
+
+
+class _Failing(_Placing):
+    """A state whose result comes from elsewhere, and may fail to."""
+
+    result_selector: dict[str, Anything] | None = None
+    retry: list[WrittenRetrier] = []
+    catch: list[WrittenCatcher] = []
+
+
+class WrittenPass(_Placing):
+    result: Anything = None
+
+
+class WrittenTask(_Failing):
+    resource: str
+    timeout_seconds: PositiveSeconds | None = None
+    timeout_seconds_path: str | None = None
+    heartbeat_seconds: PositiveSeconds | None = None
+    heartbeat_seconds_path: str | None = None
+    credentials: dict[str, Anything] | None = None
+
+
+class WrittenChoice(_Passing):
+    choices: Annotated[list[Anything], Field(min_length=1)]
+    default: Name | None = None
+    assign: Anything = None
+
+
+class WrittenWait(_Leading):
+    seconds: Seconds | None = None
+    seconds_path: str | None = None
+    timestamp: str | None = None
+    timestamp_path: str | None = None
+
+
+class WrittenSucceed(_Passing):
+    pass
+
+
+class WrittenFail(WrittenState):
+    error: str | None = None
+    error_path: str | None = None
+    cause: str | None = None
+    cause_path: str | None = None
+
+
+class WrittenParallel(_Failing):
+    branches: Annotated[list[Anything], Field(min_length=1)]
+
+
+class WrittenMap(_Failing):
+    items_path: str | None = None
+    item_processor: Anything = None
+    iterator: Anything = None
+    item_selector: dict[str, Anything] | None = None
+    max_concurrency: Annotated[int, Field(ge=0)] = 0
+    max_concurrency_path: str | None = None
+    # Distributed: accepted as fields, refused as not supported yet.
+    item_reader: Anything = None
+    item_batcher: Anything = None
+    result_writer: Anything = None
+    label: Anything = None
+    tolerated_failure_count: Anything = None
+    tolerated_failure_count_path: Anything = None
+    tolerated_failure_percentage: Anything = None
+    tolerated_failure_percentage_path: Anything = None
+
+
+STATES: dict[str, type[WrittenState]] = {
+    "Task": WrittenTask,
+    "Pass": WrittenPass,
+    "Choice": WrittenChoice,
+    "Wait": WrittenWait,
+    "Succeed": WrittenSucceed,
+    "Fail": WrittenFail,
+    "Parallel": WrittenParallel,
+    "Map": WrittenMap,
+}
