@@ -1,0 +1,122 @@
+"""Log, Outbox, Reader: topics, records written outside of transactions, records read to the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.engine.ports import Message
+from processor.engine.topics import TopicSpec, partition_of, topic_specs
+from processor.errors import TopicsUnfit
+from tests.contracts.harness import PARTITIONS, Harness, contents, send
+
+
+def test_creating_topics_again_creates_none(bare_harness: Harness) -> None:
+    log = bare_harness.log
+    specs = topic_specs(log.names, partitions=PARTITIONS)
+
+    assert sorted(log.create_topics(specs[:3])) == sorted(spec.name for spec in specs[:3])
+    assert sorted(bare_harness.second().create_topics(specs)) == sorted(spec.name for spec in specs[3:])
+    assert list(log.create_topics(specs)) == []
+
+
+def test_checking_names_what_is_missing_and_what_has_another_count(harness: Harness) -> None:
+    names = harness.log.names
+    fitting = topic_specs(names, partitions=PARTITIONS)
+    other = TopicSpec(name=names.timers, partitions=PARTITIONS + 3, config={})
+    missing = TopicSpec(name=names.prefix + "absent", partitions=1, config={})
+
+    assert list(harness.log.check_topics(fitting)) == []
+    problems = harness.log.check_topics([other, missing])
+
+    count, absent = sorted(problems, key=lambda line: missing.name in line)
+    assert names.timers in count and str(PARTITIONS) in count and str(PARTITIONS + 3) in count
+    assert missing.name in absent
+
+
+def test_an_inbox_without_topics_is_refused_by_their_names(bare_harness: Harness) -> None:
+    with pytest.raises(TopicsUnfit, match=bare_harness.log.names.commands):
+        bare_harness.log.inbox(slot="0").close()
+
+
+def test_existing_topics_are_left_as_they_are(harness: Harness) -> None:
+    log = harness.log
+    send(log, Message(topic=log.names.commands, key=b"k", value=b"v", partition=0))
+
+    log.create_topics(topic_specs(log.names, partitions=PARTITIONS + 1))
+
+    reader = log.reader()
+    assert reader.partitions(log.names.commands) == PARTITIONS
+    assert reader.partitions(log.names.prefix + "absent") is None
+    reader.close()
+    assert contents(log, log.names.commands, 0) == [(b"k", b"v")]
+
+
+def test_records_without_a_partition_go_where_javas_partitioner_puts_their_key(harness: Harness) -> None:
+    names = harness.log.names
+    keys = [b"order:%d" % n for n in range(20)] + ["café:1".encode()]
+
+    send(harness.log, *[Message(topic=names.commands, key=key, value=b"v") for key in keys])
+
+    found = {p: [key for key, _ in contents(harness.log, names.commands, p)] for p in range(PARTITIONS)}
+    assert found == {p: [key for key in keys if partition_of(key, PARTITIONS) == p] for p in range(PARTITIONS)}
+
+
+def test_keys_values_and_headers_come_back_as_they_were_written(harness: Harness) -> None:
+    topic = harness.log.names.commands
+    messages = (
+        Message(topic=topic, key=None, value=b"no key", partition=1),
+        Message(topic=topic, key=b"", value=b"", partition=1),
+        Message(
+            topic=topic,
+            key=b"\xff\x00",
+            value=b"headers",
+            partition=1,
+            headers=(("content-type", b"application/json"), ("trace", b"\x00\xff"), ("trace", b"")),
+        ),
+        Message(topic=topic, key=b"tombstone", value=None, partition=1),
+    )
+
+    send(harness.log, *messages)
+
+    reader = harness.second().reader()
+    records = list(reader.read(topic, 1))
+    reader.close()
+    assert [(r.topic, r.partition, r.key, r.value, r.headers) for r in records] == [
+        (m.topic, m.partition, m.key, m.value, m.headers) for m in messages
+    ]
+
+
+def test_a_reader_reads_from_the_start_given_to_the_end_at_the_call(harness: Harness) -> None:
+    topic = harness.log.names.events
+    for n in range(3):
+        send(harness.log, Message(topic=topic, key=b"%d" % n, value=b"v", partition=0))
+    reader = harness.second().reader()
+    first, second, third = reader.read(topic, 0)
+
+    def read(**bounds: int) -> list[bytes | None]:
+        return [record.key for record in reader.read(topic, 0, **bounds)]
+
+    assert [first.key, second.key, third.key] == [b"0", b"1", b"2"]
+    assert read(start=second.offset) == [b"1", b"2"]
+    assert read(start=first.offset, end=third.offset) == [b"0", b"1"]
+    assert read(start=reader.end(topic, 0)) == []
+    assert reader.end(topic, 0) > third.offset
+
+    begun = reader.read(topic, 0)
+    send(harness.log, Message(topic=topic, key=b"3", value=b"v", partition=0))
+    assert [record.key for record in begun] == [b"0", b"1", b"2"]
+    assert read() == [b"0", b"1", b"2", b"3"]
+    reader.close()
+
+
+def test_many_records_are_read_whole_and_in_order(harness: Harness) -> None:
+    topic = harness.log.names.events
+    send(harness.log, *[Message(topic=topic, key=b"%d" % n, value=bytes(2_000), partition=2) for n in range(3_000)])
+
+    assert contents(harness.second(), topic, 2) == [(b"%d" % n, bytes(2_000)) for n in range(3_000)]
+
+
+def test_an_empty_partition_ends_where_it_begins(harness: Harness) -> None:
+    reader = harness.log.reader()
+    assert (reader.end(harness.log.names.events, 3), list(reader.read(harness.log.names.events, 3))) == (0, [])
+    reader.close()
