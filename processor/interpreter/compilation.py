@@ -24,6 +24,7 @@ from processor.model.definition import (
     AnyState,
     Catcher,
     ChoiceState,
+    Environment,
     Evaluate,
     FailState,
     MapState,
@@ -238,7 +239,13 @@ def _credentials(fields: Fields, pointer: str, report: Report) -> Evaluate | Non
     at = pointer_to(pointer, "Credentials")
     if "RoleArn" not in credentials and "RoleArn.$" not in credentials:
         report(at, "The field 'RoleArn' is required but was missing")
-    return compile_template(credentials, pointer=at, report=report)
+    evaluate = compile_template(credentials, pointer=at, report=report)
+
+    def evaluate_role(value: Json, environment: Environment) -> Json:
+        made = evaluate(value, environment)
+        return made.get("RoleArn") if isinstance(made, dict) else None
+
+    return evaluate_role
 
 
 def _retriers(fields: Fields, pointer: str, report: Report) -> tuple[Retrier, ...]:

@@ -15,7 +15,9 @@ from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json
 
 Fields = Mapping[str, Json]
-Check = Callable[[Json], Json]
+
+MAX_SECONDS = 99_999_999
+"""What AWS allows where a number of seconds is written; beyond three years none means anything."""
 
 
 def compile_seconds_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
@@ -46,17 +48,20 @@ def compile_timestamp_path(fields: Fields, *, pointer: str, report: Report) -> E
     return _compile(fields, "TimestampPath", check, pointer, report)
 
 
-def compile_integer_path(fields: Fields, field: str, *, at_least: int, pointer: str, report: Report) -> Evaluate | None:
+def compile_integer_path(
+    fields: Fields, field: str, *, at_least: int, at_most: int = MAX_SECONDS, pointer: str, report: Report
+) -> Evaluate | None:
     """Return the evaluation to an integer, for TimeoutSecondsPath, HeartbeatSecondsPath, MaxConcurrencyPath.
 
-    The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value that is too small is by analogy.
+    The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value out of range is by analogy.
     """
 
     def check(value: Json, text: str) -> Json:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _runtime(f'The {field} field refers to value "{_said(value)}" which is not a valid integer: {text}')
-        if value < at_least:
-            raise _runtime(f'The {field} field refers to value "{value}" which is less than {at_least}: {text}')
+        if not at_least <= value <= at_most:
+            limits = f"between {at_least} and {at_most}"
+            raise _runtime(f'The {field} field refers to value "{value}" which is not {limits}: {text}')
         return value
 
     return _compile(fields, field, check, pointer, report)

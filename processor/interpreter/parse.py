@@ -31,7 +31,7 @@ from processor.model.definition import AnyState, Workflow
 from processor.model.events import MachineType
 from processor.model.json import Json, canonical_json, parse_json, private_json, render_json
 
-MAX_DEPTH = 200  # levels of JSON; a stack of that depth is safe wherever a definition is walked
+MAX_DEPTH = 128  # levels of JSON; a stack of that depth is safe wherever a definition is walked
 MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"

@@ -15,12 +15,13 @@ from processor.interpreter.paths_select import (
     MISSING,
     Missing,
     Search,
+    Steps,
     TooManyValues,
     compile_segments,
     definite_steps,
     find_step,
+    find_steps,
     is_definite,
-    pick_names,
 )
 from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, parse_path
 from processor.model.definition import Environment, Evaluate, StateFailure
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 Find: TypeAlias = "Callable[[Json, Environment], Json | Missing]"
-Steps: TypeAlias = tuple[str | int | tuple[str, ...], ...]
 Fail: TypeAlias = Callable[[Json], StateFailure]
 
 
@@ -61,15 +61,15 @@ def compile_path(text: str, *, field: str) -> Path:
     written = parse_path(text)
     reads_context = written.root == "CONTEXT"
     definite = is_definite(written.segments)
+    steps = definite_steps(written.segments) if definite else ()
+    fail = _failure(text, steps, field)
     if definite:
-        steps = definite_steps(written.segments)
-        find = _find_steps(steps)
-        fail = _failure(text, steps, field)
+        find: Find = lambda value, _: find_steps(value, steps)  # noqa: E731
         evaluate = _evaluate_names(steps, fail) if all(type(step) is str for step in steps) else _evaluate(find, fail)
     else:
         evaluate = find = _select(compile_segments(written.segments), text)
     if reads_context:
-        evaluate, find = _of_context(find, _failure(text, steps if definite else (), field)), _find_of_context(find)
+        evaluate, find = _of_context(find, fail), _find_of_context(find)
     elif text != "$" or field.endswith(".$"):
         evaluate = _of_something(evaluate, field)
     return Path(
@@ -83,18 +83,6 @@ def compile_path(text: str, *, field: str) -> Path:
     )
 
 
-def _find_steps(steps: Steps) -> Find:
-    def find(value: Json, _: Environment) -> Json | Missing:
-        found: Json | Missing = value
-        for step in steps:
-            if isinstance(found, Missing):
-                return MISSING
-            found = pick_names(found, step) if isinstance(step, tuple) else find_step(found, step)
-        return found
-
-    return find
-
-
 def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
     """The common path, names only, without a test per step: no JSON value but an object takes a string as its key."""
 
@@ -102,7 +90,7 @@ def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
         found: Json = value
         try:
             for step in steps:
-                found = found[step]  # type: ignore[call-overload,index]  # what raises is what is not there
+                found = found[step]  # type: ignore[index]  # what raises is what is not there
         except (KeyError, TypeError):
             raise fail(value) from None
         return found
@@ -255,7 +243,7 @@ class ReferencePath:
 
 
 def _put(container: dict[str, Json] | list[Json], step: str | int, value: Json) -> None:
-    container[step] = value  # type: ignore[call-overload,index]  # _opened has matched the two
+    container[step] = value  # type: ignore[index]  # _opened has matched the two
 
 
 def compile_reference_path(text: str) -> ReferencePath:

@@ -61,6 +61,7 @@ class Search:
 Select: TypeAlias = Callable[[Sequence[Json], Search], list[Json]]
 Test: TypeAlias = Callable[[Json, Search], bool]
 Find: TypeAlias = "Callable[[Json, Search], Json | Missing]"
+Steps: TypeAlias = tuple[str | int | tuple[str, ...], ...]
 
 
 def is_definite(segments: Sequence[Segment]) -> bool:
@@ -218,17 +219,22 @@ def compile_find(segments: Sequence[Segment]) -> Find:
     steps = definite_steps(segments)
 
     def find(value: Json, _: Search) -> Json | Missing:
-        found: Json | Missing = value
-        for step in steps:
-            found = pick_names(found, step) if isinstance(step, tuple) else find_step(found, step)
-            if isinstance(found, Missing):
-                return MISSING
-        return found
+        return find_steps(value, steps)
 
     return find
 
 
-def definite_steps(segments: Sequence[Segment]) -> tuple[str | int | tuple[str, ...], ...]:
+def find_steps(value: Json, steps: Steps) -> Json | Missing:
+    """Follow the steps of a definite path."""
+    for step in steps:
+        found = pick_names(value, step) if isinstance(step, tuple) else find_step(value, step)
+        if isinstance(found, Missing):
+            return MISSING
+        value = found
+    return value
+
+
+def definite_steps(segments: Sequence[Segment]) -> Steps:
     """Return the steps of a definite path; several names, at the end only, stay together."""
     steps: list[str | int | tuple[str, ...]] = []
     for segment in segments:

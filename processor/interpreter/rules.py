@@ -19,6 +19,8 @@ from processor.model.json import Json, render_json
 
 Read: TypeAlias = Callable[[Json], object]
 """What a comparison compares: the value as the operator's type reads it, None where it is of another type."""
+Relation: TypeAlias = Callable[..., bool]
+"""Of two operands that were read as the same type."""
 
 MAX_DEPTH = 64  # And, Or and Not within each other
 
@@ -39,19 +41,19 @@ def _timestamp(value: Json) -> object:
     return parse_timestamp(value) if isinstance(value, str) else None
 
 
-_RELATIONS: dict[str, Callable[[object, object], bool]] = {
+_RELATIONS: dict[str, Relation] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
     "GreaterThan": operator.gt,
     "LessThanEquals": operator.le,
     "GreaterThanEquals": operator.ge,
-}  # type: ignore[assignment]  # both operands have been read as the same ordered type
+}
 _TYPES: dict[str, tuple[Read, str]] = {
     "String": (_string, "String"),
     "Numeric": (_number, "Number"),
     "Timestamp": (_timestamp, "Timestamp"),
 }
-_COMPARISONS: dict[str, tuple[Read, str, Callable[[object, object], bool]]] = {
+_COMPARISONS: dict[str, tuple[Read, str, Relation]] = {
     "BooleanEquals": (_boolean, "Boolean", operator.eq),
     **{
         f"{prefix}{name}": (read, type_name, relation)
@@ -181,7 +183,7 @@ def _is_of_type(variable: Path, test: Callable[[Json], bool], wanted: bool) -> P
     return lambda value, environment: test(evaluate(value, environment)) is wanted
 
 
-def _compared(variable: Path, read: Read, relation: Callable[[object, object], bool], constant: object) -> Predicate:
+def _compared(variable: Path, read: Read, relation: Relation, constant: object) -> Predicate:
     evaluate = variable.evaluate
 
     def compare(value: Json, environment: Environment) -> bool:
@@ -191,9 +193,7 @@ def _compared(variable: Path, read: Read, relation: Callable[[object, object], b
     return compare
 
 
-def _compared_with_path(
-    variable: Path, read: Read, relation: Callable[[object, object], bool], other: Path
-) -> Predicate:
+def _compared_with_path(variable: Path, read: Read, relation: Relation, other: Path) -> Predicate:
     evaluate, evaluate_other = variable.evaluate, other.evaluate
 
     def compare(value: Json, environment: Environment) -> bool:

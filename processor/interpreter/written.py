@@ -95,8 +95,8 @@ class _Failing(_Placing):
     """A state whose result comes from elsewhere, and may fail to."""
 
     result_selector: dict[str, Anything] | None = None
-    retry: list[WrittenRetrier] = []
-    catch: list[WrittenCatcher] = []
+    retry: Annotated[list[WrittenRetrier], Field(default_factory=list)]
+    catch: Annotated[list[WrittenCatcher], Field(default_factory=list)]
 
 
 class WrittenPass(_Placing):

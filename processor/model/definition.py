@@ -86,6 +86,8 @@ class Catcher(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class TaskState(State, frozen=True, kw_only=True, eq=False):
+    """The Path forms give an int of 1 to 99,999,999, or raise; `credentials` gives the role's ARN."""
+
     resource: Resource
     timeout_seconds: int | Evaluate | None = None
     heartbeat_seconds: int | Evaluate | None = None
@@ -105,7 +107,7 @@ class ChoiceState(State, frozen=True, kw_only=True, eq=False):
 
 
 class WaitState(State, frozen=True, kw_only=True, eq=False):
-    """`seconds` or `timestamp`: a constant, or what the Path form evaluates to, unchecked."""
+    """`seconds` or `timestamp`: a constant, or the Path form. That gives an int, 0 or more, or Millis, or raises."""
 
     seconds: int | Evaluate | None = None
     timestamp: Millis | Evaluate | None = None
@@ -129,7 +131,7 @@ class ParallelState(State, frozen=True, kw_only=True, eq=False):
 
 
 class MapState(State, frozen=True, kw_only=True, eq=False):
-    """`items` None: the prepared input is the array. `selector` sees the state's prepared input and, in the context,
+    """`items` None: the prepared input is to be the array; else it gives one, or raises. `selector` sees the state's prepared input and, in the context,
     Map.Item. `max_concurrency` 0: as many as the mode allows."""
 
     first: str
