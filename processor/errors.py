@@ -1,16 +1,16 @@
 """Every exception the package raises on purpose. Failures of a workflow are data, not exceptions.
 
-    AslError
-    ├── InvalidDefinition      a definition with faults; carries every diagnostic
-    ├── InvalidCommand         a command no execution could apply (malformed id, payload not JSON, reserved key)
-    ├── DecodingFailed         bytes that are not what their topic promises
-    │   └── UnknownSchema      a writer's schema that this release does not ship
-    ├── LogUnavailable         the broker or the file cannot be reached; says which address
-    ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
-    ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
-    ├── SlotTaken              another live process uses the same slot
-    ├── NotAuthorized          the broker refused the credentials or the rights of this role
-    └── InvalidSettings        settings that cannot be used; names the setting and an example
+AslError
+├── InvalidDefinition      a definition with faults; carries every diagnostic
+├── InvalidCommand         a command no execution could apply (malformed id, payload not JSON, reserved key)
+├── DecodingFailed         bytes that are not what their topic promises
+│   └── UnknownSchema      a writer's schema that this release does not ship
+├── LogUnavailable         the broker or the file cannot be reached; says which address
+├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
+├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
+├── SlotTaken              another live process uses the same slot
+├── NotAuthorized          the broker refused the credentials or the rights of this role
+└── InvalidSettings        settings that cannot be used; names the setting and an example
 """
 
 from __future__ import annotations

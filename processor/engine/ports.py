@@ -1,10 +1,10 @@
 """What the engine asks of a log, named by role. Adapters: memory, SQLite, Kafka; one contract suite for all.
 
-    Inbox    a processor's membership: commands and restored events in, transactions out
-    Feed     a group's share of an index topic (timers, tasks), read as a table
-    Outbox   messages sent outside any transaction
-    Reader   records of a partition up to its end, committed ones only
-    Log      makes the four, creates and checks topics
+Inbox    a processor's membership: commands and restored events in, transactions out
+Feed     a group's share of an index topic (timers, tasks), read as a table
+Outbox   messages sent outside any transaction
+Reader   records of a partition up to its end, committed ones only
+Log      makes the four, creates and checks topics
 """
 
 from __future__ import annotations
@@ -112,9 +112,9 @@ class Inbox(Protocol):
         NotAuthorized, TopicsUnfit where going on is wrong; LogUnavailable is retried inside, with backoff.
         """
 
-    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> None:
-        """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none.
-        A stale `assignment` is ignored."""
+    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
+        """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none. Return
+        that offset, which transactions without a command send unchanged. A stale `assignment` is ignored."""
 
     def commit(self, transaction: Transaction) -> bool:
         """Return whether it was committed, and known to be. True: fold the overlay. False: drop it; the commands

@@ -75,9 +75,7 @@ def _envelope(execution: Execution, key: ScopeKey, state: str) -> Envelope:
 # ---- tasks
 
 
-def _answer(
-    execution: Execution, command: c.CompleteTask | c.FailTask | c.SubmitTask | c.HeartbeatTask
-) -> Decision:
+def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.SubmitTask | c.HeartbeatTask) -> Decision:
     _, key, sequence = parse_task_token(command.token)
     scope = _live(execution, key)
     if scope is None or not isinstance(scope.phase, Pending) or scope.phase.sequence != sequence:

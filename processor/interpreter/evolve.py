@@ -257,7 +257,13 @@ def _state_aborted(execution: Execution, event: e.StateAborted) -> Execution:
 # ---- Task
 
 
-_TASK_SCHEDULED: dict[e.TaskKind, int] = {"LAMBDA": 2, "SERVICE": 2, "ACTIVITY": 1, "ITEM_READER": 0, "RESULT_WRITER": 0}
+_TASK_SCHEDULED: dict[e.TaskKind, int] = {
+    "LAMBDA": 2,
+    "SERVICE": 2,
+    "ACTIVITY": 1,
+    "ITEM_READER": 0,
+    "RESULT_WRITER": 0,
+}
 """AWS writes Scheduled and Started side by side for all but activities; readers and writers are not in its histories."""
 
 
@@ -277,9 +283,7 @@ def _task_event(execution: Execution, event: e.Event) -> int:
     return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 1
 
 
-def _progressed(
-    execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e.TaskHeartbeatRecorded
-) -> Execution:
+def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e.TaskHeartbeatRecorded) -> Execution:
     scope = execution.scopes[event.scope]
     pending = scope.phase
     assert isinstance(pending, Pending)
@@ -540,6 +544,4 @@ def _reopened(scope: Scope) -> Scope:
         phase = phase.before
     elif not isinstance(phase, (Next, Ended)):
         phase = ENTERED
-    return replace(
-        scope, phase=phase, children=children, attempts=(), retry_count=0, cut_from=0, aborted=False
-    )
+    return replace(scope, phase=phase, children=children, attempts=(), retry_count=0, cut_from=0, aborted=False)

@@ -1,13 +1,13 @@
 """start, resume, recover: what a definition, an input and commands come to. Pure; see the package's README.
 
-    start    decide the first event, then whatever follows until the execution rests
-    resume   the same for a command, or without one from wherever a log was cut
-    recover  fold a history
+start    decide the first event, then whatever follows until the execution rests
+resume   the same for a command, or without one from wherever a log was cut
+recover  fold a history
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -186,15 +186,23 @@ def cause_of(command: c.AnyCommand, *, offset: int | None) -> e.Cause:
     )
 
 
-def proceed(execution: Execution, *, max_events: int | None = None) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
-    """Let the execution go on until it rests, ends or has given `max_events`; what it was given is the same however
-    that was sliced."""
-    events: list[e.AnyEvent] = []
-    while max_events is None or len(events) < max_events:
+def steps(execution: Execution, *, max_events: int | None = None) -> Iterator[tuple[e.AnyEvent, Execution]]:
+    """Yield each event that follows without a command, and the execution after it, until it rests, ends or has given
+    `max_events`; what it gives is the same however that is sliced."""
+    given = 0
+    while max_events is None or given < max_events:
         event = next_event(execution)
         if event is None:
-            break
+            return
         execution = evolve(execution, event)
+        yield event, execution
+        given += 1
+
+
+def proceed(execution: Execution) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
+    """Let the execution go on until it rests or ends."""
+    events: list[e.AnyEvent] = []
+    for event, execution in steps(execution):  # noqa: B020 - the last one is what is asked for
         events.append(event)
     return execution, tuple(events)
 

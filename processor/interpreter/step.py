@@ -133,14 +133,12 @@ def failed_of(turn: Turn, failure: StateFailure) -> Failed:
     """AWS opens the causes of what it found out itself with the state and the id of its StateEntered."""
     if isinstance(failure, DataLimitExceeded):
         return Failed(failure.error, failure.cause)
-    opening = f"An error occurred while executing the state '{turn.scope.state}' (entered at the event id #{turn.scope.entered_id}). "
-    return Failed(failure.error, opening + failure.cause)
+    where = f"the state '{turn.scope.state}' (entered at the event id #{turn.scope.entered_id})"
+    return Failed(failure.error, f"An error occurred while executing {where}. {failure.cause}")
 
 
 def _enter(execution: Execution, key: ScopeKey, name: str) -> e.StateEntered:
-    return e.StateEntered(
-        **_envelope(execution, key, name), type=_TYPES[type(execution.workflow.states[name])]
-    )
+    return e.StateEntered(**_envelope(execution, key, name), type=_TYPES[type(execution.workflow.states[name])])
 
 
 def _end(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:

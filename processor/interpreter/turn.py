@@ -79,8 +79,10 @@ class DataLimitExceeded(StateFailure):
     """AWS gives this cause without the usual opening."""
 
     def __init__(self, what: str) -> None:
-        cause = f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
-        super().__init__(DATA_LIMIT_EXCEEDED, cause)
+        what = f"The state/task '{what}' returned a result"
+        super().__init__(
+            DATA_LIMIT_EXCEEDED, f"{what} with a size exceeding the maximum number of bytes service limit."
+        )
 
 
 def exit_with(turn: Turn, result: Json, *, recorded: bool) -> e.StateExited:

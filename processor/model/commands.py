@@ -13,8 +13,6 @@ from msgspec import Struct
 from processor.errors import InvalidCommand
 from processor.model import events as e
 from processor.model.ids import (
-    EPOCH,
-    TOP,
     TimerKind,
     parse_task_token,
     parse_timer_id,
@@ -163,7 +161,6 @@ def check_command(command: AnyCommand) -> None:
         case _:
             return
     if named != command.execution_id:
-        raise InvalidCommand(where="execution_id", rule=f"must be {named}, as its token says", value=command.execution_id)
-
-
-__all__ = ["EPOCH", "TOP", "AnyCommand", *[c.__name__ for c in COMMAND_TYPES]]
+        raise InvalidCommand(
+            where="execution_id", rule=f"must be {named}, as its token says", value=command.execution_id
+        )

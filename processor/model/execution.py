@@ -110,9 +110,7 @@ class Cut(Struct, frozen=True):
     before: Next | Ended | None = None
 
 
-Phase: TypeAlias = (
-    Next | Ended | Entered | Succeeded | Failed | Filling | Waiting | Retrying | Pending | Running | Cut
-)
+Phase: TypeAlias = Next | Ended | Entered | Succeeded | Failed | Filling | Waiting | Retrying | Pending | Running | Cut
 RUNNING = Running()
 ENDED = Ended()
 ENTERED = Entered()

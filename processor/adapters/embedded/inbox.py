@@ -57,11 +57,14 @@ class EmbeddedInbox:
                 return deliveries
             self._store.wait(seen, seconds=remaining)
 
-    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> None:
+    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         holding = self._held.get(partition)
-        if holding is not None and holding.epoch == assignment and holding.next is None:
+        if holding is None or holding.epoch != assignment:
+            return fallback_offset
+        if holding.next is None:
             holding.fallback = fallback_offset
-            self._seek(partition, holding)
+            return self._seek(partition, holding)
+        return holding.next
 
     def commit(self, transaction: Transaction) -> bool:
         epochs = {p: holding.epoch for p, holding in self._held.items() if holding.next is not None}
@@ -84,9 +87,10 @@ class EmbeddedInbox:
             self._store.leave(self.member)
             self._store.close()
 
-    def _seek(self, partition: int, holding: _Holding) -> None:
+    def _seek(self, partition: int, holding: _Holding) -> int:
         committed = self._store.committed(self.member.group, partition)
         holding.next = holding.fallback if committed is None else committed
+        return holding.next
 
     def _rebalance(self) -> Iterator[Delivery]:
         change = self._store.sync(self.member, {p: holding.epoch for p, holding in self._held.items()})

@@ -27,9 +27,7 @@ def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
     prepared = turn.prepared()
     items = prepared if state.items is None else state.items(prepared, turn)
     if not isinstance(items, list):
-        raise StateFailure(
-            "States.Runtime", f"Map state input must be an array but was: {render_json(items)}"
-        )
+        raise StateFailure("States.Runtime", f"Map state input must be an array but was: {render_json(items)}")
     own = state.prepare is not None or state.items is not None
     return e.MapStarted(
         **turn.envelope(),
@@ -71,9 +69,7 @@ def _start_iteration(turn: Turn, iterations: Iterations) -> e.AnyEvent:
     assert isinstance(state, MapState)
     selected: Json = None
     if state.selector is not None:
-        selecting = Turn(
-            turn.execution, turn.key, turn.scope, state, item=(index, iterations.items[index])
-        )
+        selecting = Turn(turn.execution, turn.key, turn.scope, state, item=(index, iterations.items[index]))
         selected = selecting.bounded(state.selector(selecting.prepared(), selecting))
     envelope = turn.envelope()
     envelope["scope"] = (*turn.key, index)

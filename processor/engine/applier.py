@@ -1,0 +1,297 @@
+"""One command → what it stages: decode, find the execution, decide and evolve until quiet or out of budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from processor.engine.answers import Answers
+from processor.engine.definitions import Definitions
+from processor.engine.encoding import content_type_of, decode_command, encode_events
+from processor.engine.index import Index
+from processor.engine.partitions import Closed, Partition
+from processor.engine.ports import Clock, Entropy, Message, Record
+from processor.engine.staging import Overlay, Staged, message_bytes
+from processor.engine.topics import TopicNames, partition_of
+from processor.errors import DecodingFailed, InvalidDefinition
+from processor.interpreter.decide import Nothing, Refused, decide, timer_due
+from processor.interpreter.evolve import begin, evolve
+from processor.interpreter.interpreter import cause_of, first_event, input_hash, steps
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.definition import Workflow
+from processor.model.execution import Execution
+from processor.model.ids import Millis, parse_timer_id
+from processor.model.records import Timer
+
+log = logging.getLogger(__name__)
+
+SLICE_EVENTS = 1_000
+"""How many events one execution may give in one transaction before others get their turn."""
+
+
+class RecordTooLarge(Exception):
+    """An encoded record is over what the log takes; nothing was produced."""
+
+    def __init__(self, topic: str, size: int, limit: int) -> None:
+        super().__init__(f"a record of {topic} takes {size} bytes, {limit} are allowed")
+
+
+class Applier:
+    def __init__(
+        self,
+        *,
+        names: TopicNames,
+        partitions: int,
+        definitions: Definitions,
+        answers: Answers,
+        clock: Clock,
+        entropy: Entropy,
+        max_record_bytes: int,
+        slice_events: int = SLICE_EVENTS,
+    ) -> None:
+        self._names = names
+        self._partitions = partitions
+        self._definitions = definitions
+        self._answers = answers
+        self._clock = clock
+        self._entropy = entropy
+        self._max_record_bytes = max_record_bytes
+        self._slice_events = slice_events
+        self._index = Index(names)
+
+    def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged:
+        """Return what a command stages. Never raises for what the command holds: bytes that do not decode are dead
+        letters, commands that cannot apply rejections, an interpreter that raises a quarantine."""
+        try:
+            command = decode_command(record.value or b"", content_type=content_type_of(record.headers))
+        except DecodingFailed as fault:
+            return self._dead_letter(record, fault.reason)
+        if record.key != command.execution_id.encode():
+            return self._dead_letter(record, f"the key is not the execution id {command.execution_id}")
+        if partition_of(record.key, self._partitions) != record.partition:
+            rerouted = Message(topic=self._names.commands, key=record.key, value=record.value, headers=record.headers)
+            return Staged(messages=[rerouted], counts=["misrouted"])
+        if command.command_id is None:
+            command = replace(command, command_id=f"{record.partition}/{record.offset}")
+        refused = self._answers.refuse_reply_topic(command)
+        if refused is not None:
+            return self._refuse(record, command, refused)
+        held = overlay.execution(partition.number, command.execution_id)
+        try:
+            return self._apply_to(record, command, held or partition.executions.get(command.execution_id), partition)
+        except RecordTooLarge as fault:  # even the command's own event
+            return self._refuse(record, command, Refused("InputTooLarge", str(fault)))
+
+    def go_on(self, execution: Execution, partition: Partition) -> Staged:
+        """Return what a slice of a runnable execution stages."""
+        staged = self._staged(execution, None, partition)
+        staged.counts.append("slices")
+        return staged
+
+    # ---- commands
+
+    def _apply_to(
+        self, record: Record, command: c.AnyCommand, held: Execution | Closed | None, partition: Partition
+    ) -> Staged:
+        now = self._clock.now()
+        cause = cause_of(command, offset=record.offset)
+        if isinstance(command, c.StartExecution):
+            return self._start(record, command, held, partition, now=now, cause=cause)
+        match held:
+            case None:
+                refused = Refused("UnknownExecution", f"{command.execution_id} was never started here")
+                return self._refuse(record, command, refused)
+            case Closed():
+                return self._refuse(record, command, _after_end(command, held.status))
+            case Execution() if held.closed:
+                return self._refuse(record, command, _after_end(command, held.status))
+            case Execution():
+                pass
+        now = max(now, held.time)
+        try:
+            decision = decide(held, command, now=now, cause=cause)
+        except Exception as fault:  # a bug of ours must stop one execution, not the partition
+            return self._quarantined(replace(held, time=now, caused_by=cause), None, partition, fault)
+        match decision:
+            case Refused():
+                return self._refuse(record, command, decision)
+            case Nothing():
+                return self._nothing(command, held, partition)
+            case event:
+                staged = self._staged(held, event, partition)
+        staged.messages += self._answers.accepted(command, now=now)
+        staged.counts.append("applied")
+        return staged
+
+    def _start(
+        self,
+        record: Record,
+        command: c.StartExecution,
+        held: Execution | Closed | None,
+        partition: Partition,
+        *,
+        now: Millis,
+        cause: e.Cause,
+    ) -> Staged:
+        if held is not None:
+            return self._start_again(record, command, held, now=now)
+        machine = command.execution_id.partition(":")[0]
+        if command.revision is None:
+            self._definitions.refresh()  # "latest" is resolved here, once
+        revision = command.revision or self._definitions.latest(machine)
+        try:
+            workflow = self._definitions.workflow(machine, revision) if revision is not None else None
+        except InvalidDefinition as fault:
+            return self._refuse(record, command, Refused("InvalidDefinition", str(fault)[:1000]))
+        if workflow is None:
+            detail = (
+                f"no revision {command.revision} of {machine}" if command.revision else f"{machine} is not deployed"
+            )
+            return self._refuse(record, command, Refused("DefinitionNotFound", detail))
+        started = first_event(workflow, command, now=now, seed=self._entropy.seed(), cause=cause)
+        if isinstance(started, Refused):
+            return self._refuse(record, command, started)
+        staged = self._staged(None, started, partition, workflow=workflow)
+        staged.messages += self._answers.accepted(command, now=now)
+        staged.counts.append("started")
+        return staged
+
+    def _start_again(
+        self, record: Record, command: c.StartExecution, held: Execution | Closed, *, now: Millis
+    ) -> Staged:
+        """The same start is idempotent while the execution runs, as AWS has it; its id stays taken afterwards."""
+        if isinstance(held, Execution) and not held.closed:
+            same = input_hash(held.started.input, held.started.context)
+            if same == input_hash(command.input, command.context):
+                return Staged(messages=list(self._answers.accepted(command, now=now)), counts=["repeated_starts"])
+            detail = f"{command.execution_id} runs with another input"
+        else:
+            detail = f"{command.execution_id} has ended as {held.status}"
+        return self._refuse(record, command, Refused("ExecutionAlreadyExists", detail))
+
+    def _nothing(self, command: c.AnyCommand, held: Execution, partition: Partition) -> Staged:
+        """A heartbeat's timer that fired too early is set again, from the last heartbeat."""
+        if not isinstance(command, c.FireTimer):
+            return Staged(counts=["applied"])
+        due = timer_due(held, command.timer_id)
+        execution_id, scope, sequence, kind = parse_timer_id(command.timer_id)
+        assert due is not None
+        timer = Timer(
+            timer_id=command.timer_id,
+            execution_id=execution_id,
+            scope=scope,
+            sequence=sequence,
+            kind=kind,
+            due=due,
+            state=held.scopes[scope].state,
+        )
+        rearmed = self._index.timer_record(timer, partition=partition.number)
+        return Staged(messages=[rearmed], counts=["rearmed_timers"])
+
+    # ---- events
+
+    def _staged(
+        self,
+        before: Execution | None,
+        own: e.AnyEvent | None,
+        partition: Partition,
+        *,
+        workflow: Workflow | None = None,
+    ) -> Staged:
+        """Stage the command's own event and what follows; if the interpreter raises, or what it gave cannot be
+        written, the own event and a quarantine."""
+        try:
+            after = _after(before, own, workflow)
+            first = () if own is None else ((own, after),)
+            return self._written(before, (*first, *steps(after, max_events=self._slice_events)), partition)
+        except Exception as fault:  # a bug of ours must stop one execution, not the partition
+            return self._quarantined(before, own, partition, fault, workflow=workflow)
+
+    def _quarantined(
+        self,
+        before: Execution | None,
+        own: e.AnyEvent | None,
+        partition: Partition,
+        fault: Exception,
+        *,
+        workflow: Workflow | None = None,
+    ) -> Staged:
+        after = _after(before, own, workflow)
+        log.error(
+            "execution_quarantined",
+            extra={"execution_id": after.execution_id, "sequence": after.sequence},
+            exc_info=fault,
+        )
+        quarantine = e.ExecutionQuarantined(
+            execution_id=after.execution_id,
+            sequence=after.sequence,
+            time=after.time,
+            caused_by=after.caused_by,
+            reason=f"{type(fault).__name__}: {fault}"[:500],
+        )
+        first = () if own is None else ((own, after),)
+        staged = self._written(before, (*first, (quarantine, evolve(after, quarantine))), partition)
+        staged.counts.append("quarantined")
+        return staged
+
+    def _written(
+        self, before: Execution | None, trail: Iterable[tuple[e.AnyEvent, Execution]], partition: Partition
+    ) -> Staged:
+        """Encode the events and the index they lead to. Raises RecordTooLarge."""
+        events: list[e.AnyEvent] = []
+        messages: list[Message] = []
+        execution = before
+        for event, after in trail:
+            events.append(event)
+            messages += self._index.changes(execution, event, after, partition=partition.number)
+            messages += self._answers.finished(event, after)
+            execution = after
+        batches = [
+            Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)
+            for b in encode_events(events)
+        ]
+        staged = Staged(execution=execution, messages=[*batches, *messages], counts=["events"] * len(events))
+        for message in staged.messages:
+            size = message_bytes(message)
+            if size > self._max_record_bytes:
+                raise RecordTooLarge(message.topic, size, self._max_record_bytes)
+        return staged
+
+    # ---- refusals
+
+    def _refuse(self, record: Record, command: c.AnyCommand, refused: Refused) -> Staged:
+        """A stale FireTimer is only counted, and its index record removed again so that it fires no more; everything
+        else is told in the rejections topic, and to who asked for replies."""
+        if isinstance(command, c.FireTimer) and refused.reason != "InvalidCommand":
+            if refused.reason == "ExecutionQuarantined":
+                return Staged(counts=["timers_in_quarantine"])
+            tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)
+            return Staged(messages=[tombstone], counts=["stale_timers"])
+        messages = self._answers.rejected(record, command, refused, now=self._clock.now())
+        return Staged(messages=list(messages), counts=["rejected"])
+
+    def _dead_letter(self, record: Record, reason: str) -> Staged:
+        return Staged(messages=[self._answers.dead_letter(record, reason)], counts=["dead_letters"])
+
+
+def _after(before: Execution | None, own: e.AnyEvent | None, workflow: Workflow | None) -> Execution:
+    """The execution after the command's own event, which may be its first."""
+    if before is None:
+        assert isinstance(own, e.ExecutionStarted)
+        assert workflow is not None
+        return begin(workflow, own)
+    return before if own is None else evolve(before, own)
+
+
+def _after_end(command: c.AnyCommand, status: str) -> Refused:
+    detail = f"{command.execution_id} has ended as {status}"
+    match command:
+        case c.CompleteTask() | c.FailTask() | c.SubmitTask() | c.HeartbeatTask():
+            return Refused("TaskNotPending", detail)
+        case c.FireTimer():
+            return Refused("TimerNotPending", detail)
+        case _:
+            return Refused("ExecutionEnded", detail)

@@ -1,0 +1,48 @@
+"""What one transaction will write and what it will change in memory; dropped whole if it is not committed."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from processor.engine.ports import Message
+from processor.model.execution import Execution
+
+
+class Staged(Struct):
+    """The effect of one command, or of one slice of a runnable execution."""
+
+    execution: Execution | None = None
+    messages: list[Message] = []
+    counts: list[str] = []
+
+
+class Overlay:
+    """The effects so far, over the committed state."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[int, int] = {}
+        self.messages: list[Message] = []
+        self.executions: dict[int, dict[str, Execution]] = {}
+        self.counts: list[str] = []
+
+    @property
+    def empty(self) -> bool:
+        return not self.offsets
+
+    def add(self, partition: int, staged: Staged, *, next_offset: int) -> None:
+        """Take over one effect. `next_offset` of the commands, unchanged for a slice: without an offset of its
+        partition a transaction would not be fenced."""
+        self.offsets[partition] = max(next_offset, self.offsets.get(partition, 0))
+        self.messages += staged.messages
+        self.counts += staged.counts
+        if staged.execution is not None:
+            self.executions.setdefault(partition, {})[staged.execution.execution_id] = staged.execution
+
+    def execution(self, partition: int, id: str) -> Execution | None:
+        return self.executions.get(partition, {}).get(id)
+
+
+def message_bytes(message: Message) -> int:
+    """Return what a record takes, framing included: at most 70 bytes besides its parts (KIP-98, record format v2)."""
+    headers = sum(len(name.encode()) + len(value) + 8 for name, value in message.headers)
+    return 70 + len(message.key or b"") + len(message.value or b"") + headers

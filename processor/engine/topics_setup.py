@@ -1,0 +1,67 @@
+"""Creates the topics and refuses to work on a set that does not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from processor.engine.encoding import decode_definition_record, encode_definition_record
+from processor.engine.ports import Log, Message, Reader
+from processor.engine.topics import DEFAULT_PARTITIONS, PARTITIONS_KEY, TopicNames, topic_specs
+from processor.errors import TopicsUnfit
+from processor.model.records import PartitionCount
+
+
+def create_topics(
+    log: Log, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+) -> Sequence[str]:
+    """Create what is missing, write the partition count down once, and return the names of the new topics.
+
+    Raises TopicsUnfit where the topics stand with another count.
+    """
+    reader, outbox = log.reader(), log.outbox()
+    try:
+        created = log.create_topics(topic_specs(log.names, partitions=partitions, task_partitions=task_partitions))
+        if recorded_partitions(reader, log.names) is None:
+            record = encode_definition_record(PartitionCount(partitions=partitions))
+            outbox.send([Message(topic=log.names.definitions, key=PARTITIONS_KEY, value=record, partition=0)])
+        verify_partitions(reader, log.names)
+    finally:
+        reader.close()
+        outbox.close()
+    return created
+
+
+def verify_partitions(reader: Reader, names: TopicNames) -> int:
+    """Return the one partition count of commands, events, snapshots, closed and timers.
+
+    Raises TopicsUnfit, naming each topic that is missing, that differs, or that was changed since its creation:
+    an execution's records would no longer be found where they were written.
+    """
+    counts = {topic: reader.partitions(topic) for topic in names.all}
+    problems = [f"{topic}: does not exist; asl topics create makes it" for topic, n in counts.items() if n is None]
+    if problems:
+        raise TopicsUnfit(problems)
+    recorded = recorded_partitions(reader, names)
+    if recorded is None:
+        raise TopicsUnfit([f"{names.definitions}: holds no partition count; asl topics create writes it"])
+    problems = [
+        f"{topic}: has {counts[topic]} partitions, and was created with {recorded}"
+        for topic in names.co_partitioned
+        if counts[topic] != recorded
+    ]
+    if problems:
+        raise TopicsUnfit(problems)
+    return recorded
+
+
+def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
+    """Return the count written at creation; None where there is none."""
+    if reader.partitions(names.definitions) is None:
+        return None
+    found = None
+    for record in reader.read(names.definitions, 0):
+        if record.key == PARTITIONS_KEY and record.value is not None:
+            decoded = decode_definition_record(record.value)
+            if isinstance(decoded, PartitionCount):
+                found = decoded.partitions
+    return found
