@@ -264,7 +264,7 @@ _TASK_SCHEDULED: dict[e.TaskKind, int] = {
     "ITEM_READER": 0,
     "RESULT_WRITER": 0,
 }
-"""AWS writes Scheduled and Started side by side for all but activities; readers and writers are not in its histories."""
+"""AWS writes Scheduled and Started side by side for all but activities, and nothing for readers and writers."""
 
 
 def _pending(event: e.TaskScheduled) -> Pending:
@@ -382,10 +382,7 @@ def _container_succeeded(execution: Execution, event: e.ParallelSucceeded | e.Ma
     scope = execution.scopes[event.scope]
     children = scope.children
     assert children is not None
-    if isinstance(event, e.MapSucceeded) and event.has_output:
-        result = event.output
-    else:
-        result = joined(children)
+    result = event.output if isinstance(event, e.MapSucceeded) and event.has_output else joined(children)
     return _put(execution, event, replace(scope, phase=Succeeded(result)), aws=1)
 
 

@@ -201,10 +201,8 @@ def steps(execution: Execution, *, max_events: int | None = None) -> Iterator[tu
 
 def proceed(execution: Execution) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
     """Let the execution go on until it rests or ends."""
-    events: list[e.AnyEvent] = []
-    for event, execution in steps(execution):  # noqa: B020 - the last one is what is asked for
-        events.append(event)
-    return execution, tuple(events)
+    trail = tuple(steps(execution))
+    return (trail[-1][1] if trail else execution), tuple(event for event, _ in trail)
 
 
 def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:
