@@ -1,6 +1,9 @@
 """docker-compose.yml says what it should, checked without a Docker engine."""
 
 import re
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,38 @@ def test_every_lasting_service_has_a_health_check_and_waits_for_what_it_needs(co
         "topics": None,
         **{role: ["CMD", "asl", "topics", "check", "--log", KAFKA] for role in ROLES},
     }
+
+
+def exit_code_of_asl(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """Run the console script with `--help` behind: options and commands are parsed, then help ends it."""
+    (script,) = entry_points(group="console_scripts", name="asl")
+    monkeypatch.setattr(sys, "argv", ["asl", *arguments, "--help"])
+    try:
+        returned: int | None = script.load()()
+    except SystemExit as exited:
+        assert exited.code is None or isinstance(exited.code, int), exited.code
+        return exited.code or 0
+    return returned or 0
+
+
+cli = find_spec("processor.apps.cli")
+
+
+@pytest.mark.skipif(cli is None or cli.origin is None, reason="the command line is not there yet")
+def test_asl_accepts_every_command_line_in_it(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    services = compose["services"].values()
+    commands = [service["command"] for service in services if "command" in service]
+    checks = [service["healthcheck"]["test"] for service in services if "test" in service["healthcheck"]]
+    commands += [test[2:] for test in checks if test[:2] == ["CMD", "asl"]]
+    assert [command for command in commands if exit_code_of_asl(command, monkeypatch) != 0] == []
+    # Otherwise the line above would say nothing.
+    assert exit_code_of_asl(["processor", "--sloth", "0"], monkeypatch) == 2
+
+
+def test_the_worker_in_it_is_the_example_that_is_mounted(compose: dict[str, Any]) -> None:
+    module = compose["services"]["worker"]["command"][1]
+    assert (REPOSITORY / f"{module.replace('.', '/')}.py").is_file()
+    assert compose["services"]["worker"]["volumes"] == ["./examples:/app/examples:ro"]
 
 
 def test_its_kafka_is_the_one_the_tests_run(compose: dict[str, Any]) -> None:
