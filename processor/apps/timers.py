@@ -110,7 +110,8 @@ class TimerService:
                     self._take(record)
                 case CaughtUp(partition=partition):
                     self._partitions[partition].caught_up = True
-                    _log.info("partition_read partition=%d pending=%d", partition, len(self._partitions[partition]))
+                    pending = len(self._partitions[partition])
+                    _log.info("partition_read", extra={"partition": partition, "pending": pending})
                 case PartitionLost(partition=partition):
                     self._partitions.pop(partition, None)
         self._fire()
@@ -155,7 +156,7 @@ class TimerService:
             raise
         for partition, timer_id in fired:
             partition.repeat(timer_id, now)
-        _log.debug("timers_fired count=%d", len(fired))
+        _log.debug("timers_fired", extra={"count": len(fired)})
 
     def _message(self, timer_id: str) -> Message:
         execution_id = parse_timer_id(timer_id)[0]

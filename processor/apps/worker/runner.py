@@ -112,7 +112,7 @@ class WorkerRunner:
         while not self._is_idle() and time.monotonic() < deadline and self._sender.failure is None:
             self._advance(_CLOSING_POLL_SECONDS, starting=False)
         if not self._is_idle():
-            _log.warning("runs_abandoned count=%d", len(self._runs))
+            _log.warning("runs_abandoned", extra={"count": len(self._runs)})
         self._executor.close()
         self._sender.close(timeout_seconds=5.0)
         self._settle()
@@ -141,7 +141,7 @@ class WorkerRunner:
             case CaughtUp(partition=number):
                 self._partitions[number].caught_up = True
                 waiting = len(self._partitions[number].waiting)
-                _log.info("partition_read partition=%d waiting=%d", number, waiting)
+                _log.info("partition_read", extra={"partition": number, "waiting": waiting})
             case PartitionLost(partition=number):
                 # What runs goes on: the first result of a token counts, whoever gives it.
                 self._partitions.pop(number, None)

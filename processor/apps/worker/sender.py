@@ -88,7 +88,9 @@ class Sender:
                 outbox.send(messages)
                 return outbox
             except LogUnavailable as fault:
-                _log.warning("results_wait count=%d address=%s reason=%s", len(batch), fault.address, fault.reason)
+                _log.warning(
+                    "results_wait", extra={"count": len(batch), "address": fault.address, "reason": fault.reason}
+                )
                 if self._give_up.wait(delay):
                     raise
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)

@@ -1,0 +1,239 @@
+"""What has become of executions, told from the events topic alone: folded for people, not for the interpreter.
+
+Reading is bounded: from an offset to the end as it stood when reading began. An execution's events lie in one
+partition, so `describe` and `history` read one; `list` reads all, and decodes only batches that change a status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from processor.engine.encoding import decode_events
+from processor.engine.ports import Reader, Record
+from processor.engine.topics import TopicNames, partition_of
+from processor.errors import TopicsUnfit
+from processor.model import events as e
+from processor.model.ids import Millis, ScopeKey, parse_execution_id
+from processor.model.json import Json
+from processor.model.records import Status
+
+TYPES_HEADER: Final = "event-types"
+
+Seen: TypeAlias = Callable[[int], None]
+"""Told how many further offsets have been passed, for progress."""
+
+
+def ignore(passed: int) -> None:
+    pass
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    execution_id: str
+    state_machine: str
+    revision: str
+    status: Status
+    started_at: Millis
+    stopped_at: Millis | None = None
+
+
+class ActiveState(Struct, frozen=True, kw_only=True):
+    scope: ScopeKey
+    state: str
+    entered_at: Millis
+
+
+class Description(Summary, frozen=True, kw_only=True):
+    """`output` only where it succeeded; `error` and `cause` where it did not. `active`: the states it is in."""
+
+    input: Json
+    context: Json = None
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    quarantined: str | None = None
+    active: tuple[ActiveState, ...] = ()
+    last_sequence: int
+
+
+class Chronicle:
+    """Folds one execution's events into a Description, one by one."""
+
+    def __init__(self, started: e.ExecutionStarted) -> None:
+        self._started = started
+        self._status: Status = "RUNNING"
+        self._last: e.Event = started
+        self._end: e.TerminalEvent | None = None
+        self._quarantined: str | None = None
+        self._active: dict[ScopeKey, ActiveState] = {}
+
+    def add(self, event: e.AnyEvent) -> None:
+        self._last = event
+        match event:
+            case e.StateEntered(scope=scope, state=state):
+                self._active[scope] = ActiveState(scope=scope, state=state, entered_at=event.time)
+            case e.StateExited(scope=scope):
+                self._leave(scope)
+            case e.ExecutionSucceeded() | e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted():
+                self._status, self._end, self._quarantined = status_of(event), event, None
+            case e.ExecutionRedriven():
+                self._status, self._end = "RUNNING", None
+            case e.ExecutionQuarantined(reason=reason):
+                self._quarantined = reason
+            case e.ExecutionReleased():
+                self._quarantined = None
+            case _:
+                pass
+
+    def description(self) -> Description:
+        started, end = self._started, self._end
+        return Description(
+            execution_id=started.execution_id,
+            state_machine=started.state_machine,
+            revision=started.revision,
+            status=self._status,
+            started_at=started.time,
+            stopped_at=None if end is None else end.time,
+            input=started.input,
+            context=started.context,
+            output=end.output if isinstance(end, e.ExecutionSucceeded) else None,
+            error=None if end is None or isinstance(end, e.ExecutionSucceeded) else end.error,
+            cause=None if end is None or isinstance(end, e.ExecutionSucceeded) else end.cause,
+            quarantined=self._quarantined,
+            active=() if end is not None else tuple(self._active[scope] for scope in sorted(self._active)),
+            last_sequence=self._last.sequence,
+        )
+
+    def _leave(self, scope: ScopeKey) -> None:
+        # A container's exit ends what a failure left behind in its branches and iterations.
+        for inner in [key for key in self._active if key[: len(scope)] == scope]:
+            del self._active[inner]
+
+
+def status_of(event: e.TerminalEvent) -> Status:
+    match event:
+        case e.ExecutionSucceeded():
+            return "SUCCEEDED"
+        case e.ExecutionFailed():
+            return "FAILED"
+        case e.ExecutionTimedOut():
+            return "TIMED_OUT"
+        case e.ExecutionAborted():
+            return "ABORTED"
+
+
+def events_partition(reader: Reader, names: TopicNames, execution_id: str) -> int:
+    """Return the partition of the events topic that holds the execution.
+
+    Raises InvalidCommand for what is no execution id, TopicsUnfit where there is no such topic.
+    """
+    parse_execution_id(execution_id)
+    return partition_of(execution_id.encode(), _partitions(reader, names.events))
+
+
+class History:
+    """Reads one execution's batches, on and on: each call of `read` goes from where the last one ended."""
+
+    def __init__(self, reader: Reader, names: TopicNames, execution_id: str, *, start: int = 0) -> None:
+        self._reader, self._topic = reader, names.events
+        self.partition = events_partition(reader, names, execution_id)
+        self._key = f"{execution_id}#".encode()
+        self.offset = start
+        self._next_sequence: int | None = None
+
+    def end(self) -> int:
+        return self._reader.end(self._topic, self.partition)
+
+    def read(self, *, seen: Seen = ignore) -> Iterator[tuple[e.AnyEvent, ...]]:
+        """Yield the batches up to the end as it is now, each event once."""
+        for record in self._reader.read(self._topic, self.partition, start=self.offset):
+            seen(record.offset + 1 - self.offset)
+            self.offset = record.offset + 1
+            if record.key is None or record.value is None or not record.key.startswith(self._key):
+                continue
+            batch = tuple(event for event in decode_events(record.value) if self._is_new(event))
+            if batch:
+                self._next_sequence = batch[-1].sequence + 1
+                yield batch
+
+    def _is_new(self, event: e.AnyEvent) -> bool:
+        return self._next_sequence is None or event.sequence >= self._next_sequence
+
+
+def describe(history: History, *, seen: Seen = ignore) -> Description | None:
+    """Return what the execution has come to; None where the events topic holds nothing of it."""
+    chronicle: Chronicle | None = None
+    for batch in history.read(seen=seen):
+        for event in batch:
+            if isinstance(event, e.ExecutionStarted):
+                chronicle = Chronicle(event)
+            elif chronicle is not None:
+                chronicle.add(event)
+    return None if chronicle is None else chronicle.description()
+
+
+def summaries(reader: Reader, names: TopicNames, *, seen: Seen = ignore) -> list[Summary]:
+    """Return every execution that the events topic holds, in the order of their starts."""
+    found: dict[str, Summary] = {}
+    for partition in range(_partitions(reader, names.events)):
+        passed = 0
+        for record in reader.read(names.events, partition):
+            seen(record.offset + 1 - passed)
+            passed = record.offset + 1
+            if record.value is not None and _changes_a_status(record):
+                for event in decode_events(record.value):
+                    _summarize(found, event)
+    return sorted(found.values(), key=lambda summary: (summary.started_at, summary.execution_id))
+
+
+def total_events_offsets(reader: Reader, names: TopicNames) -> int:
+    """Return how many offsets `summaries` will pass, for progress."""
+    return sum(reader.end(names.events, partition) for partition in range(_partitions(reader, names.events)))
+
+
+_STATUS_TYPES: Final = frozenset(t.__name__ for t in (e.ExecutionStarted, e.ExecutionRedriven, *e.TERMINAL_EVENTS))
+
+
+def _changes_a_status(record: Record) -> bool:
+    types = dict(record.headers).get(TYPES_HEADER)
+    return types is None or not _STATUS_TYPES.isdisjoint(types.decode().split(","))
+
+
+def _summarize(found: dict[str, Summary], event: e.AnyEvent) -> None:
+    match event:
+        case e.ExecutionStarted():
+            found[event.execution_id] = Summary(
+                execution_id=event.execution_id,
+                state_machine=event.state_machine,
+                revision=event.revision,
+                status="RUNNING",
+                started_at=event.time,
+            )
+        case e.ExecutionSucceeded() | e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted():
+            _update(found, event, status_of(event), event.time)
+        case e.ExecutionRedriven():
+            _update(found, event, "RUNNING", None)
+        case _:
+            pass
+
+
+def _update(found: dict[str, Summary], event: e.Event, status: Status, stopped_at: Millis | None) -> None:
+    known = found.get(event.execution_id)
+    if known is not None:  # its start may have gone by age
+        found[event.execution_id] = Summary(
+            execution_id=known.execution_id,
+            state_machine=known.state_machine,
+            revision=known.revision,
+            status=status,
+            started_at=known.started_at,
+            stopped_at=stopped_at,
+        )
+
+
+def _partitions(reader: Reader, topic: str) -> int:
+    partitions = reader.partitions(topic)
+    if partitions is None:
+        raise TopicsUnfit([f"{topic}: does not exist; asl topics create makes it"])
+    return partitions

@@ -1,0 +1,127 @@
+"""Reads what the command line names: definitions, JSON arguments, modules with a Worker."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from processor.errors import DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition, InvalidSettings
+from processor.model.json import Json, parse_json, private_json
+
+if TYPE_CHECKING:
+    from processor.apps.worker import Worker
+
+YAML_SUFFIXES: Final = (".yaml", ".yml")
+_YAML_BOOLEAN: Final = re.compile(r"^(?:true|false)$")
+_WORKER_EXAMPLE: Final = "--worker examples/order/workers.py, or --worker orders.tasks:worker"
+
+
+def load_definition(path: Path) -> Json:
+    """Return the definition in a JSON file, or a YAML one by its suffix.
+
+    Raises InvalidDefinition, with one diagnostic, for a file that cannot be read or is no JSON or YAML.
+    """
+    try:
+        text = path.read_bytes()
+        return _parse_yaml(text) if path.suffix in YAML_SUFFIXES else parse_json(text, what=str(path))
+    except OSError as fault:
+        raise _unreadable(f"{path} cannot be read: {fault.strerror}") from None
+    except (DecodingFailed, InvalidCommand) as fault:
+        raise _unreadable(str(fault)) from None
+
+
+def machine_name(path: Path) -> str:
+    """Return the state machine's name that a file's name suggests: order.asl.json is `order`."""
+    return path.name.partition(".")[0]
+
+
+def load_json(text: str, *, option: str, stdin: TextIO) -> Json:
+    """Return the value of a JSON argument: the text itself, `@FILE`, or `-` for standard input.
+
+    Raises InvalidSettings, naming the option, for what is none of these.
+    """
+    example = f"""{option} '{{"user": "a@example.com"}}', {option} @input.json, or {option} - for standard input"""
+    try:
+        if text == "-":
+            return parse_json(stdin.read())
+        return parse_json(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except OSError as fault:
+        raise InvalidSettings(setting=option, rule=f"cannot be read: {fault}", example=example) from None
+    except DecodingFailed as fault:
+        raise InvalidSettings(setting=option, rule=str(fault), example=example) from None
+
+
+def load_worker(place: str) -> Worker:
+    """Return the Worker of a module or a Python file, `MODULE[:ATTRIBUTE]`; without an attribute it has just one.
+
+    Raises InvalidSettings where there is none, or more than one; what the module itself raises is passed on.
+    """
+    from processor.apps.worker import Worker
+
+    source, _, attribute = place.partition(":")
+    module = _load_module(source)
+    if attribute:
+        found: object = getattr(module, attribute, None)
+        if isinstance(found, Worker):
+            return found
+        raise _no_worker(f"{source} has no Worker called {attribute}")
+    workers = {name: value for name, value in vars(module).items() if isinstance(value, Worker)}
+    if len({id(worker) for worker in workers.values()}) == 1:
+        return next(iter(workers.values()))
+    choice = ", ".join(f"{source}:{name}" for name in workers)
+    raise _no_worker(f"{source} has more than one Worker: {choice}" if workers else f"{source} has no Worker")
+
+
+def _load_module(source: str) -> ModuleType:
+    if source.endswith(".py"):
+        path = Path(source)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise _no_worker(f"{source} is no file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(path.stem, module)
+        spec.loader.exec_module(module)
+        return module
+    # A console script's path holds its own folder, not the one it is called in.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(source)
+    except ModuleNotFoundError as fault:
+        if fault.name is not None and (source == fault.name or source.startswith(fault.name + ".")):
+            raise _no_worker(f"there is no module {fault.name}") from None
+        raise
+    except ValueError:
+        raise _no_worker(f"{source!r} names no module") from None
+
+
+def _no_worker(rule: str) -> InvalidSettings:
+    return InvalidSettings(setting="worker", rule=rule, example=_WORKER_EXAMPLE)
+
+
+def _unreadable(message: str) -> InvalidDefinition:
+    return InvalidDefinition([Diagnostic(pointer="", code="UNREADABLE", message=message)])
+
+
+def _parse_yaml(text: bytes) -> Json:
+    import yaml
+
+    class JsonLoader(yaml.SafeLoader):
+        """YAML as JSON has it: `Next: Yes` is a text, and so is 2026-01-01."""
+
+    kept = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+    resolvers: dict[Any, Any] = {
+        first: [(tag, pattern) for tag, pattern in entries if tag in kept]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    JsonLoader.yaml_implicit_resolvers = resolvers
+    JsonLoader.add_implicit_resolver("tag:yaml.org,2002:bool", _YAML_BOOLEAN, list("tf"))
+    try:
+        return private_json(yaml.load(text, Loader=JsonLoader), what="YAML")  # a SafeLoader
+    except yaml.YAMLError as fault:
+        raise DecodingFailed(what="YAML", reason=" ".join(str(fault).split())) from None
