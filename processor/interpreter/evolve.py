@@ -7,12 +7,27 @@ sibling.
 
 from __future__ import annotations
 
-from bisect import insort
 from typing import assert_never
 
 from immutables import Map
 from msgspec.structs import replace
 
+from processor.interpreter.evolve_containers import (
+    branch_ended,
+    container_failed,
+    container_succeeded,
+    cut,
+    cut_up_to,
+    is_iteration,
+    iteration_broke_off,
+    iteration_started,
+    iteration_succeeded,
+    map_started,
+    parallel_started,
+    stilled,
+    without_children,
+)
+from processor.interpreter.folding import on, put, put_also, turned
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import (
@@ -25,19 +40,16 @@ from processor.model.execution import (
     Ended,
     Execution,
     Failed,
-    Filling,
     Iterations,
     Next,
     Pending,
     Phase,
     Retrying,
-    Running,
     Scope,
     Succeeded,
     Waiting,
 )
-from processor.model.ids import TOP, ScopeKey
-from processor.model.json import Json, json_bytes
+from processor.model.ids import TOP
 
 ABORTABLE = frozenset(("Task", "Wait", "Parallel", "Map"))
 """AWS has a StateAborted event for these types alone (API reference, HistoryEvent, "type")."""
@@ -68,100 +80,43 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
         case e.StateExited():
             return _exited(execution, event)
         case e.TaskScheduled():
-            return _turned(execution, event, _pending(event), aws=_TASK_SCHEDULED[event.kind])
+            return turned(execution, event, _pending(event), aws=_TASK_SCHEDULED[event.kind])
         case e.TaskSucceeded():
-            return _turned(execution, event, Succeeded(event.output), aws=_task_event(execution, event))
+            return turned(execution, event, Succeeded(event.output), aws=_task_event(execution, event))
         case e.MapIterationStarted():
-            return _iteration_started(execution, event)
+            return iteration_started(execution, event)
         case e.MapIterationSucceeded():
-            return _iteration_succeeded(execution, event)
+            return iteration_succeeded(execution, event)
         case e.WaitStarted():
-            return _turned(execution, event, Waiting(sequence=event.sequence, due=event.due), aws=0)
+            return turned(execution, event, Waiting(sequence=event.sequence, due=event.due), aws=0)
         case e.RetryScheduled():
             return _retry_scheduled(execution, event)
         case e.TaskFailed():
             failed = Failed(event.error, event.cause)
-            return _turned(execution, event, failed, aws=_task_event(execution, event))
+            return turned(execution, event, failed, aws=_task_event(execution, event))
         case e.TaskTimedOut():
             failed = Failed(event.error, event.cause, heartbeat=event.heartbeat)
-            return _turned(execution, event, failed, aws=_task_event(execution, event))
+            return turned(execution, event, failed, aws=_task_event(execution, event))
         case e.EvaluationFailed():
-            return _turned(execution, event, Failed(event.error, event.cause), aws=1)
+            return turned(execution, event, Failed(event.error, event.cause), aws=1)
         case e.TaskStarted() | e.TaskSubmitted() | e.TaskHeartbeatRecorded():
             return _progressed(execution, event)
         case e.StateAborted():
             return _state_aborted(execution, event)
         case e.ParallelStarted():
-            return _parallel_started(execution, event)
+            return parallel_started(execution, event)
         case e.MapStarted():
-            return _map_started(execution, event)
+            return map_started(execution, event)
         case e.ParallelSucceeded() | e.MapSucceeded():
-            return _container_succeeded(execution, event)
+            return container_succeeded(execution, event)
         case e.MapIterationFailed() | e.MapIterationAborted():
-            return _iteration_broke_off(execution, event)
+            return iteration_broke_off(execution, event)
         case e.ParallelFailed() | e.MapFailed():
-            return _container_failed(execution, event)
+            return container_failed(execution, event)
         case e.MapRunStarted() | e.MapRunSucceeded() | e.MapRunFailed() | e.MapRunAborted() | e.MapRunRedriven():
-            return _on(execution, event, aws=1)
+            return on(execution, event, aws=1)
         case _:
             return _of_execution(execution, event)
-
-
-# ---- envelope and runnable scopes
-
-
-def _on(execution: Execution, event: e.Event, *, aws: int) -> Execution:
-    """The counters after an event that changes no scope."""
-    return replace(
-        execution,
-        sequence=event.sequence + 1,
-        aws_events=execution.aws_events + aws,
-        time=event.time,
-        caused_by=event.caused_by,
-    )
-
-
-def _put(execution: Execution, event: e.Event, scope: Scope, *, aws: int) -> Execution:
-    """The counters, and `scope` in the event's place."""
-    key = event.scope
-    return replace(
-        execution,
-        sequence=event.sequence + 1,
-        aws_events=execution.aws_events + (0 if scope.silent else aws),
-        time=event.time,
-        caused_by=event.caused_by,
-        scopes=execution.scopes.set(key, scope),
-        runnable=_noted(execution.runnable, key, scope.phase),
-    )
-
-
-def _turned(execution: Execution, event: e.Event, phase: Phase, *, aws: int) -> Execution:
-    return _put(execution, event, replace(execution.scopes[event.scope], phase=phase), aws=aws)
-
-
-def _noted(runnable: tuple[ScopeKey, ...], key: ScopeKey, phase: Phase) -> tuple[ScopeKey, ...]:
-    """Keep `runnable` the sorted tuple of scopes whose phase is runnable. It is short: at most 40 iterations of an
-    inline Map run at once, so a tuple beats a heap, and equal states have equal tuples."""
-    if phase.runnable:
-        if key in runnable:
-            return runnable
-        if not runnable:
-            return (key,)
-        grown = [*runnable]
-        insort(grown, key)
-        return tuple(grown)
-    if runnable == (key,):
-        return ()
-    return tuple(k for k in runnable if k != key) if key in runnable else runnable
-
-
-def _set(execution: Execution, key: ScopeKey, scope: Scope) -> Execution:
-    """As _put, for a further scope of the same event."""
-    return replace(
-        execution,
-        scopes=execution.scopes.set(key, scope),
-        runnable=_noted(execution.runnable, key, scope.phase),
-    )
 
 
 # ---- any state
@@ -179,7 +134,7 @@ def _entered(execution: Execution, event: e.StateEntered) -> Execution:
         entered_time=event.time,
         silent=scope.silent,
     )
-    return _put(execution, event, entered, aws=1)
+    return put(execution, event, entered, aws=1)
 
 
 def _exited(execution: Execution, event: e.StateExited) -> Execution:
@@ -196,7 +151,7 @@ def _exited(execution: Execution, event: e.StateExited) -> Execution:
         case _:
             assert_never(event.output_of)
     if scope.children is not None:
-        execution = _without_children(execution, event.scope)
+        execution = without_children(execution, event.scope)
     after = Scope(
         value=value,
         phase=Next(event.next) if event.next is not None else ENDED,
@@ -204,31 +159,9 @@ def _exited(execution: Execution, event: e.StateExited) -> Execution:
         visit=scope.visit,
         silent=scope.silent,
     )
-    if event.next is None and event.scope and not _is_iteration(execution, event.scope):
-        return _branch_ended(execution, event, after)
-    return _put(execution, event, after, aws=1)
-
-
-def _branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> Execution:
-    """A branch has no event for its end: its value goes to the Parallel, which goes on after the last one."""
-    container, index = event.scope[:-1], event.scope[-1]
-    execution = _on(execution, event, aws=0 if branch.silent else 1)
-    execution = replace(
-        execution,
-        scopes=execution.scopes.delete(event.scope),
-        runnable=tuple(k for k in execution.runnable if k != event.scope),
-    )
-    parent = execution.scopes[container]
-    assert isinstance(parent.children, Branches)
-    children = replace(
-        parent.children,
-        results=parent.children.results.set(index, branch.value),
-        result_bytes=parent.children.result_bytes + len(json_bytes(branch.value)),
-    )
-    phase: Phase = parent.phase
-    if isinstance(phase, Running) and len(children.results) == children.count:
-        phase = FILLING
-    return _set(execution, container, replace(parent, children=children, phase=phase))
+    if event.next is None and event.scope and not is_iteration(execution, event.scope):
+        return branch_ended(execution, event, after)
+    return put(execution, event, after, aws=1)
 
 
 def _retry_scheduled(execution: Execution, event: e.RetryScheduled) -> Execution:
@@ -243,15 +176,15 @@ def _retry_scheduled(execution: Execution, event: e.RetryScheduled) -> Execution
         cut_from=0,
         aborted=False,
     )
-    return _put(_stilled(execution, event.scope), event, waiting, aws=0)
+    return put(stilled(execution, event.scope), event, waiting, aws=0)
 
 
 def _state_aborted(execution: Execution, event: e.StateAborted) -> Execution:
     scope = execution.scopes[event.scope]
     if execution.runnable[0] == event.scope:  # the failing state itself: what it failed of stays to be handled
-        return _put(execution, event, replace(scope, aborted=True), aws=1)
-    cut = _put(execution, event, replace(scope, aborted=True, phase=_cut(scope.phase)), aws=1)
-    return _cut_up_to(cut, event.scope)
+        return put(execution, event, replace(scope, aborted=True), aws=1)
+    cut = put(execution, event, replace(scope, aborted=True, phase=cut(scope.phase)), aws=1)
+    return cut_up_to(cut, event.scope)
 
 
 # ---- Task
@@ -296,172 +229,7 @@ def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e
             after, aws = replace(pending, last_heartbeat=event.time), 0
         case _:
             assert_never(event)
-    return _put(execution, event, replace(scope, phase=after), aws=aws)
-
-
-# ---- Parallel and Map
-
-
-def _parallel_started(execution: Execution, event: e.ParallelStarted) -> Execution:
-    key = event.scope
-    execution = _without_children(execution, key)
-    scope = execution.scopes[key]
-    value = event.input if event.has_input else scope.value
-    parent = replace(scope, phase=RUNNING, children=Branches(count=len(event.first)), cut_from=0, aborted=False)
-    execution = _put(execution, event, parent, aws=1)
-    with execution.scopes.mutate() as scopes:
-        for index, first in enumerate(event.first):
-            scopes.set((*key, index), Scope(value=value, phase=Next(first), silent=scope.silent))
-        opened = scopes.finish()
-    branches = ((*key, index) for index in range(len(event.first)))
-    return replace(execution, scopes=opened, runnable=tuple(sorted((*execution.runnable, *branches))))
-
-
-def _map_started(execution: Execution, event: e.MapStarted) -> Execution:
-    execution = _without_children(execution, event.scope)
-    scope = execution.scopes[event.scope]
-    items = event.items if event.items is not None else scope.value
-    assert isinstance(items, list)
-    children = Iterations(items=items, mode=event.mode, first=event.first, max_concurrency=event.max_concurrency)
-    started = replace(scope, phase=FILLING, children=children, cut_from=0, aborted=False)
-    return _put(execution, event, started, aws=1)
-
-
-def _iteration_started(execution: Execution, event: e.MapIterationStarted) -> Execution:
-    container, index = event.scope[:-1], event.scope[-1]
-    parent = execution.scopes[container]
-    children = _iterations(parent)
-    silent = parent.silent or children.mode == "DISTRIBUTED"
-    scope = Scope(
-        value=event.input if event.has_input else children.items[index], phase=Next(children.first), silent=silent
-    )
-    children = replace(children, next_index=index + 1, running=children.running + 1)
-    return _set(_put(execution, event, scope, aws=1), container, _with_iterations(parent, children))
-
-
-def _iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) -> Execution:
-    container, index = event.scope[:-1], event.scope[-1]
-    scope = execution.scopes[event.scope]
-    parent = execution.scopes[container]
-    children = _iterations(parent)
-    value = event.output if event.has_output else scope.value
-    execution = _on(execution, event, aws=0 if scope.silent else 1)
-    execution = replace(
-        execution,
-        scopes=execution.scopes.delete(event.scope),
-        runnable=tuple(k for k in execution.runnable if k != event.scope),
-    )
-    children = replace(
-        children,
-        running=children.running - 1,
-        results=children.results.set(index, value),
-        result_bytes=children.result_bytes + len(json_bytes(value)),
-    )
-    return _set(execution, container, _with_iterations(parent, children))
-
-
-def _iteration_broke_off(execution: Execution, event: e.MapIterationFailed | e.MapIterationAborted) -> Execution:
-    container = event.scope[:-1]
-    scope = execution.scopes[event.scope]
-    execution = _put(execution, event, replace(scope, phase=_cut(scope.phase)), aws=1)
-    parent = execution.scopes[container]
-    children = _iterations(parent)
-    children = replace(children, running=children.running - 1)
-    match event:
-        case e.MapIterationFailed():
-            children = replace(children, failed=children.failed + 1)
-            after = replace(parent, children=children, phase=Failed(event.error, event.cause))
-            return _set(_stilled(execution, container), container, after)
-        case e.MapIterationAborted():
-            return _cut_up_to(_set(execution, container, replace(parent, children=children)), event.scope)
-        case _:
-            assert_never(event)
-
-
-def _container_succeeded(execution: Execution, event: e.ParallelSucceeded | e.MapSucceeded) -> Execution:
-    scope = execution.scopes[event.scope]
-    children = scope.children
-    assert children is not None
-    result = event.output if isinstance(event, e.MapSucceeded) and event.has_output else joined(children)
-    return _put(execution, event, replace(scope, phase=Succeeded(result)), aws=1)
-
-
-def joined(children: Branches | Iterations) -> Json:
-    """Return the array of results, by index."""
-    return [children.results[index] for index in range(children.started)]
-
-
-def _container_failed(execution: Execution, event: e.ParallelFailed | e.MapFailed) -> Execution:
-    scope = execution.scopes[event.scope]
-    failed = replace(scope, phase=Failed(event.error, event.cause, reported=True), cut_from=0)
-    return _put(_stilled(execution, event.scope), event, failed, aws=1)
-
-
-def _is_iteration(execution: Execution, key: ScopeKey) -> bool:
-    return isinstance(execution.scopes[key[:-1]].children, Iterations)
-
-
-def _iterations(scope: Scope) -> Iterations:
-    assert isinstance(scope.children, Iterations)
-    return scope.children
-
-
-def _with_iterations(parent: Scope, children: Iterations) -> Scope:
-    """The phase follows from the counters, except while the Map fails."""
-    phase: Phase = parent.phase
-    if isinstance(phase, (Filling, Running)):
-        phase = FILLING if children.has_work else RUNNING
-    return replace(parent, children=children, phase=phase)
-
-
-def _cut_up_to(execution: Execution, key: ScopeKey) -> Execution:
-    container = key[:-1]
-    parent = execution.scopes[container]
-    return _set(execution, container, replace(parent, cut_from=key[-1]))
-
-
-def _stilled(execution: Execution, container: ScopeKey) -> Execution:
-    """No scope below `container` goes on any more; they are kept for a redrive."""
-    depth = len(container)
-    below = [k for k in execution.runnable if len(k) > depth and k[:depth] == container]
-    for key in below:
-        scope = execution.scopes[key]
-        execution = _set(execution, key, replace(scope, phase=_cut(scope.phase)))
-    return execution
-
-
-def _cut(phase: Phase) -> Cut:
-    match phase:
-        case Cut():
-            return phase
-        case Next() | Ended():
-            return Cut(phase)
-        case _:
-            return Cut()
-
-
-def _without_children(execution: Execution, key: ScopeKey) -> Execution:
-    """Drop all scopes below `key`. After a success there are none left, and nothing is searched."""
-    scope = execution.scopes[key]
-    children = scope.children
-    if children is None or (isinstance(children, Iterations) and len(children.results) == children.next_index):
-        return execution
-    doomed: list[ScopeKey] = []
-    parents = [key]
-    while parents:
-        parent = parents.pop()
-        below = execution.scopes[parent].children
-        if below is None:
-            continue
-        found = [k for k in ((*parent, i) for i in range(below.started)) if k in execution.scopes]
-        doomed += found
-        parents += found
-    with execution.scopes.mutate() as scopes:
-        for k in doomed:
-            del scopes[k]
-        left = scopes.finish()
-    gone = frozenset(doomed)
-    return replace(execution, scopes=left, runnable=tuple(k for k in execution.runnable if k not in gone))
+    return put(execution, event, replace(scope, phase=after), aws=aws)
 
 
 # ---- the execution itself
@@ -480,7 +248,7 @@ def _of_execution(
 ) -> Execution:
     match event:
         case e.ExecutionSucceeded():
-            done = _on(execution, event, aws=1)
+            done = on(execution, event, aws=1)
             return replace(done, status="SUCCEEDED", output=event.output, scopes=Map(), runnable=())
         case e.ExecutionFailed():
             return _closed(execution, event, "FAILED")
@@ -489,9 +257,9 @@ def _of_execution(
         case e.ExecutionAborted():
             return _closed(execution, event, "ABORTED")
         case e.ExecutionQuarantined():
-            return replace(_on(execution, event, aws=0), quarantined=event.reason)
+            return replace(on(execution, event, aws=0), quarantined=event.reason)
         case e.ExecutionReleased():
-            return replace(_on(execution, event, aws=0), quarantined=None)
+            return replace(on(execution, event, aws=0), quarantined=None)
         case e.ExecutionRedriven():
             return _redriven(execution, event)
         case e.ExecutionStarted():
@@ -506,14 +274,14 @@ def _closed(
     status: str,
 ) -> Execution:
     """The scopes stay, for a redrive."""
-    closed = _on(execution, event, aws=1)
+    closed = on(execution, event, aws=1)
     return replace(closed, status=status, error=event.error, cause=event.cause, runnable=())
 
 
 def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:
     """What ended stays; every state that was open is evaluated again, its attempts forgotten."""
     opened = replace(
-        _on(execution, event, aws=1),
+        on(execution, event, aws=1),
         status="RUNNING",
         error=None,
         cause=None,
@@ -524,7 +292,7 @@ def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:
         redrive_time=event.time,
     )
     for key, scope in execution.scopes.items():
-        opened = _set(opened, key, _reopened(scope))
+        opened = put_also(opened, key, _reopened(scope))
     return opened
 
 

@@ -1,0 +1,212 @@
+"""How Parallel and Map fold: their children's scopes, what these came to, and what a failure cuts."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from processor.interpreter.folding import on, put, put_also
+from processor.model import events as e
+from processor.model.execution import (
+    FILLING,
+    RUNNING,
+    Branches,
+    Cut,
+    Ended,
+    Execution,
+    Failed,
+    Filling,
+    Iterations,
+    Next,
+    Phase,
+    Running,
+    Scope,
+    Succeeded,
+)
+from processor.model.ids import ScopeKey
+from processor.model.json import Json, json_bytes
+
+
+def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> Execution:
+    """A branch has no event for its end: its value goes to the Parallel, which goes on after the last one."""
+    container, index = event.scope[:-1], event.scope[-1]
+    execution = on(execution, event, aws=0 if branch.silent else 1)
+    execution = replace(
+        execution,
+        scopes=execution.scopes.delete(event.scope),
+        runnable=tuple(k for k in execution.runnable if k != event.scope),
+    )
+    parent = execution.scopes[container]
+    assert isinstance(parent.children, Branches)
+    children = replace(
+        parent.children,
+        results=parent.children.results.set(index, branch.value),
+        result_bytes=parent.children.result_bytes + len(json_bytes(branch.value)),
+    )
+    phase: Phase = parent.phase
+    if isinstance(phase, Running) and len(children.results) == children.count:
+        phase = FILLING
+    return put_also(execution, container, replace(parent, children=children, phase=phase))
+
+
+def parallel_started(execution: Execution, event: e.ParallelStarted) -> Execution:
+    key = event.scope
+    execution = without_children(execution, key)
+    scope = execution.scopes[key]
+    value = event.input if event.has_input else scope.value
+    parent = replace(scope, phase=RUNNING, children=Branches(count=len(event.first)), cut_from=0, aborted=False)
+    execution = put(execution, event, parent, aws=1)
+    with execution.scopes.mutate() as scopes:
+        for index, first in enumerate(event.first):
+            scopes.set((*key, index), Scope(value=value, phase=Next(first), silent=scope.silent))
+        opened = scopes.finish()
+    branches = ((*key, index) for index in range(len(event.first)))
+    return replace(execution, scopes=opened, runnable=tuple(sorted((*execution.runnable, *branches))))
+
+
+def map_started(execution: Execution, event: e.MapStarted) -> Execution:
+    execution = without_children(execution, event.scope)
+    scope = execution.scopes[event.scope]
+    items = event.items if event.items is not None else scope.value
+    assert isinstance(items, list)
+    children = Iterations(items=items, mode=event.mode, first=event.first, max_concurrency=event.max_concurrency)
+    started = replace(scope, phase=FILLING, children=children, cut_from=0, aborted=False)
+    return put(execution, event, started, aws=1)
+
+
+def iteration_started(execution: Execution, event: e.MapIterationStarted) -> Execution:
+    container, index = event.scope[:-1], event.scope[-1]
+    parent = execution.scopes[container]
+    children = _iterations(parent)
+    silent = parent.silent or children.mode == "DISTRIBUTED"
+    scope = Scope(
+        value=event.input if event.has_input else children.items[index], phase=Next(children.first), silent=silent
+    )
+    children = replace(children, next_index=index + 1, running=children.running + 1)
+    return put_also(put(execution, event, scope, aws=1), container, _with_iterations(parent, children))
+
+
+def iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) -> Execution:
+    container, index = event.scope[:-1], event.scope[-1]
+    scope = execution.scopes[event.scope]
+    parent = execution.scopes[container]
+    children = _iterations(parent)
+    value = event.output if event.has_output else scope.value
+    execution = on(execution, event, aws=0 if scope.silent else 1)
+    execution = replace(
+        execution,
+        scopes=execution.scopes.delete(event.scope),
+        runnable=tuple(k for k in execution.runnable if k != event.scope),
+    )
+    children = replace(
+        children,
+        running=children.running - 1,
+        results=children.results.set(index, value),
+        result_bytes=children.result_bytes + len(json_bytes(value)),
+    )
+    return put_also(execution, container, _with_iterations(parent, children))
+
+
+def iteration_broke_off(execution: Execution, event: e.MapIterationFailed | e.MapIterationAborted) -> Execution:
+    container = event.scope[:-1]
+    scope = execution.scopes[event.scope]
+    execution = put(execution, event, replace(scope, phase=cut(scope.phase)), aws=1)
+    parent = execution.scopes[container]
+    children = _iterations(parent)
+    children = replace(children, running=children.running - 1)
+    match event:
+        case e.MapIterationFailed():
+            children = replace(children, failed=children.failed + 1)
+            after = replace(parent, children=children, phase=Failed(event.error, event.cause))
+            return put_also(stilled(execution, container), container, after)
+        case e.MapIterationAborted():
+            return cut_up_to(put_also(execution, container, replace(parent, children=children)), event.scope)
+        case _:
+            assert_never(event)
+
+
+def container_succeeded(execution: Execution, event: e.ParallelSucceeded | e.MapSucceeded) -> Execution:
+    scope = execution.scopes[event.scope]
+    children = scope.children
+    assert children is not None
+    result = event.output if isinstance(event, e.MapSucceeded) and event.has_output else joined(children)
+    return put(execution, event, replace(scope, phase=Succeeded(result)), aws=1)
+
+
+def joined(children: Branches | Iterations) -> Json:
+    """Return the array of results, by index."""
+    return [children.results[index] for index in range(children.started)]
+
+
+def container_failed(execution: Execution, event: e.ParallelFailed | e.MapFailed) -> Execution:
+    scope = execution.scopes[event.scope]
+    failed = replace(scope, phase=Failed(event.error, event.cause, reported=True), cut_from=0)
+    return put(stilled(execution, event.scope), event, failed, aws=1)
+
+
+def is_iteration(execution: Execution, key: ScopeKey) -> bool:
+    return isinstance(execution.scopes[key[:-1]].children, Iterations)
+
+
+def _iterations(scope: Scope) -> Iterations:
+    assert isinstance(scope.children, Iterations)
+    return scope.children
+
+
+def _with_iterations(parent: Scope, children: Iterations) -> Scope:
+    """The phase follows from the counters, except while the Map fails."""
+    phase: Phase = parent.phase
+    if isinstance(phase, (Filling, Running)):
+        phase = FILLING if children.has_work else RUNNING
+    return replace(parent, children=children, phase=phase)
+
+
+def cut_up_to(execution: Execution, key: ScopeKey) -> Execution:
+    container = key[:-1]
+    parent = execution.scopes[container]
+    return put_also(execution, container, replace(parent, cut_from=key[-1]))
+
+
+def stilled(execution: Execution, container: ScopeKey) -> Execution:
+    """No scope below `container` goes on any more; they are kept for a redrive."""
+    depth = len(container)
+    below = [k for k in execution.runnable if len(k) > depth and k[:depth] == container]
+    for key in below:
+        scope = execution.scopes[key]
+        execution = put_also(execution, key, replace(scope, phase=cut(scope.phase)))
+    return execution
+
+
+def cut(phase: Phase) -> Cut:
+    match phase:
+        case Cut():
+            return phase
+        case Next() | Ended():
+            return Cut(phase)
+        case _:
+            return Cut()
+
+
+def without_children(execution: Execution, key: ScopeKey) -> Execution:
+    """Drop all scopes below `key`. After a success there are none left, and nothing is searched."""
+    scope = execution.scopes[key]
+    children = scope.children
+    if children is None or (isinstance(children, Iterations) and len(children.results) == children.next_index):
+        return execution
+    doomed: list[ScopeKey] = []
+    parents = [key]
+    while parents:
+        parent = parents.pop()
+        below = execution.scopes[parent].children
+        if below is None:
+            continue
+        found = [k for k in ((*parent, i) for i in range(below.started)) if k in execution.scopes]
+        doomed += found
+        parents += found
+    with execution.scopes.mutate() as scopes:
+        for k in doomed:
+            del scopes[k]
+        left = scopes.finish()
+    gone = frozenset(doomed)
+    return replace(execution, scopes=left, runnable=tuple(k for k in execution.runnable if k not in gone))
