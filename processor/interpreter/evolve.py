@@ -183,8 +183,8 @@ def _state_aborted(execution: Execution, event: e.StateAborted) -> Execution:
     scope = execution.scopes[event.scope]
     if execution.runnable[0] == event.scope:  # the failing state itself: what it failed of stays to be handled
         return put(execution, event, replace(scope, aborted=True), aws=1)
-    cut = put(execution, event, replace(scope, aborted=True, phase=cut(scope.phase)), aws=1)
-    return cut_up_to(cut, event.scope)
+    after = put(execution, event, replace(scope, aborted=True, phase=cut(scope.phase)), aws=1)
+    return cut_up_to(after, event.scope)
 
 
 # ---- Task
