@@ -4,12 +4,14 @@ import contextlib
 import re
 import secrets
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.broker import Broker, NoKafka, find_kafka
 
 MISSING = pytest.StashKey[str]()
+LOG_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +39,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    folder = config.stash.get(LOG_FOLDER, None)
+    if folder is not None and folder.exists():
+        terminalreporter.write_line(f"The broker's log is kept in {folder}")
+
+
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A real Apache Kafka, shared by the run: name topics, groups and transactional ids after `topic_prefix`."""
@@ -46,6 +54,8 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
         except NoKafka as missing:
             reason = str(missing)
         else:
+            if broker.folder is not None:
+                request.config.stash[LOG_FOLDER] = broker.folder
             yield broker
             return
     if request.config.getoption("--require-kafka"):

@@ -23,7 +23,7 @@ def find_kafka(
 
     1. the one that KAFKA_BOOTSTRAP_SERVERS names, which is left as it is found;
     2. a container, where a Docker engine answers;
-    3. a Java process with a temporary folder, which stays when `keep_log()` says so at the end, or on failure.
+    3. a Java process; its log stays in the broker's `folder` when `keep_log()` says so at the end, or on failure.
 
     Raises NoKafka, which names what is missing for each.
     """
@@ -83,6 +83,7 @@ def _run_in_temporary_folder(keep_log: Callable[[], bool]) -> Iterator[Broker]:
         ) from None
     finally:
         if keep:
-            print(f"\nThe broker's data and log are kept in {folder}")
+            for data in folder.glob("*/data"):
+                shutil.rmtree(data, ignore_errors=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
