@@ -41,6 +41,10 @@ class Codec:
         """Return the writer of `record`, which stands somewhere in the schema of `root`; it adds no header."""
         return cast(Write, self._functions(self._library.current[root])[f"write_{record}"])
 
+    def branch_writers(self, root: str, envelope: str) -> Mapping[type, Write]:
+        """Return the writers of an envelope's records by class; each writes the fields around it too."""
+        return cast("Mapping[type, Write]", self._functions(self._library.current[root])[f"{envelope}_writers"])
+
     def encode(self, value: Struct) -> bytes:
         name = type(value).__name__
         return self.header(name) + self.writer(name, name)(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import cast
 
@@ -14,7 +14,7 @@ from processor.model.events import AnyEvent
 from processor.model.ids import batch_key
 
 BATCH_BYTES = 256 * 1024
-_CLOSING_BYTES = 6  # at most: the count of a batch's events, and the 0 that ends them
+_CLOSING_BYTES = 4  # at most: the count of a batch's events (none is shorter than 3 bytes), and the 0 after them
 
 
 class EncodedBatch(Struct, frozen=True, kw_only=True):
@@ -33,25 +33,18 @@ def encode_events(events: Sequence[AnyEvent]) -> tuple[EncodedBatch, ...]:
     A record's value is at most BATCH_BYTES long, unless a single event alone is longer. Raises ValueError where the
     events do not share their envelope or have a gap, for both would be lost in the writing.
     """
+    if not events:
+        return ()
+    _check_consecutive(events)
+    write_envelope, writers = _writers()
+    bodies = [writers[type(event)](event) for event in events]
     batches: list[EncodedBatch] = []
-    write_envelope, write_event = _writers()
-    bodies: list[bytes] = []
-    size = first = 0
-    head = b""
-    for index, event in enumerate(events):
-        body = write_event(event)
-        size += len(body)
-        if size > BATCH_BYTES and bodies:
-            batches.append(_close(events[first:index], head, bodies))
-            bodies = []
-        if not bodies:
-            first = index
-            head = write_envelope(event)
-            size = len(head) + len(body) + _CLOSING_BYTES
-        bodies.append(body)
-    if bodies:
-        _check_consecutive(events)
-        batches.append(_close(events[first:], head, bodies))
+    first = 0
+    while first < len(bodies):
+        head = write_envelope(events[first])
+        last = _fitting(bodies, first, room=BATCH_BYTES - len(head) - _CLOSING_BYTES)
+        batches.append(_close(events[first:last], head, bodies[first:last]))
+        first = last
     return tuple(batches)
 
 
@@ -61,16 +54,27 @@ def decode_events(value: bytes) -> tuple[AnyEvent, ...]:
 
 
 @cache
-def _writers() -> tuple[Callable[[AnyEvent], bytes], Callable[[AnyEvent], bytes]]:
-    """What comes before the events, header included; and one event."""
+def _writers() -> tuple[Callable[[AnyEvent], bytes], Mapping[type, Callable[[AnyEvent], bytes]]]:
+    """What comes before the events, header included; and one event, by its class."""
     codec = shipped_codec()
     header, envelope = codec.header("EventBatch"), codec.writer("EventBatch", "EventBatch")
-    return lambda event: header + envelope(event), codec.writer("EventBatch", "Event")
+    return lambda event: header + envelope(event), codec.branch_writers("EventBatch", "Event")
+
+
+def _fitting(bodies: list[bytes], first: int, *, room: int) -> int:
+    """The index after the last of `bodies` from `first` on that fit in `room` together: one at least."""
+    if first == 0 and sum(map(len, bodies)) <= room:
+        return len(bodies)
+    for index in range(first, len(bodies)):
+        room -= len(bodies[index])
+        if room < 0 and index > first:
+            return index
+    return len(bodies)
 
 
 def _close(events: Sequence[AnyEvent], head: bytes, bodies: list[bytes]) -> EncodedBatch:
     first = events[0]
-    types = ",".join(dict.fromkeys([type(event).__name__ for event in events]))
+    types = ",".join([event_type.__name__ for event_type in dict.fromkeys(map(type, events))])
     return EncodedBatch(
         key=batch_key(first.execution_id, first.sequence).encode(),
         value=b"".join((head, write_long(len(bodies)), *bodies, b"\x00")),

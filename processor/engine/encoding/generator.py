@@ -3,10 +3,14 @@
 Interpreting the schema for every value is what makes a general Avro library slow; here that is done beforehand, and
 what is left is straight code that looks like this:
 
-    def write_WaitStarted(v):                    def read_WaitStarted(b, p, f_execution_id, …):
-        return b"\\x1a" + write_long(v.due)           n = b[p]
-                                                     if n < 128: …
-                                                     return WaitStarted(execution_id=f_execution_id, …, due=f_due), p
+    def write_WaitStarted(v):
+        return b"".join((<scope>, <state>, b"\\x1a", write_long(v.due)))
+
+    def read_WaitStarted(b, p, f_execution_id, …):
+        n = b[p]
+        if n < 128: f_due = n >> 1 ^ -(n & 1); p += 1
+        else: f_due, p = read_long(b, p)
+        return WaitStarted(execution_id=f_execution_id, …, due=f_due), p
 
 Two shapes of record are told apart. A *plain* one stands for the Struct of its name. An *envelope* ends in a union of
 records (`Command`), or in an array of envelopes (`EventBatch`): its fields belong to each Struct within.
@@ -40,7 +44,12 @@ PRESENCE = {
     ("Reply", "output"): 'v.status == "SUCCEEDED"',
 }
 
+# Names of states: written from a table. Few strings are as frequent, none as often the same.
+NAMES = {("Event", "state"), ("StateExited", "next")}
+
 Lines = Iterator[str]
+Place = tuple[str, str]
+"""Record and attribute."""
 
 
 def compile_codec(root: Record, structs_by_name: Mapping[str, type[Struct]]) -> dict[str, Callable[..., object]]:
@@ -63,33 +72,35 @@ class _Generator:
         self.constants: dict[str, object] = {name: value for name, value in vars(wire).items() if name[0] != "_"}
         self.constants.update(structs_by_name, parse_json=parse_json)
 
-    def add_record(self, record: Record, *, envelope: Sequence[str], branch: int | None = None) -> None:
-        """Define the record's two functions. `envelope`: the attributes that the records around it give to the
-        reader; `branch`: its number in the union it stands in, part of what the writer writes."""
+    def add_record(self, record: Record, *, envelope: Sequence[str], before: Sequence[str] = ()) -> None:
+        """Define the record's two functions. `envelope`: the attributes that the records around it give to the reader;
+        `before`: the expressions of what stands before it in its envelope, which its own writer writes too, for a
+        call less per event."""
         name = cast(str, record["name"])
         self._named[name] = record
         fields = cast("list[Record]", record["fields"])
         own = [ATTRIBUTES.get((name, cast(str, field["name"])), cast(str, field["name"])) for field in fields]
-        parts = [] if branch is None else [repr(wire.write_long(branch))]
+        parts = list(before)
         reading: list[str] = []
         inner: str | None = None
         given = (*envelope, *own[:-1])
         for attribute, field in zip(own, fields, strict=True):
-            if inner is not None:
-                raise TypeError(f"{name}: {attribute} must stand before what it is the envelope of")
-            if (branches := _records_in_union(field["type"])) is not None:
-                inner = self._add_union(name, branches, envelope=given)
-                parts.append(f"{inner}_writers[type(v)](v)")
+            branches, item = _records_in_union(field["type"]), _envelope_in_array(field["type"])
+            if (branches or item) and attribute != own[-1]:
+                raise TypeError(f"{name}: {own[-1]} must stand before {attribute}, whose envelope it is part of")
+            if branches:
+                inner = self._add_union(name, branches, envelope=given, before=parts)
+                parts = [f"{inner}_writers[type(v)](v)"]
                 reading += [*_read_branch(inner, len(branches)), f"return {inner}_readers[n >> 1](b, p{_pass(given)})"]
-            elif (item := _envelope_in_array(field["type"])) is not None:
+            elif item:
                 # Its writer is the caller's: that is where records are closed at their size.
                 self.add_record(item, envelope=given)
                 inner = cast(str, item["name"])
                 reading += [*_read_numbered(f"read_{inner}(b, p{_pass(given)})")]
             else:
-                where = f"{name}.{field['name']}"
-                parts.append(self._write(field["type"], f"v.{attribute}", present=PRESENCE.get((name, attribute))))
-                reading += self._read(field["type"], f"f_{attribute}", where)
+                place = (name, attribute)
+                parts.append(self._write(field["type"], f"v.{attribute}", place))
+                reading += self._read(field["type"], f"f_{attribute}", place)
         if inner is None:
             reading.append(f"return {self._construct(name, (*envelope, *own))}, p")
         self._define(f"write_{name}(v)", [f"return {_join(parts)}"])
@@ -98,9 +109,9 @@ class _Generator:
     def _define(self, head: str, body: list[str]) -> None:
         self.source += [f"def {head}:", *("    " + line for line in body)]
 
-    def _add_union(self, name: str, branches: list[Record], *, envelope: Sequence[str]) -> str:
+    def _add_union(self, name: str, branches: list[Record], *, envelope: Sequence[str], before: Sequence[str]) -> str:
         for number, branch in enumerate(branches):
-            self.add_record(branch, envelope=envelope, branch=number)
+            self.add_record(branch, envelope=envelope, before=[*before, repr(wire.write_long(number))])
         names = [cast(str, branch["name"]) for branch in branches]
         self.source.append(f"{name}_writers = {{{', '.join(f'{n}: write_{n}' for n in names)}}}")
         self.source.append(f"{name}_readers = ({', '.join(f'read_{n}' for n in names)},)")
@@ -118,16 +129,19 @@ class _Generator:
 
     # ---- write: an expression per type
 
-    def _write(self, schema: SchemaTree, value: str, *, present: str | None = None) -> str:
+    def _write(self, schema: SchemaTree, value: str, place: Place) -> str:
         match self._resolve(schema):
             case ["null", inner]:
-                test = present or f"(x := {value}) is not None"
-                return f'(b"\\x02" + {self._write(inner, value if present else "x")} if {test} else b"\\x00")'
+                test = PRESENCE.get(place, f"(x := {value}) is not None")
+                inner_value = value if place in PRESENCE else "x"
+                return f'(b"\\x02" + {self._write(inner, inner_value, place)} if {test} else b"\\x00")'
             case {"type": "string", "contentType": "application/json"}:
                 return f"write_json({value})"
+            case {"type": "string"}:
+                return f"names[{value}]" if place in NAMES else f"write_string({value})"
             case {"type": "boolean"}:
                 return f'(b"\\x01" if {value} else b"\\x00")'
-            case {"type": "string" | "int" | "long" | "double" as primitive}:
+            case {"type": "int" | "long" | "double" as primitive}:
                 return f"write_{primitive}({value})"
             case {"type": "fixed", "size": size}:
                 return f"write_fixed({value}, {size})"
@@ -135,32 +149,33 @@ class _Generator:
                 numbers = {symbol: wire.write_long(number) for number, symbol in enumerate(cast("list[str]", symbols))}
                 return f"{self._constant(numbers)}[{value}]"
             case {"type": "array", "items": inner}:
-                return f"write_array({value}, {self._writer(inner)})"
+                return f'(write_array({value}, {self._writer(inner, place)}) if {value} else b"\\x00")'
             case {"type": "map", "values": inner}:
-                return f"write_map({value}, {self._writer(inner)})"
+                return f"write_map({value}, {self._writer(inner, place)})"
             case {"type": "record", "name": name}:
                 return f"write_{name}({value})"
             case other:
                 raise TypeError(f"no rule for {other}")
 
-    def _writer(self, schema: SchemaTree) -> str:
-        expression = self._write(schema, "x")
-        return expression[:-3] if expression.endswith("(x)") else f"lambda x: {expression}"
+    def _writer(self, schema: SchemaTree, place: Place) -> str:
+        expression = self._write(schema, "x", place)
+        return expression[:-3] if expression.endswith("(x)") and expression[0] != "(" else f"lambda x: {expression}"
 
     # ---- read: lines per type. b is the buffer, p the position, n and e scratch.
     #
     # A slice past the end is shorter than asked for and raises nothing. It needs no test of its own: p is then beyond
     # the buffer for good, so the next b[p] raises IndexError or the caller finds p != len(b).
 
-    def _read(self, schema: SchemaTree, target: str, where: str) -> Lines:
+    def _read(self, schema: SchemaTree, target: str, place: Place) -> Lines:
+        where = ".".join(place)
         match self._resolve(schema):
             case ["null", inner]:
-                test = PRESENCE.get(cast("tuple[str, str]", tuple(where.split("."))), "")
+                test = PRESENCE.get(place, "")
                 flag = f"f_{test[2:]} = " if test.startswith("v.has_") else ""
                 yield "n = b[p]; p += 1"
                 yield f"if n == 0: {target} = None" + (f"; {flag}False" if flag else "")
                 yield "elif n == 2:"
-                yield from _indent([*self._read(inner, target, where), *([f"{flag}True"] if flag else [])])
+                yield from _indent([*self._read(inner, target, place), *([f"{flag}True"] if flag else [])])
                 yield from ("else:", f"    raise Malformed({f'{where}: no branch of that number'!r})")
             case {"type": "string", "contentType": "application/json"}:
                 yield from (*_READ_SLICE, f"{target} = parse_json(b[p:e], what={where!r}); p = e")
@@ -179,15 +194,15 @@ class _Generator:
                 yield f"{target} = {self._constant({2 * n: symbol for n, symbol in enumerate(symbols)})}[b[p]]; p += 1"
             case {"type": "array", "items": inner}:
                 yield f"{target} = []"
-                yield from _blocks([*self._read(inner, "item", where), f"{target}.append(item)"])
+                yield from _blocks([*self._read(inner, "item", place), f"{target}.append(item)"])
                 yield f"{target} = tuple({target})"
             case {"type": "map", "values": inner}:
                 yield f"{target} = {{}}"
-                key = self._read("string", "key", where)
-                yield from _blocks([*key, *self._read(inner, "item", where), f"{target}[key] = item"])
+                key = self._read("string", "key", place)
+                yield from _blocks([*key, *self._read(inner, "item", place), f"{target}[key] = item"])
             case {"type": "record", "name": name}:
                 yield f"{target}, p = read_{name}(b, p)"
-            case other:
+            case other:  # pragma: no cover — the writer, made first, has no rule for it either
                 raise TypeError(f"no rule for {other}")
 
     def _resolve(self, schema: SchemaTree) -> SchemaTree:

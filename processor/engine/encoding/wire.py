@@ -38,21 +38,21 @@ def _varint(number: int) -> bytes:
 
 
 # Lengths, indexes, sequences: nearly every number is small, and a lookup costs a quarter of the loop.
-SMALL = 8192
-_SMALL = tuple(map(_varint, range(SMALL)))
+SMALL_NUMBERS = 8192
+SMALL = tuple(map(_varint, range(SMALL_NUMBERS)))
 
 
 def write_long(number: int) -> bytes:
-    if 0 <= number < SMALL:
-        return _SMALL[number]
+    if 0 <= number < SMALL_NUMBERS:
+        return SMALL[number]
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{number} does not fit a long")
     return _varint(number)
 
 
 def write_int(number: int) -> bytes:
-    if 0 <= number < SMALL:
-        return _SMALL[number]
+    if 0 <= number < SMALL_NUMBERS:
+        return SMALL[number]
     if not -(2**31) <= number < 2**31:
         raise ValueError(f"{number} does not fit an int")
     return _varint(number)
@@ -61,13 +61,26 @@ def write_int(number: int) -> bytes:
 def write_string(text: str) -> bytes:
     encoded = text.encode()
     length = len(encoded)
-    return (_SMALL[length] if length < SMALL else _varint(length)) + encoded
+    return (SMALL[length] if length < SMALL_NUMBERS else _varint(length)) + encoded
+
+
+class Names(dict[str, bytes]):
+    """Names of states as they are written. Few, each written again and again; forgotten when they become many."""
+
+    def __missing__(self, name: str) -> bytes:
+        if len(self) >= 10_000:
+            self.clear()
+        encoded = self[name] = write_string(name)
+        return encoded
+
+
+names = Names()
 
 
 def write_json(value: Json) -> bytes:
     encoded = json_bytes(value)
     length = len(encoded)
-    return (_SMALL[length] if length < SMALL else _varint(length)) + encoded
+    return (SMALL[length] if length < SMALL_NUMBERS else _varint(length)) + encoded
 
 
 write_double = struct.Struct("<d").pack
@@ -80,7 +93,8 @@ def write_fixed(value: bytes, size: int) -> bytes:
 
 
 def write_array(items: tuple[T, ...], write: Callable[[T], bytes]) -> bytes:
-    return write_long(len(items)) + b"".join(map(write, items)) + b"\x00" if items else b"\x00"
+    """Of at least one item; an empty array is a zero byte."""
+    return write_long(len(items)) + b"".join(map(write, items)) + b"\x00"
 
 
 def write_map(entries: Mapping[str, T], write: Callable[[T], bytes]) -> bytes:
