@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -206,7 +207,7 @@ class Applier:
         try:
             after = _after(before, own, workflow)
             first = () if own is None else ((own, after),)
-            return self._written(before, (*first, *steps(after, max_events=self._slice_events)), partition)
+            return self._written(before, chain(first, steps(after, max_events=self._slice_events)), partition)
         except Exception as fault:  # a bug of ours must stop one execution, not the partition
             return self._quarantined(before, own, partition, fault, workflow=workflow)
 

@@ -201,8 +201,11 @@ def steps(execution: Execution, *, max_events: int | None = None) -> Iterator[tu
 
 def proceed(execution: Execution) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
     """Let the execution go on until it rests or ends."""
-    trail = tuple(steps(execution))
-    return (trail[-1][1] if trail else execution), tuple(event for event, _ in trail)
+    events: list[e.AnyEvent] = []
+    last = execution
+    for event, last in steps(execution):  # noqa: B007 - states in between are not kept: a long run would hold all
+        events.append(event)
+    return last, tuple(events)
 
 
 def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:

@@ -21,7 +21,7 @@ TaskKind: TypeAlias = Literal["LAMBDA", "SERVICE", "ACTIVITY", "ITEM_READER", "R
 MapMode: TypeAlias = Literal["INLINE", "DISTRIBUTED"]
 
 
-class Cause(Struct, frozen=True, kw_only=True):
+class Cause(Struct, frozen=True, kw_only=True, gc=False):
     """The command an event came of. `offset` is its place in the commands topic, None outside a log."""
 
     command_id: str = ""
@@ -33,7 +33,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 NO_CAUSE = Cause()
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """The envelope. `sequence` runs 0, 1, 2 … over all events of an execution, without a gap."""
 
     execution_id: str

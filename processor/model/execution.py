@@ -20,33 +20,33 @@ from processor.model.records import Status
 # ---- phases that go on by themselves
 
 
-class Next(Struct, frozen=True):
+class Next(Struct, frozen=True, gc=False):
     """`state` is to be entered with the scope's value."""
 
     runnable: ClassVar[bool] = True
     state: str
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct, frozen=True, gc=False):
     """The scope has ended with its value; its container, or the execution, goes on."""
 
     runnable: ClassVar[bool] = True
 
 
-class Entered(Struct, frozen=True):
+class Entered(Struct, frozen=True, gc=False):
     """The state is to be evaluated with the scope's value as its input."""
 
     runnable: ClassVar[bool] = True
 
 
-class Succeeded(Struct, frozen=True):
+class Succeeded(Struct, frozen=True, gc=False):
     """The state's work gave `result`; the state is to be exited."""
 
     runnable: ClassVar[bool] = True
     result: Json
 
 
-class Failed(Struct, frozen=True):
+class Failed(Struct, frozen=True, gc=False):
     """The state failed; Retry, Catch or the container is next. `reported`: ParallelFailed or MapFailed is written,
     so no retry is left. `heartbeat`: it is States.HeartbeatTimeout too."""
 
@@ -57,7 +57,7 @@ class Failed(Struct, frozen=True):
     heartbeat: bool = False
 
 
-class Filling(Struct, frozen=True):
+class Filling(Struct, frozen=True, gc=False):
     """A Parallel or Map that runs: iterations to start, or all have ended (see `children`)."""
 
     runnable: ClassVar[bool] = True
@@ -66,7 +66,7 @@ class Filling(Struct, frozen=True):
 # ---- phases that rest
 
 
-class Waiting(Struct, frozen=True, kw_only=True):
+class Waiting(Struct, frozen=True, kw_only=True, gc=False):
     """A Wait: until the timer that event `sequence` set fires."""
 
     runnable: ClassVar[bool] = False
@@ -74,7 +74,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     due: Millis
 
 
-class Retrying(Struct, frozen=True, kw_only=True):
+class Retrying(Struct, frozen=True, kw_only=True, gc=False):
     """A failed state: until its retry's timer fires."""
 
     runnable: ClassVar[bool] = False
@@ -82,7 +82,7 @@ class Retrying(Struct, frozen=True, kw_only=True):
     due: Millis
 
 
-class Pending(Struct, frozen=True, kw_only=True):
+class Pending(Struct, frozen=True, kw_only=True, gc=False):
     """A Task: until an answer to the token of TaskScheduled number `sequence`."""
 
     runnable: ClassVar[bool] = False
@@ -96,13 +96,13 @@ class Pending(Struct, frozen=True, kw_only=True):
     submitted: bool = False
 
 
-class Running(Struct, frozen=True):
+class Running(Struct, frozen=True, gc=False):
     """A Parallel or Map: until a child ends or fails."""
 
     runnable: ClassVar[bool] = False
 
 
-class Cut(Struct, frozen=True):
+class Cut(Struct, frozen=True, gc=False):
     """The container failed because of this scope or of a sibling; kept until the container exits, and for a redrive:
     `before` is where it goes on then, None where its state was open and is evaluated again."""
 
@@ -119,7 +119,7 @@ FILLING = Filling()
 # ---- what a container knows of its children
 
 
-class Branches(Struct, frozen=True, kw_only=True):
+class Branches(Struct, frozen=True, kw_only=True, gc=False):
     """A Parallel's: `results` by branch index."""
 
     count: int
@@ -131,7 +131,7 @@ class Branches(Struct, frozen=True, kw_only=True):
         return self.count
 
 
-class Iterations(Struct, frozen=True, kw_only=True):
+class Iterations(Struct, frozen=True, kw_only=True, gc=False):
     """A Map's. Iterations [0, next_index) were started, `running` of them have not ended."""
 
     items: list[Json]
@@ -159,7 +159,7 @@ class Iterations(Struct, frozen=True, kw_only=True):
 Children: TypeAlias = Branches | Iterations
 
 
-class Scope(Struct, frozen=True, kw_only=True):
+class Scope(Struct, frozen=True, kw_only=True, gc=False):
     """One line of control. `value` is the input of the state entered, else what the next one will get."""
 
     value: Json
@@ -177,7 +177,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     silent: bool = False  # under a distributed Map: its events have no AWS ids
 
 
-class Execution(Struct, frozen=True, kw_only=True):
+class Execution(Struct, frozen=True, kw_only=True, gc=False):
     """`sequence` and `aws_events` count what is there: the next event has this sequence and AWS id aws_events + 1.
 
     `time` and `caused_by` are the last event's; what is decided without a command continues under them.
