@@ -1,12 +1,13 @@
 """Bytes of every topic ⇄ the vocabulary. Avro in single-object encoding, schemas in `schemas/`; commands also as JSON.
 
-events.py     batches of events
-commands.py   commands: hostile bytes, and JSON
-records.py    the other topics
-codec.py      a value's header → its reader; every fault → DecodingFailed
-generator.py  a schema → Python source of its writers and readers
-schemas.py    the shipped schemas, by name and by fingerprint
-wire.py       Avro's primitives
+events.py      batches of events
+commands.py    commands: hostile bytes, and JSON
+records.py     the other topics
+codec.py       a value's header → its reader; every fault → DecodingFailed
+generator.py   a schema → Python source of its writers and readers
+differences.py where Structs and records differ
+schemas.py     the shipped schemas, by name and by fingerprint
+wire.py        Avro's primitives
 """
 
 from processor.engine.encoding.commands import content_type_of, decode_command, encode_command, encode_command_json

@@ -28,28 +28,11 @@ from typing import cast
 from msgspec import Struct, structs
 
 from processor.engine.encoding import wire
+from processor.engine.encoding.differences import ATTRIBUTES, NAMES, PRESENCE, Place
 from processor.engine.encoding.schemas import Record, SchemaTree
 from processor.model.json import parse_json
 
-# Where the Struct's field is called otherwise than the record's.
-ATTRIBUTES = {("EventBatch", "cause"): "caused_by"}
-
-# When an optional payload is there; elsewhere: when it is not None. JSON's null is a value, Avro's means absent.
-PRESENCE = {
-    ("StateExited", "output"): 'v.output_of == "VALUE"',
-    ("ParallelStarted", "input"): "v.has_input",
-    ("MapIterationStarted", "input"): "v.has_input",
-    ("MapIterationSucceeded", "output"): "v.has_output",
-    ("MapSucceeded", "output"): "v.has_output",
-    ("Reply", "output"): 'v.status == "SUCCEEDED"',
-}
-
-# Names of states: written from a table. Few strings are as frequent, none as often the same.
-NAMES = {("Event", "state"), ("StateExited", "next")}
-
 Lines = Iterator[str]
-Place = tuple[str, str]
-"""Record and attribute."""
 
 
 def compile_codec(root: Record, structs_by_name: Mapping[str, type[Struct]]) -> dict[str, Callable[..., object]]:
