@@ -74,7 +74,7 @@ class Applier:
             return self._dead_letter(record, f"the key is not the execution id {command.execution_id}")
         if partition_of(record.key, self._partitions) != record.partition:
             rerouted = Message(topic=self._names.commands, key=record.key, value=record.value, headers=record.headers)
-            return Staged(messages=[rerouted], counts=["misrouted"])
+            return Staged(messages=[rerouted], counts=("misrouted",))
         if command.command_id is None:
             command = replace(command, command_id=f"{record.partition}/{record.offset}")
         refused = self._answers.refuse_reply_topic(command)
@@ -89,7 +89,7 @@ class Applier:
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
         """Return what a slice of a runnable execution stages."""
         staged = self._staged(execution, None, partition)
-        staged.counts.append("slices")
+        staged.counts += ("slices",)
         return staged
 
     # ---- commands
@@ -124,7 +124,7 @@ class Applier:
             case event:
                 staged = self._staged(held, event, partition)
         staged.messages += self._answers.accepted(command, now=now)
-        staged.counts.append("applied")
+        staged.counts += ("applied",)
         return staged
 
     def _start(
@@ -157,7 +157,7 @@ class Applier:
             return self._refuse(record, command, started)
         staged = self._staged(None, started, partition, workflow=workflow)
         staged.messages += self._answers.accepted(command, now=now)
-        staged.counts.append("started")
+        staged.counts += ("started",)
         return staged
 
     def _start_again(
@@ -167,7 +167,7 @@ class Applier:
         if isinstance(held, Execution) and not held.closed:
             same = input_hash(held.started.input, held.started.context)
             if same == input_hash(command.input, command.context):
-                return Staged(messages=list(self._answers.accepted(command, now=now)), counts=["repeated_starts"])
+                return Staged(messages=list(self._answers.accepted(command, now=now)), counts=("repeated_starts",))
             detail = f"{command.execution_id} runs with another input"
         else:
             detail = f"{command.execution_id} has ended as {held.status}"
@@ -176,7 +176,7 @@ class Applier:
     def _nothing(self, command: c.AnyCommand, held: Execution, partition: Partition) -> Staged:
         """A heartbeat's timer that fired too early is set again, from the last heartbeat."""
         if not isinstance(command, c.FireTimer):
-            return Staged(counts=["applied"])
+            return Staged(counts=("applied",))
         due = timer_due(held, command.timer_id)
         execution_id, scope, sequence, kind = parse_timer_id(command.timer_id)
         assert due is not None
@@ -190,7 +190,7 @@ class Applier:
             state=held.scopes[scope].state,
         )
         rearmed = self._index.timer_record(timer, partition=partition.number)
-        return Staged(messages=[rearmed], counts=["rearmed_timers"])
+        return Staged(messages=[rearmed], counts=("rearmed_timers",))
 
     # ---- events
 
@@ -235,7 +235,7 @@ class Applier:
         )
         first = () if own is None else ((own, after),)
         staged = self._written(before, (*first, (quarantine, evolve(after, quarantine))), partition)
-        staged.counts.append("quarantined")
+        staged.counts += ("quarantined",)
         return staged
 
     def _written(
@@ -254,7 +254,7 @@ class Applier:
             Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)
             for b in encode_events(events)
         ]
-        staged = Staged(execution=execution, messages=[*batches, *messages], counts=["events"] * len(events))
+        staged = Staged(execution=execution, messages=[*batches, *messages], events=len(events))
         for message in staged.messages:
             size = message_bytes(message)
             if size > self._max_record_bytes:
@@ -268,14 +268,14 @@ class Applier:
         else is told in the rejections topic, and to who asked for replies."""
         if isinstance(command, c.FireTimer) and refused.reason != "InvalidCommand":
             if refused.reason == "ExecutionQuarantined":
-                return Staged(counts=["timers_in_quarantine"])
+                return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)
-            return Staged(messages=[tombstone], counts=["stale_timers"])
+            return Staged(messages=[tombstone], counts=("stale_timers",))
         messages = self._answers.rejected(record, command, refused, now=self._clock.now())
-        return Staged(messages=list(messages), counts=["rejected"])
+        return Staged(messages=list(messages), counts=("rejected",))
 
     def _dead_letter(self, record: Record, reason: str) -> Staged:
-        return Staged(messages=[self._answers.dead_letter(record, reason)], counts=["dead_letters"])
+        return Staged(messages=[self._answers.dead_letter(record, reason)], counts=("dead_letters",))
 
 
 def _after(before: Execution | None, own: e.AnyEvent | None, workflow: Workflow | None) -> Execution:

@@ -41,9 +41,18 @@ class Definitions:
         self._written: dict[tuple[str, str], Definition] = {}
         self._latest: dict[str, str] = {}
         self._compiled: dict[tuple[str, str], Workflow | InvalidDefinition] = {}
+        self._fresh = False
+
+    def expire(self) -> None:
+        """Let the next question read on. Called once per batch of commands: whatever was deployed before one of them
+        was sent stands in the topic by then, and asking the log for every command would cost more than the rest."""
+        self._fresh = False
 
     def refresh(self) -> None:
-        """Read on to the end of the topic."""
+        """Read on to the end of the topic, unless that was done since `expire`."""
+        if self._fresh:
+            return
+        self._fresh = True
         for record in self._reader.read(self._topic, 0, start=self._next_offset):
             self._next_offset = record.offset + 1
             if record.value is None:

@@ -110,14 +110,12 @@ class Partition:
     def has_runnable(self) -> bool:
         return bool(self._runnable)
 
-    def take_runnable(self, count: int) -> list[str]:
-        """Return up to `count` executions that can go on, the longest waiting first; the caller puts those back
-        that stay runnable by folding them, or `put_back`."""
-        taken = [self._runnable.popleft() for _ in range(min(count, len(self._runnable)))]
-        self._queued.difference_update(taken)
-        return taken
+    def take_runnable(self) -> str:
+        """Return the execution that has waited longest to go on; `fold` and `put_back` queue it again."""
+        id = self._runnable.popleft()
+        self._queued.remove(id)
+        return id
 
-    def put_back(self, ids: list[str]) -> None:
-        for id in ids:
-            if id in self.executions:
-                self._queue(id, self.executions[id])
+    def put_back(self, id: str) -> None:
+        """Queue it again, if it still can go on and no commit has queued it already."""
+        self._queue(id, self.executions[id])

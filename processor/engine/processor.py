@@ -40,7 +40,7 @@ TRANSACTION_MS = 100
 """A transaction should last no longer: commands behind it wait, and a takeover waits for it."""
 
 MAX_BATCH = 2_000
-_SLICES = 16  # executions that go on in one transaction, per partition
+_SLICES = 64  # in one transaction
 
 
 class Processor:
@@ -87,10 +87,13 @@ class Processor:
         began = self._clock.now()
         commands = self._take(deliveries)
         overlay = Overlay()
+        self._definitions.expire()
         for record in commands:
             self._apply(record, overlay)  # (2), (3)
-        slices = self._go_on(overlay)
+        slices = self._go_on(overlay, until=began + TRANSACTION_MS // 2)
         if overlay.empty:
+            for partition, id in slices:
+                partition.put_back(id)
             return
         committed = self._inbox.commit(  # (4), (5)
             Transaction(offsets=overlay.offsets, messages=tuple(overlay.messages))
@@ -100,9 +103,8 @@ class Processor:
         else:
             log.warning("transaction_dropped", extra={"offsets": dict(overlay.offsets)})
             self.counts["dropped_transactions"] += 1
-        for partition, ids in slices:
-            if self._partitions.get(partition.number) is partition:
-                partition.put_back(ids)
+        for partition, id in slices:
+            partition.put_back(id)
         self._adapt(len(commands), self._clock.now() - began)
 
     def close(self) -> None:
@@ -176,21 +178,23 @@ class Processor:
         staged = self._applier.apply(record, partition, overlay)
         overlay.add(partition.number, staged, next_offset=record.offset + 1)
 
-    def _go_on(self, overlay: Overlay) -> list[tuple[Partition, list[str]]]:
-        """Drain a slice of what is runnable, the longest waiting first. An execution that a command of this batch
-        has just advanced has had its turn."""
-        slices = []
-        for partition in self._partitions.values():
-            if not partition.has_runnable:
-                continue
-            ids = partition.take_runnable(_SLICES)
-            slices.append((partition, ids))
-            for id in ids:
+    def _go_on(self, overlay: Overlay, *, until: int) -> list[tuple[Partition, str]]:
+        """Give slices to what is runnable, the longest waiting first and the partitions in turn, until it is time
+        to commit; at least one. An execution that a command of this batch has just advanced has had its turn."""
+        taken: list[tuple[Partition, str]] = []
+        waiting = [p for p in self._partitions.values() if p.open and p.has_runnable]
+        while waiting:
+            for partition in waiting:
+                id = partition.take_runnable()
+                taken.append((partition, id))
                 execution = partition.executions[id]
                 if overlay.execution(partition.number, id) is None and isinstance(execution, Execution):
                     staged = self._applier.go_on(execution, partition)
                     overlay.add(partition.number, staged, next_offset=partition.position)
-        return slices
+                if self._clock.now() >= until or len(taken) >= _SLICES:
+                    return taken
+            waiting = [p for p in waiting if p.has_runnable]
+        return taken
 
     # ---- after (5)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec import Struct
 
 from processor.engine.ports import Message
@@ -13,7 +15,8 @@ class Staged(Struct):
 
     execution: Execution | None = None
     messages: list[Message] = []
-    counts: list[str] = []
+    counts: tuple[str, ...] = ()
+    events: int = 0
 
 
 class Overlay:
@@ -23,7 +26,7 @@ class Overlay:
         self.offsets: dict[int, int] = {}
         self.messages: list[Message] = []
         self.executions: dict[int, dict[str, Execution]] = {}
-        self.counts: list[str] = []
+        self.counts: Counter[str] = Counter()
 
     @property
     def empty(self) -> bool:
@@ -34,7 +37,8 @@ class Overlay:
         partition a transaction would not be fenced."""
         self.offsets[partition] = max(next_offset, self.offsets.get(partition, 0))
         self.messages += staged.messages
-        self.counts += staged.counts
+        self.counts.update(staged.counts)
+        self.counts["events"] += staged.events
         if staged.execution is not None:
             self.executions.setdefault(partition, {})[staged.execution.execution_id] = staged.execution
 
