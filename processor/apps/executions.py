@@ -11,14 +11,14 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from processor.engine.encoding import decode_events
+from processor.engine.encoding import decode_events, decode_rejection
 from processor.engine.ports import Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
 from processor.model import events as e
 from processor.model.ids import Millis, ScopeKey, parse_execution_id
 from processor.model.json import Json
-from processor.model.records import Status
+from processor.model.records import Rejection, Status
 
 TYPES_HEADER: Final = "event-types"
 
@@ -160,6 +160,44 @@ class History:
 
     def _is_new(self, event: e.AnyEvent) -> bool:
         return self._next_sequence is None or event.sequence >= self._next_sequence
+
+
+class Rejections:
+    """Looks for the refusal of one command."""
+
+    def __init__(self, reader: Reader, names: TopicNames, *, execution_id: str, command_id: str) -> None:
+        self._reader, self._topic, self._command_id = reader, names.rejections, command_id
+        self._partition = partition_of(execution_id.encode(), _partitions(reader, names.rejections))
+        self._offset = reader.end(self._topic, self._partition)
+
+    def find(self) -> Rejection | None:
+        """Return it if it has been written since this object was made, before the command was sent."""
+        for record in self._reader.read(self._topic, self._partition, start=self._offset):
+            self._offset = record.offset + 1
+            if record.value is not None:
+                rejection = decode_rejection(record.value)
+                if rejection.command_id == self._command_id:
+                    return rejection
+        return None
+
+
+def follow(
+    history: History, *, pause: Callable[[], bool], rejections: Rejections | None = None
+) -> Iterator[tuple[e.AnyEvent, ...] | Rejection]:
+    """Yield batches as they come, to the execution's end or to the refusal that `rejections` looks for.
+
+    `pause` is called where there is nothing new; it waits a little and returns whether to give up.
+    """
+    while True:
+        for batch in history.read():
+            yield batch
+            if isinstance(batch[-1], e.TERMINAL_EVENTS):
+                return
+        if rejections is not None and (rejection := rejections.find()) is not None:
+            yield rejection
+            return
+        if pause():
+            return
 
 
 def describe(history: History, *, seen: Seen = ignore) -> Description | None:

@@ -1,0 +1,61 @@
+"""The application: its commands, and how faults reach the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from processor.apps.cli import authoring, executions, roles
+from processor.apps.cli.terminal import WANTS_JSON, Terminal
+from processor.errors import AslError, InvalidDefinition
+
+FAULT = 2
+
+
+class FaultReporting(TyperGroup):
+    """Tells the package's exceptions as messages; all others are bugs and keep their trace."""
+
+    def invoke(self, ctx: Any) -> Any:  # typer's own base class of contexts has no public name
+        try:
+            return super().invoke(ctx)
+        except AslError as fault:
+            terminal = Terminal(as_json=bool(ctx.meta.get(WANTS_JSON)))
+            if isinstance(fault, InvalidDefinition):
+                terminal.diagnostics(fault.diagnostics)
+            else:
+                terminal.fault(fault)
+            raise typer.Exit(FAULT) from None
+
+
+app = typer.Typer(
+    name="asl",
+    cls=FaultReporting,
+    help="Workflows in the Amazon States Language, on Kafka or on a SQLite file.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
+
+app.command()(authoring.validate)
+app.command()(authoring.run)
+app.command()(authoring.dev)
+app.add_typer(topics, name="topics")
+topics.command("create")(roles.create_topics)
+topics.command("check")(roles.check_topics)
+app.command()(roles.processor)
+app.command()(roles.timers)
+app.command()(roles.worker)
+app.command()(executions.deploy)
+app.command()(executions.start)
+app.command()(executions.stop)
+app.command()(executions.describe)
+app.command()(executions.history)
+app.command("list")(executions.list_executions)
+
+
+@app.callback()
+def root() -> None:
+    """Workflows in the Amazon States Language, on Kafka or on a SQLite file."""

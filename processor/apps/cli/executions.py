@@ -1,0 +1,326 @@
+"""Deploying definitions; starting, stopping and looking at executions."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import uuid4
+
+import typer
+
+from processor.apps.cli.options import (
+    ContextOption,
+    DefinitionArgument,
+    ExecutionArgument,
+    InputOption,
+    JsonOption,
+    LogOption,
+    PrefixOption,
+    SettingsOption,
+    TypeOption,
+    machine_type,
+    opened_log,
+    opened_reader,
+)
+from processor.apps.cli.outcome import report_end, report_rejection
+from processor.apps.cli.terminal import Terminal
+from processor.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from processor.apps.executions import Rejections, Summary
+    from processor.engine.ports import Log, Reader
+    from processor.model.commands import AnyCommand
+    from processor.model.events import AnyEvent
+
+_LOOK_EVERY_SECONDS: Final = 0.1
+_STATUSES: Final = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the execution's end and tell it.")]
+
+
+def deploy(
+    file: DefinitionArgument,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the state machine; else the file's up to the first dot.")
+    ] = None,
+    type: TypeOption = "STANDARD",
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a definition its state machine's latest revision."""
+    from processor.adapters.clock import SystemClock
+    from processor.apps.client import Client
+    from processor.apps.loading import load_definition, machine_name
+    from processor.apps.settings import load_settings
+
+    terminal = Terminal(as_json=json)
+    definition, machine = load_definition(file), name or machine_name(file)
+    chosen = load_settings(file=settings, log=log, prefix=prefix)
+    with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
+        revision = client.deploy(state_machine=machine, definition=definition, type=machine_type(type))
+    if json:
+        terminal.result({"state_machine": machine, "revision": revision})
+    else:
+        typer.echo(f"{machine} {revision}")
+
+
+def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command line
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="The state machine's name.")],
+    name: Annotated[str | None, typer.Option("--name", help="Of the execution; else a new UUID.")] = None,
+    input: InputOption = "{}",
+    context: ContextOption = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Of the definition; else the latest.")] = None,
+    wait: WaitOption = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Start an execution and print its id; with --wait its output, exit 1 where it fails."""
+    from processor.apps.client import ISSUER, new_command_id
+    from processor.apps.loading import load_json
+    from processor.apps.settings import load_settings
+    from processor.model.commands import StartExecution
+    from processor.model.ids import parse_execution_id
+
+    execution_id = f"{machine}:{name or uuid4()}"
+    parse_execution_id(execution_id)
+    command = StartExecution(
+        execution_id=execution_id,
+        command_id=new_command_id(),
+        issuer=ISSUER,
+        input=load_json(input, option="--input", stdin=sys.stdin),
+        context=None if context is None else load_json(context, option="--context", stdin=sys.stdin),
+        revision=revision,
+    )
+    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
+        # A name that was given may be an execution's that runs already: starting it again is no new start.
+        _send(opened, command, Terminal(as_json=json), wait=wait, from_beginning=name is not None)
+
+
+def stop(
+    execution_id: ExecutionArgument,
+    error: Annotated[str | None, typer.Option("--error", help="Recorded as the execution's error.")] = None,
+    cause: Annotated[str | None, typer.Option("--cause", help="Recorded as the execution's cause.")] = None,
+    wait: WaitOption = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Abort an execution."""
+    from processor.apps.client import ISSUER, new_command_id
+    from processor.apps.settings import load_settings
+    from processor.model.commands import StopExecution
+    from processor.model.ids import parse_execution_id
+
+    parse_execution_id(execution_id)
+    command = StopExecution(
+        execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, error=error, cause=cause
+    )
+    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
+        _send(opened, command, Terminal(as_json=json), wait=wait, from_beginning=True)
+
+
+def describe(
+    execution_id: ExecutionArgument,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell what has become of an execution."""
+    from processor.apps.executions import History
+    from processor.apps.executions import describe as describe_execution
+    from processor.apps.render.executions import description_lines
+    from processor.apps.render.values import struct_json
+
+    terminal = Terminal(as_json=json)
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        history = History(reader, opened.names, execution_id)
+        with terminal.progress("reading events", total=history.end()) as progress:
+            description = describe_execution(history, seen=progress)
+    if description is None:
+        raise _unknown(execution_id, opened)
+    if json:
+        terminal.result(struct_json(description))
+    else:
+        typer.echo("\n".join(description_lines(description)))
+
+
+def history(
+    execution_id: ExecutionArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution ends.")] = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print an execution's events; as JSON, one line each."""
+    from processor.apps.executions import History
+    from processor.apps.executions import follow as follow_events
+
+    terminal = Terminal(as_json=json)
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        past = History(reader, opened.names, execution_id)
+        with terminal.progress("reading events", total=past.end()) as progress:
+            batches = list(past.read(seen=progress))
+        if not batches and not follow:
+            raise _unknown(execution_id, opened)
+        show = _HistoryView(terminal)
+        ended = False
+        for batch in batches:
+            show.batch(batch)
+            ended = _is_end(batch)
+        if follow and not ended:
+            for seen in follow_events(past, pause=_pause):
+                if isinstance(seen, tuple):
+                    show.batch(seen)
+
+
+def list_executions(
+    state_machine: Annotated[
+        str | None, typer.Option("--state-machine", metavar="MACHINE", help="Only this one's.")
+    ] = None,
+    status: Annotated[str | None, typer.Option("--status", help=f"Only these: {', '.join(_STATUSES)}.")] = None,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List executions in the order of their starts; as JSON, one line each."""
+    from processor.apps.executions import summaries, total_events_offsets
+    from processor.apps.render.values import struct_json
+
+    terminal = Terminal(as_json=json)
+    if status is not None and status.upper() not in _STATUSES:
+        rule = f"must be one of {', '.join(_STATUSES)}, got {status!r}"
+        raise InvalidSettings(setting="--status", rule=rule, example="--status RUNNING")
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        total = total_events_offsets(reader, opened.names)
+        with terminal.progress("reading events", total=total) as progress:
+            found = summaries(reader, opened.names, seen=progress)
+    chosen = [
+        summary
+        for summary in found
+        if state_machine in (None, summary.state_machine) and (status is None or status.upper() == summary.status)
+    ]
+    if json:
+        for summary in chosen:
+            terminal.result(struct_json(summary))
+    else:
+        _print_summaries(terminal, chosen)
+
+
+def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, from_beginning: bool) -> None:
+    from processor.adapters.clock import SystemClock
+    from processor.apps.client import Client
+    from processor.apps.executions import History, Rejections
+
+    reader = log.reader()
+    try:
+        history = History(reader, log.names, command.execution_id)
+        start = 0 if from_beginning else history.end()
+        rejections = Rejections(
+            reader, log.names, execution_id=command.execution_id, command_id=command.command_id or ""
+        )
+        with Client(log, SystemClock()) as client:
+            client.send(command)
+        if wait:
+            _wait(reader, log, command.execution_id, rejections, terminal, start=start)
+        elif terminal.as_json:
+            terminal.result({"execution_id": command.execution_id, "command_id": command.command_id})
+        else:
+            typer.echo(command.execution_id)
+    finally:
+        reader.close()
+
+
+def _wait(
+    reader: Reader, log: Log, execution_id: str, rejections: Rejections, terminal: Terminal, *, start: int
+) -> None:
+    from processor.apps.executions import Chronicle, History, follow
+    from processor.model.events import ExecutionStarted
+    from processor.model.records import Rejection
+
+    if not terminal.as_json:
+        terminal.say(f"{execution_id} …")
+    chronicle: Chronicle | None = None
+    history = History(reader, log.names, execution_id, start=start)
+    for seen in follow(history, pause=_pause, rejections=rejections):
+        if isinstance(seen, Rejection):
+            report_rejection(terminal, seen)
+            return
+        for event in seen:
+            if isinstance(event, ExecutionStarted):
+                chronicle = Chronicle(event)
+            elif chronicle is not None:
+                chronicle.add(event)
+    if chronicle is not None:
+        report_end(terminal, chronicle.description())
+
+
+class _HistoryView:
+    """Rows as they come; the head once."""
+
+    _COLUMNS = ("sequence", "time", "event", "state", "details", "caused by")
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal, self._headed = terminal, False
+
+    def batch(self, batch: tuple[AnyEvent, ...]) -> None:
+        from processor.apps.render.events import event_json, render_cause, render_details, render_place
+        from processor.apps.render.values import render_time
+
+        for number, event in enumerate(batch):
+            if self._terminal.as_json:
+                self._terminal.result(event_json(event))
+                continue
+            cause = render_cause(event.caused_by) if number == 0 else ""
+            place, details = render_place(event), render_details(event)
+            self._row(str(event.sequence), render_time(event.time), type(event).__name__, place, details, cause)
+
+    def _row(self, *cells: str) -> None:
+        if not self._headed:
+            self._headed = True
+            self._row(*self._COLUMNS)
+        widths = (8, 24, 22, 22, 60, 0)
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def _print_summaries(terminal: Terminal, found: list[Summary]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from processor.apps.render.values import render_time
+
+    if not found:
+        terminal.say("asl: no execution")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("execution", "status", "started", "stopped", "revision"):
+        table.add_column(column, no_wrap=column != "execution", overflow="fold")
+    for summary in found:
+        times = render_time(summary.started_at), render_time(summary.stopped_at)
+        table.add_row(Text(summary.execution_id), summary.status, *times, summary.revision)
+    terminal.table(table)
+
+
+def _is_end(batch: tuple[AnyEvent, ...]) -> bool:
+    from processor.model.events import TERMINAL_EVENTS
+
+    return isinstance(batch[-1], TERMINAL_EVENTS)
+
+
+def _pause() -> bool:
+    time.sleep(_LOOK_EVERY_SECONDS)
+    return False
+
+
+def _unknown(execution_id: str, log: Log) -> InvalidSettings:
+    return InvalidSettings(
+        setting=execution_id, rule=f"is no execution that {log.address} knows of", example="one that asl list shows"
+    )

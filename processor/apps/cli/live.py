@@ -1,0 +1,68 @@
+"""Commands and the events that came of them, side by side, as they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from processor.apps.cli.terminal import console
+from processor.apps.render.events import render_cause, render_details, render_place
+from processor.apps.render.values import render_clock_time
+from processor.model.events import AnyEvent
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+_TIME_WIDTH, _COMMAND_WIDTH = 12, 30
+
+
+class LiveView:
+    """One row a batch, on standard error: when and why on the left, what on the right.
+
+    `shows_execution`: the execution's id stands below the command, where rows of several are mixed.
+    """
+
+    def __init__(self, *, shows_execution: bool = False) -> None:
+        self._console = console(stderr=True)
+        self._shows_execution = shows_execution
+        head = self._grid()
+        head.add_row("[bold]time[/]", "[bold]command[/]", "[bold]events[/]")
+        self._console.print(head)
+
+    def show(self, batch: Sequence[AnyEvent]) -> None:
+        from rich.text import Text
+
+        first = batch[0]
+        command = Text(render_cause(first.caused_by))
+        if self._shows_execution:
+            command.append(f"\n{first.execution_id}", style="dim")
+        row = self._grid()
+        row.add_row(render_clock_time(first.time), command, Text("\n").join(map(self._line, batch)))
+        self._console.print(row)
+
+    def _line(self, event: AnyEvent) -> Text:
+        from rich.text import Text
+
+        line = Text(type(event).__name__, style=_style(event))
+        line.append(f"  {render_place(event)}".rstrip(), style="default")
+        line.append(f"  {render_details(event)}".rstrip(), style="dim")
+        return line
+
+    def _grid(self) -> Table:
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=_TIME_WIDTH, no_wrap=True)
+        grid.add_column(width=_COMMAND_WIDTH, overflow="fold")
+        grid.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
+        return grid
+
+
+def _style(event: AnyEvent) -> str:
+    name = type(event).__name__
+    if name.endswith(("Failed", "TimedOut", "Aborted", "Quarantined")):
+        return "red"
+    if name.startswith("Execution"):
+        return "green"
+    return "cyan"

@@ -1,0 +1,82 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from processor.apps.cli.terminal import WANTS_JSON
+from processor.errors import InvalidSettings
+from processor.model.events import MachineType
+
+if TYPE_CHECKING:
+    from processor.apps.settings import Settings
+    from processor.engine.ports import Log, Reader
+
+
+def _remember(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[WANTS_JSON] = value  # for faults, which are told above the command
+    return value
+
+
+LogOption: TypeAlias = Annotated[
+    str | None, typer.Option("--log", metavar="ADDRESS", help="sqlite:PATH or kafka:HOST:PORT. Else ASL_LOG.")
+]
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", callback=_remember, help="Results as JSON, one line each.")
+]
+SettingsOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="A TOML file. Else ASL_SETTINGS, else asl.toml.")
+]
+PrefixOption: TypeAlias = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups. Else asl.")]
+WorkerOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--worker", metavar="MODULE", help="A module or Python file with a Worker, MODULE[:ATTRIBUTE]."),
+]
+InputOption: TypeAlias = Annotated[
+    str, typer.Option("--input", "-i", metavar="JSON", help="JSON text, @FILE, or - for standard input.")
+]
+ContextOption: TypeAlias = Annotated[
+    str | None, typer.Option("--context", metavar="JSON", help="The user's part of the context object, as --input.")
+]
+DefinitionArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A definition in JSON, or in YAML by its suffix.")
+]
+TypeOption: TypeAlias = Annotated[str, typer.Option("--type", help="STANDARD or EXPRESS.")]
+ExecutionArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="<state machine>:<name>")]
+
+
+@contextmanager
+def opened_log(settings: Settings) -> Iterator[Log]:
+    from processor.apps.logs import open_log
+
+    log = open_log(settings)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+@contextmanager
+def opened_reader(*, log: str | None, settings_file: Path | None, prefix: str | None) -> Iterator[tuple[Log, Reader]]:
+    from processor.apps.settings import load_settings
+
+    with opened_log(load_settings(file=settings_file, log=log, prefix=prefix)) as opened:
+        reader = opened.reader()
+        try:
+            yield opened, reader
+        finally:
+            reader.close()
+
+
+def machine_type(text: str) -> MachineType:
+    match text.upper():
+        case "STANDARD":
+            return "STANDARD"
+        case "EXPRESS":
+            return "EXPRESS"
+    raise InvalidSettings(setting="--type", rule=f"must be STANDARD or EXPRESS, got {text!r}", example="--type EXPRESS")

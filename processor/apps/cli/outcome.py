@@ -1,0 +1,42 @@
+"""How an execution's end is told: the output on standard output, the rest on standard error, and the exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from processor.apps.cli.terminal import Terminal
+from processor.apps.render.events import render_failure
+from processor.apps.render.values import struct_json
+from processor.model.json import Json
+
+if TYPE_CHECKING:
+    from processor.apps.executions import Description
+    from processor.model.records import Rejection
+
+WORKFLOW_FAILED: Final = 1
+
+
+def report_end(terminal: Terminal, description: Description, *, events: list[Json] | None = None) -> None:
+    """Print the output of an execution that succeeded; exit 1 where it did not. As JSON: the whole description."""
+    if terminal.as_json:
+        told: dict[str, Json] = struct_json(description)
+        terminal.result(told if events is None else told | {"events": events})
+    elif description.status == "SUCCEEDED":
+        terminal.say(f"{description.execution_id} SUCCEEDED")
+        terminal.result(description.output)
+    else:
+        told_failure = render_failure(description.error, description.cause, width=2_000)
+        terminal.say(f"{description.execution_id} {description.status}" + (told_failure and f": {told_failure}"))
+    if description.status not in ("SUCCEEDED", "RUNNING"):
+        raise typer.Exit(WORKFLOW_FAILED)
+
+
+def report_rejection(terminal: Terminal, rejection: Rejection) -> None:
+    """Tell why a command was refused; exit 1."""
+    if terminal.as_json:
+        terminal.result({"rejected": True, **struct_json(rejection)})
+    else:
+        terminal.say(f"asl: {rejection.type} rejected, {rejection.reason}: {rejection.detail}")
+    raise typer.Exit(WORKFLOW_FAILED)

@@ -1,0 +1,207 @@
+"""The long-running roles, each in a process of its own, and the topics they need."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from processor.apps.cli.options import (
+    JsonOption,
+    LogOption,
+    PrefixOption,
+    SettingsOption,
+    opened_log,
+)
+from processor.apps.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from processor.apps.roles import Role
+    from processor.apps.settings import Settings
+    from processor.engine.ports import Log
+
+    MakeFromLog: TypeAlias = Callable[[Log, Settings], Role]
+
+_log = logging.getLogger("processor.roles")
+
+
+def processor(
+    slot: Annotated[
+        str | None,
+        typer.Option("--slot", help="Unique among live processors, the same after a restart. Else ASL_SLOT, else 0."),
+    ] = None,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a processor: commands in, events out. Several share the partitions."""
+
+    def make(log: Log, settings: Settings) -> Role:
+        from processor.adapters.clock import OsEntropy, SystemClock
+        from processor.engine.processor import Processor
+
+        return Processor(log=log, clock=SystemClock(), entropy=OsEntropy(), slot=settings.slot)
+
+    from processor.apps.settings import load_settings
+
+    _run("processor", make, load_settings(file=settings, log=log, prefix=prefix, slot=slot), as_json=json)
+
+
+def timers(
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a timer service: fires what is due."""
+
+    def make(log: Log, settings: Settings) -> Role:
+        from processor.adapters.clock import SystemClock
+        from processor.apps.timers import TimerService
+
+        return TimerService(log, SystemClock())
+
+    from processor.apps.settings import load_settings
+
+    _run("timers", make, load_settings(file=settings, log=log, prefix=prefix), as_json=json)
+
+
+def worker(
+    module: Annotated[
+        str, typer.Argument(metavar="MODULE", help="A module or Python file with a Worker, MODULE[:ATTRIBUTE].")
+    ],
+    log: LogOption = None,
+    grace_seconds: Annotated[
+        float | None, typer.Option("--grace-seconds", help="How long a stop waits for what runs. Default 30.")
+    ] = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run the task functions of a Worker."""
+    from processor.apps.loading import load_worker
+    from processor.apps.settings import load_settings
+
+    loaded = load_worker(module)
+
+    def make(log: Log, settings: Settings) -> Role:
+        from processor.adapters.clock import SystemClock
+        from processor.apps.worker import WorkerRunner
+
+        return WorkerRunner(log, loaded, SystemClock(), grace_seconds=settings.grace_seconds)
+
+    chosen = load_settings(file=settings, log=log, prefix=prefix, grace_seconds=grace_seconds)
+    _run("worker", make, chosen, as_json=json)
+
+
+def create_topics(
+    log: LogOption = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option("--partitions", help="Of commands, events, snapshots, closed, timers; fixed at creation. 24."),
+    ] = None,
+    task_partitions: Annotated[
+        int | None, typer.Option("--task-partitions", help="Of tasks. As many as the others.")
+    ] = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Create the topics that are missing; existing ones are left as they are."""
+    from processor.apps.settings import load_settings
+    from processor.engine.topics_setup import create_topics as create
+
+    chosen = load_settings(
+        file=settings, log=log, prefix=prefix, partitions=partitions, task_partitions=task_partitions
+    )
+    with opened_log(chosen) as opened:
+        created = create(opened, partitions=_partition_count(opened, chosen), task_partitions=chosen.task_partitions)
+    terminal = Terminal(as_json=json)
+    if json:
+        terminal.result({"created": list(created)})
+    elif created:
+        typer.echo("\n".join(created))
+    else:
+        terminal.say("every topic is there already")
+
+
+def check_topics(
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what is wrong with the topics; exit 2 where something is."""
+    from processor.apps.settings import load_settings
+    from processor.engine.topics import topic_specs
+    from processor.engine.topics_setup import verify_partitions
+    from processor.errors import TopicsUnfit
+
+    chosen = load_settings(file=settings, log=log, prefix=prefix)
+    problems: list[str] = []
+    with opened_log(chosen) as opened:
+        reader = opened.reader()
+        try:
+            count = verify_partitions(reader, opened.names)
+            tasks = chosen.task_partitions or reader.partitions(opened.names.tasks)
+            specs = topic_specs(opened.names, partitions=count, task_partitions=tasks)
+            problems = list(opened.check_topics(specs))
+        except TopicsUnfit as fault:
+            problems = list(fault.problems)
+        finally:
+            reader.close()
+    if json:
+        Terminal(as_json=True).result({"fit": not problems, "problems": list(problems)})
+    else:
+        typer.echo("\n".join(problems) if problems else "the topics fit")
+    if problems:
+        raise typer.Exit(2)
+
+
+def _partition_count(log: Log, settings: Settings) -> int:
+    """Return the count asked for, else the one that was written down, else the default."""
+    from processor.engine.topics_setup import recorded_partitions
+
+    reader = log.reader()
+    try:
+        return settings.partitions or recorded_partitions(reader, log.names) or settings.partition_count
+    finally:
+        reader.close()
+
+
+def _run(name: str, make: MakeFromLog, settings: Settings, *, as_json: bool) -> None:
+    from processor.apps.journal import log_to_stderr
+    from processor.apps.roles import run_role, stopped_by_signals
+
+    log_to_stderr(as_json=as_json)
+    address = settings.required_log()
+    with stopped_by_signals() as stop:
+        _log.info("role_started", extra={"role": name, "pid": os.getpid(), "address": address, "slot": settings.slot})
+        run_role(name, lambda: _Opened(make, settings), stop)
+
+
+class _Opened:
+    """A role together with its log, made and closed with it: a log that could not be reached is opened anew."""
+
+    def __init__(self, make: MakeFromLog, settings: Settings) -> None:
+        from processor.apps.logs import open_log
+
+        self._log = open_log(settings)
+        try:
+            self._role = make(self._log, settings)
+        except BaseException:
+            self._log.close()
+            raise
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        self._role.run(stop)
+
+    def close(self) -> None:
+        try:
+            self._role.close()
+        finally:
+            self._log.close()

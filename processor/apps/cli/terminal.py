@@ -1,0 +1,97 @@
+"""Where output goes: results on standard output, messages on standard error; as text, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from processor.errors import AslError, Diagnostic
+from processor.model.json import Json, json_bytes, render_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WANTS_JSON: Final = "asl.json"
+_PIPE_WIDTH: Final = 160  # columns where there is no terminal to ask
+
+
+class Terminal:
+    """`as_json`: every result is one line of JSON, every message one too."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def result(self, value: Json) -> None:
+        typer.echo(json_bytes(value))
+
+    def say(self, text: str) -> None:
+        """Tell the user something besides the result."""
+        typer.echo(render_json({"message": text}) if self.as_json else text, err=True)
+
+    def fault(self, fault: AslError) -> None:
+        told: Json = {"error": type(fault).__name__, "message": str(fault)}
+        typer.echo(render_json(told) if self.as_json else f"asl: {fault}", err=True)
+
+    def table(self, table: Table) -> None:
+        console().print(table)
+
+    def diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Every fault of a definition, on standard error: the result of `validate` goes the other way."""
+        if self.as_json:
+            faults: Json = [diagnostic_json(d) for d in diagnostics]
+            told: Json = {"error": "InvalidDefinition", "diagnostics": faults}
+            typer.echo(render_json(told), err=True)
+        else:
+            for diagnostic in diagnostics:
+                typer.echo(f"asl: {diagnostic.severity} {diagnostic.code} {diagnostic}", err=True)
+
+    @contextmanager
+    def progress(self, what: str, *, total: int) -> Iterator[Progress]:
+        """Show how far a reading has come, while it lasts, where there is a terminal to show it on."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Bar(*columns, console=console(stderr=True), transient=True, disable=self.as_json) as bar:
+            task = bar.add_task(what, total=total)
+            yield Progress(lambda passed: bar.advance(task, passed))
+
+
+class Progress:
+    """Told how many further steps have been made; shows every thousandth, for drawing costs more than reading."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance, self._passed = advance, 0
+
+    def __call__(self, passed: int) -> None:
+        self._passed += passed
+        if self._passed >= _DRAW_EVERY:
+            self._advance(self._passed)
+            self._passed = 0
+
+
+_DRAW_EVERY: Final = 1_000
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    made = Console(stderr=stderr, highlight=False)
+    # Without a terminal rich assumes 80 columns and would cut what goes into a file or a pipe.
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+
+
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
+    return {
+        "pointer": diagnostic.pointer,
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "severity": diagnostic.severity,
+    }
+
+
+__all__ = ["WANTS_JSON", "Progress", "Terminal", "console", "diagnostic_json"]

@@ -1,0 +1,54 @@
+"""Deploys definitions and sends commands: what a producer does, with the project's own codec."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from processor.engine.definitions import deployment
+from processor.engine.encoding import encode_command
+from processor.engine.ports import Clock, Log, Message
+from processor.errors import InvalidSettings
+from processor.model.commands import AnyCommand
+from processor.model.events import MachineType
+from processor.model.ids import is_name
+from processor.model.json import Json
+
+ISSUER = "cli"
+
+
+class Client:
+    """A context manager; holds one outbox."""
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._names, self._clock = log.names, clock
+        self._outbox = log.outbox()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._outbox.close()
+
+    def deploy(self, *, state_machine: str, definition: Json, type: MachineType = "STANDARD") -> str:
+        """Make the definition the machine's latest; return its revision. Raises InvalidDefinition."""
+        if not is_name(state_machine):
+            rule = f"must be 1 to 80 characters that AWS allows in names, got {state_machine!r}"
+            raise InvalidSettings(setting="name", rule=rule, example="--name order")
+        workflow, message = deployment(
+            self._names, state_machine=state_machine, definition=definition, type=type, now=self._clock.now()
+        )
+        self._outbox.send([message])
+        return workflow.revision
+
+    def send(self, command: AnyCommand) -> None:
+        """Return once the command is durably written; what comes of it is to be read from events and rejections."""
+        key = command.execution_id.encode()
+        self._outbox.send([Message(topic=self._names.commands, key=key, value=encode_command(command))])
+
+
+def new_command_id() -> str:
+    return str(uuid4())

@@ -1,0 +1,47 @@
+"""Every role in this process, on one log: what `asl run` and `asl dev` are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from processor.adapters.clock import OsEntropy, SystemClock
+from processor.apps.roles import Roles
+from processor.apps.timers import TimerService
+from processor.apps.worker import Worker, WorkerRunner
+from processor.engine.ports import Log, Reader, Record
+from processor.engine.processor import Processor
+from processor.model.events import TaskScheduled
+
+
+def start_roles(roles: Roles, log: Log, workers: Sequence[Worker], *, slot: str, grace_seconds: float) -> None:
+    """Start a processor, a timer service and the workers, a thread each; `roles.close` ends them."""
+    clock = SystemClock()
+    roles.start("processor", lambda: Processor(log=log, clock=clock, entropy=OsEntropy(), slot=slot))
+    roles.start("timers", lambda: TimerService(log, clock))
+    for worker in workers:
+        _start_worker(roles, log, worker, grace_seconds)
+
+
+def _start_worker(roles: Roles, log: Log, worker: Worker, grace_seconds: float) -> None:
+    roles.start(f"worker-{worker.name}", lambda: WorkerRunner(log, worker, SystemClock(), grace_seconds=grace_seconds))
+
+
+def has_function_for(event: TaskScheduled, workers: Sequence[Worker]) -> bool:
+    return any(worker.registration_for(event) is not None for worker in workers)
+
+
+class EventsTail:
+    """What is written to the events topic, all partitions, from now on."""
+
+    def __init__(self, reader: Reader, topic: str) -> None:
+        self._reader, self._topic = reader, topic
+        self._next = {p: reader.end(topic, p) for p in range(reader.partitions(topic) or 0)}
+
+    def read(self) -> list[Record]:
+        """Return what has come since the last call, in order within a partition."""
+        records: list[Record] = []
+        for partition, start in self._next.items():
+            for record in self._reader.read(self._topic, partition, start=start):
+                self._next[partition] = record.offset + 1
+                records.append(record)
+        return records
