@@ -28,7 +28,7 @@ from processor.interpreter.paths_syntax import (
 )
 from processor.model.json import Json
 
-MAX_VISITS = 1_000_000  # values one evaluation may look at: about a quarter of a second
+MAX_VISITS = 1_000_000  # values one evaluation may look at: well under a second
 
 
 class TooManyValues(Exception):

@@ -131,8 +131,8 @@ class ParallelState(State, frozen=True, kw_only=True, eq=False):
 
 
 class MapState(State, frozen=True, kw_only=True, eq=False):
-    """`items` None: the prepared input is to be the array; else it gives one, or raises. `selector` sees the state's prepared input and, in the context,
-    Map.Item. `max_concurrency` 0: as many as the mode allows."""
+    """`items` None: the prepared input is to be the array; else it gives one, or raises. `selector` sees the state's
+    prepared input and, in the context, Map.Item. `max_concurrency` 0: as many as the mode allows."""
 
     first: str
     mode: MapMode = "INLINE"
