@@ -16,6 +16,7 @@ from processor.model.records import Rejection, Reply
 
 _RECHECK_MS = 10_000
 _REASON_BYTES = 1_000
+_DETAIL_CHARACTERS = 1_000  # it may quote a token, and those come in any length
 
 
 class Answers:
@@ -64,7 +65,7 @@ class Answers:
             issuer=command.issuer,
             correlation_id=command.correlation_id,
             reason=refused.reason,
-            detail=refused.detail,
+            detail=refused.detail[:_DETAIL_CHARACTERS],
             partition=record.partition,
             offset=record.offset,
             time=now,
@@ -96,20 +97,23 @@ class Answers:
         )
 
     def dead_letter(self, record: Record, reason: str) -> Message:
-        """Return the record as it came, with headers that say where from and why. It is cut where headers would
-        take it over the log's limit."""
+        """Return the record as it came, with headers that say where from and why. Its value, then its key is cut
+        where headers would take it over the log's limit."""
         headers: Headers = (
             ("asl-reason", reason.encode("utf-8", "replace")[:_REASON_BYTES]),
             ("asl-topic", record.topic.encode()),
             ("asl-partition", str(record.partition).encode()),
             ("asl-offset", str(record.offset).encode()),
         )
-        value, room = record.value or b"", self._max_record_bytes - _REASON_BYTES - 1_000
-        room -= len(record.key or b"")
+        key, value, room = record.key, record.value or b"", self._max_record_bytes - _REASON_BYTES - 1_000
+        if key is not None and len(key) > room:
+            headers += (("asl-truncated-key", str(len(key)).encode()),)
+            key = key[:room]
+        room -= len(key or b"")
         if len(value) > room:
             headers += (("asl-truncated", str(len(value)).encode()),)
-            value = value[: max(room, 0)]
-        return Message(topic=self._names.dead_letters, key=record.key, value=value, headers=headers)
+            value = value[:room]
+        return Message(topic=self._names.dead_letters, key=key, value=value, headers=headers)
 
     def _reply(self, topic: str, reply: Reply) -> Message:
         return Message(topic=topic, key=reply.execution_id.encode(), value=encode_reply(reply))
@@ -123,5 +127,5 @@ def _answer(command: c.AnyCommand, kind: str, now: Millis, refused: Refused | No
         correlation_id=command.correlation_id,
         time=now,
         reason=refused.reason if refused else None,
-        detail=refused.detail if refused else None,
+        detail=refused.detail[:_DETAIL_CHARACTERS] if refused else None,
     )

@@ -85,9 +85,9 @@ class Processor:
             timeout_seconds=0 if waiting else timeout_seconds, max_commands=self._batch_size
         )
         began = self._clock.now()
+        self._definitions.expire()
         commands = self._take(deliveries)
         overlay = Overlay()
-        self._definitions.expire()
         for record in commands:
             self._apply(record, overlay)  # (2), (3)
         slices = self._go_on(overlay, until=began + TRANSACTION_MS // 2)
