@@ -137,7 +137,7 @@ class History:
     """Reads one execution's batches, on and on: each call of `read` goes from where the last one ended."""
 
     def __init__(self, reader: Reader, names: TopicNames, execution_id: str, *, start: int = 0) -> None:
-        self._reader, self._topic = reader, names.events
+        self._reader, self._topic, self.execution_id = reader, names.events, execution_id
         self.partition = events_partition(reader, names, execution_id)
         self._key = f"{execution_id}#".encode()
         self.offset = start

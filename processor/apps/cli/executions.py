@@ -28,7 +28,7 @@ from processor.apps.cli.terminal import Terminal
 from processor.errors import InvalidSettings
 
 if TYPE_CHECKING:
-    from processor.apps.executions import Rejections, Summary
+    from processor.apps.executions import History, Rejections, Summary
     from processor.engine.ports import Log, Reader
     from processor.model.commands import AnyCommand
     from processor.model.events import AnyEvent
@@ -97,8 +97,7 @@ def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
         revision=revision,
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        # A name that was given may be an execution's that runs already: starting it again is no new start.
-        _send(opened, command, Terminal(as_json=json), wait=wait, from_beginning=name is not None)
+        _send(opened, command, Terminal(as_json=json), wait=wait)
 
 
 def stop(
@@ -122,7 +121,7 @@ def stop(
         execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, error=error, cause=cause
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        _send(opened, command, Terminal(as_json=json), wait=wait, from_beginning=True)
+        _send(opened, command, Terminal(as_json=json), wait=wait)
 
 
 def describe(
@@ -144,7 +143,7 @@ def describe(
         with terminal.progress("reading events", total=history.end()) as progress:
             description = describe_execution(history, seen=progress)
     if description is None:
-        raise _unknown(execution_id, opened)
+        raise terminal.refusal("UnknownExecution", _unknown(execution_id, opened.address))
     if json:
         terminal.result(struct_json(description))
     else:
@@ -169,7 +168,7 @@ def history(
         with terminal.progress("reading events", total=past.end()) as progress:
             batches = list(past.read(seen=progress))
         if not batches and not follow:
-            raise _unknown(execution_id, opened)
+            raise terminal.refusal("UnknownExecution", _unknown(execution_id, opened.address))
         show = _HistoryView(terminal)
         ended = False
         for batch in batches:
@@ -215,41 +214,38 @@ def list_executions(
         _print_summaries(terminal, chosen)
 
 
-def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, from_beginning: bool) -> None:
+def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool) -> None:
     from processor.adapters.clock import SystemClock
     from processor.apps.client import Client
     from processor.apps.executions import History, Rejections
 
+    execution_id, command_id = command.execution_id, command.command_id or ""
     reader = log.reader()
     try:
-        history = History(reader, log.names, command.execution_id)
-        start = 0 if from_beginning else history.end()
-        rejections = Rejections(
-            reader, log.names, execution_id=command.execution_id, command_id=command.command_id or ""
-        )
+        history = History(reader, log.names, execution_id)
+        history.offset = history.end()
+        rejections = Rejections(reader, log.names, execution_id=execution_id, command_id=command_id)
         with Client(log, SystemClock()) as client:
             client.send(command)
         if wait:
-            _wait(reader, log, command.execution_id, rejections, terminal, start=start)
+            _wait(log, reader, history, rejections, terminal)
         elif terminal.as_json:
-            terminal.result({"execution_id": command.execution_id, "command_id": command.command_id})
+            terminal.result({"execution_id": execution_id, "command_id": command_id})
         else:
-            typer.echo(command.execution_id)
+            typer.echo(execution_id)
     finally:
         reader.close()
 
 
-def _wait(
-    reader: Reader, log: Log, execution_id: str, rejections: Rejections, terminal: Terminal, *, start: int
-) -> None:
-    from processor.apps.executions import Chronicle, History, follow
+def _wait(log: Log, reader: Reader, history: History, rejections: Rejections, terminal: Terminal) -> None:
+    """Tell the execution's end, or the command's refusal: one of them comes behind the offset it was sent at."""
+    from processor.apps.executions import Chronicle, History, describe, follow
     from processor.model.events import ExecutionStarted
     from processor.model.records import Rejection
 
     if not terminal.as_json:
-        terminal.say(f"{execution_id} …")
+        terminal.say(f"{history.execution_id} …")
     chronicle: Chronicle | None = None
-    history = History(reader, log.names, execution_id, start=start)
     for seen in follow(history, pause=_pause, rejections=rejections):
         if isinstance(seen, Rejection):
             report_rejection(terminal, seen)
@@ -259,8 +255,11 @@ def _wait(
                 chronicle = Chronicle(event)
             elif chronicle is not None:
                 chronicle.add(event)
-    if chronicle is not None:
-        report_end(terminal, chronicle.description())
+    # It had been started before: what came before the command is read after all.
+    past = History(reader, log.names, history.execution_id)
+    description = describe(past) if chronicle is None else chronicle.description()
+    if description is not None:
+        report_end(terminal, description)
 
 
 class _HistoryView:
@@ -320,7 +319,5 @@ def _pause() -> bool:
     return False
 
 
-def _unknown(execution_id: str, log: Log) -> InvalidSettings:
-    return InvalidSettings(
-        setting=execution_id, rule=f"is no execution that {log.address} knows of", example="one that asl list shows"
-    )
+def _unknown(execution_id: str, address: str) -> str:
+    return f"{address} holds no execution {execution_id}; asl list shows those there are"

@@ -33,8 +33,13 @@ class Terminal:
         typer.echo(render_json({"message": text}) if self.as_json else text, err=True)
 
     def fault(self, fault: AslError) -> None:
-        told: Json = {"error": type(fault).__name__, "message": str(fault)}
-        typer.echo(render_json(told) if self.as_json else f"asl: {fault}", err=True)
+        self.refusal(type(fault).__name__, str(fault))
+
+    def refusal(self, error: str, message: str) -> typer.Exit:
+        """Tell why nothing could be done; return what to raise."""
+        told: Json = {"error": error, "message": message}
+        typer.echo(render_json(told) if self.as_json else f"asl: {message}", err=True)
+        return typer.Exit(2)
 
     def table(self, table: Table) -> None:
         console().print(table)
