@@ -120,7 +120,7 @@ class Applier:
             case Refused():
                 return self._refuse(record, command, decision)
             case Nothing():
-                return self._nothing(command, held, partition)
+                return self._nothing(command, held, partition, now=now)
             case event:
                 staged = self._staged(held, event, partition)
         staged.messages += self._answers.accepted(command, now=now)
@@ -173,10 +173,11 @@ class Applier:
             detail = f"{command.execution_id} has ended as {held.status}"
         return self._refuse(record, command, Refused("ExecutionAlreadyExists", detail))
 
-    def _nothing(self, command: c.AnyCommand, held: Execution, partition: Partition) -> Staged:
+    def _nothing(self, command: c.AnyCommand, held: Execution, partition: Partition, *, now: Millis) -> Staged:
         """A heartbeat's timer that fired too early is set again, from the last heartbeat."""
+        accepted = list(self._answers.accepted(command, now=now))
         if not isinstance(command, c.FireTimer):
-            return Staged(counts=("applied",))
+            return Staged(messages=accepted, counts=("applied",))
         due = timer_due(held, command.timer_id)
         execution_id, scope, sequence, kind = parse_timer_id(command.timer_id)
         assert due is not None
@@ -190,7 +191,7 @@ class Applier:
             state=held.scopes[scope].state,
         )
         rearmed = self._index.timer_record(timer, partition=partition.number)
-        return Staged(messages=[rearmed], counts=("rearmed_timers",))
+        return Staged(messages=[rearmed, *accepted], counts=("rearmed_timers",))
 
     # ---- events
 
@@ -220,7 +221,12 @@ class Applier:
         *,
         workflow: Workflow | None = None,
     ) -> Staged:
-        after = _after(before, own, workflow)
+        try:
+            after = _after(before, own, workflow)
+        except Exception:  # nobody could fold that event: it must not be written
+            if before is None:
+                raise
+            own, after = None, before
         log.error(
             "execution_quarantined",
             extra={"execution_id": after.execution_id, "sequence": after.sequence},

@@ -9,6 +9,7 @@ from processor.engine.ports import Message, Record
 from processor.engine.topics import partition_of
 from processor.model import commands as c
 from processor.model import events as e
+from processor.model.ids import Millis
 from processor.model.json import Json
 from processor.model.records import Definition, Rejection, Timer
 from tests.engine.world import BEATING, JSON, PASS, TASK, WAIT, World, now_of, scheduled
@@ -380,7 +381,7 @@ def test_a_fired_timer_ends_a_wait(world: World) -> None:
             scope=(),
             sequence=2,
             kind="wait",
-            due=waiting.time + 10_000,
+            due=Millis(waiting.time + 10_000),
             state="Rest",
         )
     ]

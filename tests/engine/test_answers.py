@@ -1,0 +1,146 @@
+"""Replies to who asked for them, and topics that nobody may name for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.engine.topics import TopicSpec, partition_of
+from processor.model import commands as c
+from processor.model.records import Reply
+from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
+
+INBOX = "shop.answers"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.log.create_topics([TopicSpec(name=INBOX, partitions=1, config={})])
+    world.deploy("pass", PASS)
+    world.deploy("task", TASK)
+    world.deploy("beating", BEATING)
+    return world
+
+
+def test_who_starts_is_told_that_it_was_accepted_and_how_it_ended(world: World) -> None:
+    world.start("pass:a", {"n": 1}, command_id="c-1", correlation_id="order-7", reply_to=INBOX)
+    world.settle()
+
+    common = {"execution_id": "pass:a", "command_id": "c-1", "correlation_id": "order-7", "time": now_of(world)}
+    assert sorted(world.replies(INBOX), key=lambda reply: reply.kind) == [
+        Reply(**common, kind="ACCEPTED"),  # type: ignore[arg-type]  # each of its own type
+        Reply(**common, kind="FINISHED", status="SUCCEEDED", output={"n": 1}),  # type: ignore[arg-type]  # as above
+    ]
+    assert {record.key for record in world.records(INBOX)} == {b"pass:a"}
+
+
+def test_the_end_is_told_to_who_started_it_under_the_starting_command(world: World) -> None:
+    world.start("task:a", command_id="c-1", correlation_id="order-7", reply_to=INBOX)
+    world.settle()
+    world.send(c.FailTask.of(scheduled(world, "task:a"), error="Broken", cause="it fell"))
+    world.restart()  # the address is in ExecutionStarted
+    world.settle()
+
+    assert world.replies(INBOX)[-1] == Reply(
+        kind="FINISHED",
+        execution_id="task:a",
+        command_id="c-1",
+        correlation_id="order-7",
+        time=now_of(world),
+        status="FAILED",
+        error="Broken",
+        cause="it fell",
+    )
+
+
+def test_who_sends_another_command_is_told_that_it_was_accepted(world: World) -> None:
+    world.start("beating:a")
+    world.settle()
+    beat = c.HeartbeatTask(execution_id="beating:a", token="beating:a##2", command_id="b-1", reply_to=INBOX)
+    world.send(beat, beat)  # the second comes too soon to be recorded
+    world.settle()
+
+    accepted = Reply(kind="ACCEPTED", execution_id="beating:a", command_id="b-1", time=now_of(world))
+    assert world.replies(INBOX) == [accepted, accepted]
+
+
+def test_a_repeated_start_is_accepted_again(world: World) -> None:
+    world.start("task:a", command_id="c-1")
+    world.start("task:a", command_id="c-2", reply_to=INBOX)
+    world.settle()
+
+    accepted = Reply(kind="ACCEPTED", execution_id="task:a", command_id="c-2", time=now_of(world))
+    assert world.replies(INBOX) == [accepted]
+
+
+def test_who_is_refused_is_told_why(world: World) -> None:
+    world.send(c.StopExecution(execution_id="task:x", correlation_id="ticket-1", reply_to=INBOX))
+    world.settle()
+
+    assert world.replies(INBOX) == [
+        Reply(
+            kind="REJECTED",
+            execution_id="task:x",
+            command_id=f"{partition_of(b'task:x', 2)}/0",
+            correlation_id="ticket-1",
+            time=now_of(world),
+            reason="UnknownExecution",
+            detail="task:x was never started here",
+        )
+    ]
+
+
+def test_the_replies_topic_of_the_processor_may_be_named(world: World) -> None:
+    world.start("pass:a", reply_to=world.names.replies)
+    world.settle()
+
+    assert sorted(reply.kind for reply in world.replies()) == ["ACCEPTED", "FINISHED"]
+
+
+@pytest.mark.parametrize(
+    "topic", ["asl.events", "asl.commands", "asl.definitions", "asl.timers", "asl.dead-letters", "__consumer_offsets"]
+)
+def test_a_topic_that_is_not_for_replies_is_refused(world: World, topic: str) -> None:
+    world.start("pass:a", reply_to=topic)
+    world.settle()
+
+    [rejection] = world.rejections()
+    detail = f"{topic} is not for replies; asl.replies is"
+    assert (rejection.reason, rejection.detail) == ("ReplyTopicRefused", detail)
+    assert world.histories() == {}
+
+
+@pytest.mark.parametrize("topic", ["shop.nothing", "", "not a name", "x" * 300])
+def test_a_topic_that_is_not_there_is_refused_and_nothing_else_fails(world: World, topic: str) -> None:
+    world.start("pass:a", reply_to=topic)
+    world.start("pass:b", reply_to=topic)
+    world.start("pass:c")
+    world.settle()
+
+    assert [(r.reason, r.detail) for r in world.rejections()] == [
+        ("ReplyTopicRefused", f"there is no topic {topic[:249]!r}")
+    ] * 2
+    assert list(world.histories()) == ["pass:c"]
+
+
+def test_a_topic_made_later_is_found_after_a_while(world: World) -> None:
+    world.start("pass:a", reply_to="shop.later")
+    world.settle()
+    world.log.create_topics([TopicSpec(name="shop.later", partitions=1, config={})])
+    world.start("pass:a", reply_to="shop.later")
+    world.settle()
+    assert list(world.histories()) == []  # not asked for with every command
+
+    world.advance(10)
+    world.start("pass:a", reply_to="shop.later")
+    world.settle()
+    assert sorted(reply.kind for reply in world.replies("shop.later")) == ["ACCEPTED", "FINISHED"]
+
+
+def test_names_of_topics_are_not_kept_without_bound(world: World) -> None:
+    for number in range(10_050):
+        world.start(f"pass:{number}", reply_to=f"nothing-{number}")
+    world.settle()
+
+    assert len(world.rejections()) == 10_050
+    assert world.histories() == {}
