@@ -7,6 +7,7 @@ Shapes (types, ranges, fields that do not belong) are reported by `parse.py` fro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
 from processor.interpreter.fields import (
@@ -37,7 +38,7 @@ from processor.model.definition import (
     TaskState,
     WaitState,
 )
-from processor.model.events import MachineType, OutputOf
+from processor.model.events import MachineType, OutputOf, StateType
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -46,10 +47,9 @@ NO_RESOURCE = Resource(kind="LAMBDA", resource="")
 
 
 def compile_state(
-    name: str, fields: Fields, *, machine_type: MachineType, pointer: str, report: Report
-) -> AnyState | None:
-    """Return the state, None for a Type that ASL does not have."""
-    match fields.get("Type"):
+    name: str, fields: Fields, *, kind: StateType, machine_type: MachineType, pointer: str, report: Report
+) -> AnyState:
+    match kind:
         case "Pass":
             return _pass(name, fields, pointer, report)
         case "Task":
@@ -59,17 +59,15 @@ def compile_state(
         case "Wait":
             return _wait(name, fields, pointer, report)
         case "Succeed":
-            prepare = compile_prepare(fields, template=None, pointer=pointer, report=report)
-            finish = compile_finish(_without(fields), result=_handed(prepare), pointer=pointer, report=report)
-            return SucceedState(name=name, prepare=prepare, finish=finish)
+            return _succeed(name, fields, pointer, report)
         case "Fail":
             return _fail(name, fields, pointer, report)
         case "Parallel":
             return _parallel(name, fields, pointer, report)
         case "Map":
             return _map(name, fields, pointer, report)
-        case _:
-            return None
+        case other:
+            assert_never(other)
 
 
 # ---- the eight
@@ -152,6 +150,12 @@ def _wait(name: str, fields: Fields, pointer: str, report: Report) -> WaitState:
         seconds=seconds_path or _integer(fields, "Seconds"),
         timestamp=timestamp_path or moment,
     )
+
+
+def _succeed(name: str, fields: Fields, pointer: str, report: Report) -> SucceedState:
+    prepare = compile_prepare(fields, template=None, pointer=pointer, report=report)
+    finish = compile_finish(_without(fields), result=_handed(prepare), pointer=pointer, report=report)
+    return SucceedState(name=name, prepare=prepare, finish=finish)
 
 
 def _fail(name: str, fields: Fields, pointer: str, report: Report) -> FailState:

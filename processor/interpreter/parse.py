@@ -177,22 +177,22 @@ class _Reading:
         return self.jsonata and language is None
 
     def path_state(self, name: str, state: dict[str, Json], pointer: str) -> None:
-        kind = state.get("Type")
-        if not isinstance(kind, str) or kind not in STATES:
-            if "Type" not in state:
-                self.report(pointer, "These fields are required: [Type]")
-            else:
-                self.report(pointer_to(pointer, "Type"), f"must be one of {', '.join(STATES)}, got {_shown(kind)}")
-            return
-        self.shape(STATES[kind], state, pointer)
-        self.refuse_later(state, pointer)
-        compiled = compile_state(name, state, machine_type=self.machine_type, pointer=pointer, report=self.report)
-        if compiled is not None:
-            self.states[name] = compiled
+        written = state.get("Type")
+        kind = next((kind for kind in STATES if kind == written), None)
+        if kind is not None:
+            self.shape(STATES[kind], state, pointer)
+            self.refuse_later(STATES[kind], state, pointer)
+            self.states[name] = compile_state(
+                name, state, kind=kind, machine_type=self.machine_type, pointer=pointer, report=self.report
+            )
+        elif "Type" in state:
+            self.report(pointer_to(pointer, "Type"), f"must be one of {', '.join(STATES)}, got {_shown(written)}")
+        else:
+            self.report(pointer, "These fields are required: [Type]")
 
-    def refuse_later(self, state: dict[str, Json], pointer: str) -> None:
+    def refuse_later(self, model: type[Written], state: dict[str, Json], pointer: str) -> None:
         """Refuse the fields that come with the whole language, where the state's type has them at all."""
-        fields = {field.alias for field in STATES[str(state["Type"])].model_fields.values()}
+        fields = {field.alias for field in model.model_fields.values()}
         for field, feature in _NOT_YET.items():
             if field in state and field in fields:
                 self.report(pointer_to(pointer, field), f"{feature} {_LATER}")
@@ -263,19 +263,19 @@ def _worded(fault: ErrorDetails) -> str:
     kind, value, limits = fault["type"], fault["input"], fault.get("ctx", {})
     if kind in _TYPE_NAMES:
         return _expected(_TYPE_NAMES[kind], value)
-    match kind:
-        case "too_short" | "string_too_short":
-            return "Value cannot be empty"
-        case "greater_than_equal":
-            return f"must be at least {limits['ge']}, got {_shown(value)}"
-        case "less_than_equal":
-            return f"must be at most {limits['le']}, got {_shown(value)}"
-        case "less_than":
-            return f"must be less than {limits['lt']}, got {_shown(value)}"
-        case "literal_error":
-            return f"must be {limits['expected']}, got {_shown(value)}"
-        case _:
-            return f"{fault['msg']}, got {_shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return "Value cannot be empty"
+    if kind in _LIMITS:
+        words, limit = _LIMITS[kind]
+        return f"must be {words} {limits[limit]}, got {_shown(value)}"
+    return f"{fault['msg'].replace('Input should be', 'must be')}, got {_shown(value)}"
+
+
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
 
 
 def _expected(type_name: str, value: Json) -> str:

@@ -69,4 +69,5 @@ def _is_terminal(state: Json) -> bool:
     return not isinstance(state, dict) or state.get("End") is True or state.get("Type") not in _LEADING
 
 
-_LEADING = frozenset({"Task", "Pass", "Choice", "Wait", "Parallel", "Map"})
+# A tuple: what is written for Type may be no string, and then has no hash.
+_LEADING = ("Task", "Pass", "Choice", "Wait", "Parallel", "Map")

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
+from processor.model.events import StateType
+
 Seconds = Annotated[int, Field(ge=0, le=99_999_999)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=99_999_999)]
 Name = Annotated[str, Field(min_length=1)]
@@ -158,7 +160,7 @@ class WrittenMap(_Failing):
     tolerated_failure_percentage_path: Anything = None
 
 
-STATES: dict[str, type[WrittenState]] = {
+STATES: dict[StateType, type[WrittenState]] = {
     "Task": WrittenTask,
     "Pass": WrittenPass,
     "Choice": WrittenChoice,

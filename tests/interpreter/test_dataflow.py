@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
@@ -16,17 +14,11 @@ from processor.interpreter.fields import (
     compile_text,
     compile_timestamp_path,
 )
-from processor.model.definition import Evaluate, StateFailure
+from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.events import OutputOf
 from processor.model.json import Json
+from tests.interpreter.surroundings import CONTEXT, NOWHERE
 
-
-@dataclass
-class Surroundings:
-    context: Json = field(default_factory=lambda: {"env": "staging"})
-
-
-NOWHERE = Surroundings()
 INPUT: Json = {"a": {"b": 1}, "n": [1, 2]}
 RESULT: Json = {"r": 5}
 
@@ -57,7 +49,7 @@ def test_an_input_that_no_field_changes_is_not_looked_at() -> None:
     [
         ({"InputPath": "$.a"}, {"b": 1}),
         ({"InputPath": None}, {}),
-        ({"InputPath": "$$"}, {"env": "staging"}),
+        ({"InputPath": "$$"}, CONTEXT),
         ({"InputPath": "$$.env"}, "staging"),
         ({"Parameters": {"x.$": "$.a.b"}}, {"x": 1}),
         ({"InputPath": "$.a", "Parameters": {"x.$": "$.b", "y": 2}}, {"x": 1, "y": 2}),
@@ -192,11 +184,16 @@ def test_integer_paths_give_an_integer_within_limits() -> None:
     assert [evaluate({"t": seconds}, NOWHERE) for seconds in (1, MAX_SECONDS)] == [1, MAX_SECONDS]
     # recorded for MaxItemsPath and ToleratedFailureCountPath
     said = 'The TimeoutSecondsPath field refers to value "{}" which is not a valid integer: $.t'
-    assert [cause_of(evaluate, {"t": value}) for value in (1.5, "NoNumber", {}, False)] == [
+    wrong: list[Json] = [1.5, "NoNumber", {}, False]
+    assert [cause_of(evaluate, {"t": value}) for value in wrong] == [
         said.format(shown) for shown in ("1.5", "NoNumber", "{}", "false")
     ]
     said = 'The TimeoutSecondsPath field refers to value "{}" which is not between 1 and 99999999: $.t'
     assert [cause_of(evaluate, {"t": value}) for value in (0, 2**62)] == [said.format(0), said.format(2**62)]
+
+
+def _check_whole(value: Json, _: Environment) -> Json:
+    return check_items(value)
 
 
 def test_items_path_gives_an_array() -> None:
@@ -206,7 +203,7 @@ def test_items_path_gives_an_array() -> None:
     assert evaluate({"n": [1]}, NOWHERE) == [1]
     # recorded for "$": test_state_map_context_object
     assert cause_of(evaluate, {"n": {}}) == 'Reference path "$.n" must point to array.'
-    assert cause_of(lambda value, _: check_items(value), 5) == 'Reference path "$" must point to array.'
+    assert cause_of(_check_whole, 5) == 'Reference path "$" must point to array.'
     assert compile_items_path({"ItemsPath": "$"}, pointer="", report=refuse) is None
     assert compile_items_path({}, pointer="", report=refuse) is None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from processor.interpreter import paths_select
@@ -19,14 +17,7 @@ from processor.interpreter.paths_select import Search, definite_steps, equal
 from processor.interpreter.paths_syntax import MAX_DEPTH, MAX_LENGTH, Wildcard
 from processor.model.definition import StateFailure
 from processor.model.json import Json
-
-
-@dataclass
-class Surroundings:
-    context: Json = field(default_factory=lambda: {"Execution": {"Id": "arn:x", "Input": {"n": 1}}, "env": "staging"})
-
-
-NOWHERE = Surroundings()
+from tests.interpreter.surroundings import CONTEXT, NOWHERE
 
 STORE: Json = {
     "store": {
@@ -196,7 +187,7 @@ def test_two_dollars_read_the_context_object() -> None:
 
     assert (path.evaluate({}, NOWHERE), path.find({}, NOWHERE)) == (1, 1)
     assert value_of("$$.env", {}) == "staging"
-    assert value_of("$$", None) == NOWHERE.context
+    assert value_of("$$", None) == CONTEXT
     assert value_of("$$..n", None) == [1]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,14 @@ from hypothesis import strategies as st
 from processor.interpreter.rules import MAX_DEPTH, OPERATORS, compile_pattern, compile_rule
 from processor.model.definition import StateFailure
 from processor.model.json import Json
-
-
-@dataclass
-class Surroundings:
-    context: Json = field(default_factory=lambda: {"Execution": {"Input": {"n": 0}}})
+from tests.interpreter.surroundings import NOWHERE
 
 
 def holds(rule: Json, value: Json) -> bool:
     def refuse(pointer: str, message: str) -> None:
         raise AssertionError((pointer, message))
 
-    return compile_rule(rule, pointer="", report=refuse)(value, Surroundings())
+    return compile_rule(rule, pointer="", report=refuse)(value, NOWHERE)
 
 
 def faults_of(rule: Json) -> list[tuple[str, str]]:
@@ -84,7 +79,7 @@ def test_equal_moments_are_equal_however_they_are_written() -> None:
 
 @pytest.mark.parametrize("value", [None, True, 0, 1.5, "x", "2012-10-09", [], {}, [1]])
 def test_a_value_of_another_type_is_no_match_and_no_failure(value: Json) -> None:
-    others = {"String": "x", "Numeric": 0, "Boolean": True, "Timestamp": "2012-10-09T19:00:55Z"}
+    others: dict[str, Json] = {"String": "x", "Numeric": 0, "Boolean": True, "Timestamp": "2012-10-09T19:00:55Z"}
     own = {"x": ["String"], "2012-10-09": [], True: ["Boolean"], 0: ["Numeric"]}
 
     matched = [kind for kind, constant in others.items() if compares(f"{kind}Equals", value, constant)]
@@ -145,7 +140,7 @@ def test_a_variable_that_is_not_there_fails_the_state(rule: Json) -> None:
 
 
 def test_a_variable_may_be_read_from_the_context_object() -> None:
-    rule: Json = {"Variable": "$$.Execution.Input.n", "NumericLessThanEquals": 0, "Next": "Quit"}
+    rule: Json = {"Variable": "$$.Execution.Input.n", "NumericLessThanEquals": 1, "Next": "Quit"}
 
     assert holds(rule, None)
 
@@ -242,7 +237,7 @@ def test_a_rule_with_faults_is_reported_with_each(rule: Json, faults: list[tuple
 
 
 def test_a_rule_that_could_not_be_read_never_holds() -> None:
-    assert not compile_rule(5, pointer="", report=lambda pointer, message: None)({}, Surroundings())
+    assert not compile_rule(5, pointer="", report=lambda pointer, message: None)({}, NOWHERE)
 
 
 def test_rules_nest_up_to_a_limit() -> None:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from processor.interpreter.templates import compile_template, pointer_to
 from processor.model.definition import Environment, StateFailure
 from processor.model.json import Json
-
-
-@dataclass
-class Surroundings:
-    context: Json = field(default_factory=lambda: {"Task": {"Token": "t"}, "Map": {"Item": {"Index": 0, "Value": "v"}}})
-
-
-NOWHERE = Surroundings()
+from tests.interpreter.surroundings import NOWHERE
 
 
 def made_of(template: Json, value: Json, environment: Environment = NOWHERE) -> Json:
