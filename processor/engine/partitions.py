@@ -9,7 +9,7 @@ from msgspec import Struct
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Record
-from processor.errors import AslError, HistoryBroken
+from processor.errors import AslError, HistoryBroken, InvalidDefinition
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import input_hash
 from processor.model import events as e
@@ -55,7 +55,8 @@ class Partition:
     def restore(self, record: Record, definitions: Definitions) -> None:
         """Fold one record of the events topic.
 
-        Raises UnknownSchema, DecodingFailed, HistoryBroken: nothing of the partition may be written then.
+        Raises UnknownSchema, DecodingFailed, HistoryBroken, the last also for whatever evolve raises: nothing of the
+        partition may be written then.
         """
         if record.value is None:
             return
@@ -77,14 +78,21 @@ class Partition:
             raise self._broken(event, f"goes on with number {event.sequence} after it ended with {known.last_sequence}")
         if event.sequence != known.sequence:
             raise self._broken(event, f"goes on with number {event.sequence}, {known.sequence} is missing")
-        self.executions[event.execution_id] = kept(evolve(known, event))
+        try:
+            after = evolve(known, event)
+        except Exception as fault:  # a bug of ours: of this partition nothing is known, the others go on
+            reason = f"number {event.sequence} raises {type(fault).__name__}: {fault}"
+            raise self._broken(event, reason) from fault
+        self.executions[event.execution_id] = kept(after)
 
     def _workflow(self, event: e.ExecutionStarted, definitions: Definitions) -> Workflow:
-        workflow = definitions.workflow(event.state_machine, event.revision)
+        revision = f"revision {event.revision} of {event.state_machine}"
+        try:
+            workflow = definitions.workflow(event.state_machine, event.revision)
+        except InvalidDefinition as fault:
+            raise self._broken(event, f"{revision} cannot run: {fault}") from fault
         if workflow is None:
-            raise self._broken(
-                event, f"revision {event.revision} of {event.state_machine} is not among the definitions"
-            )
+            raise self._broken(event, f"{revision} is not among the definitions")
         return workflow
 
     def _broken(self, event: e.AnyEvent, reason: str) -> HistoryBroken:

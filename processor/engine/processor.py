@@ -122,6 +122,11 @@ class Processor:
         """Those whose commands flow."""
         return tuple(sorted(n for n, p in self._partitions.items() if p.open))
 
+    @property
+    def stopped(self) -> dict[int, str]:
+        """Those that are ours and stand still, and why."""
+        return {n: str(p.stopped) for n, p in self._partitions.items() if p.stopped is not None}
+
     # ---- (1)
 
     def _take(self, deliveries: Sequence[Delivery]) -> list[Record]:

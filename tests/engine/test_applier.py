@@ -44,7 +44,8 @@ BOOM: Json = {
 def world(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> World:
     """A planted fault: the interpreter raises in any Pass state called Boom."""
     caplog.set_level(logging.CRITICAL)
-        def raises(turn: Turn, state: PassState) -> e.AnyEvent:
+
+    def raises(turn: Turn, state: PassState) -> e.AnyEvent:
         if state.name == "Boom":
             raise ZeroDivisionError("planted")
         return run_pass(turn, state)

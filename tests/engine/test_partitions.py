@@ -1,0 +1,255 @@
+"""Restoring a partition: what was there goes on; what cannot be folded stops that partition, is named, and no other."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from processor.engine import partitions
+from processor.engine.encoding import encode_events
+from processor.engine.ports import Message
+from processor.engine.topics import partition_of
+from processor.interpreter.evolve import evolve
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.execution import Execution
+from tests.engine.world import PASS, TASK, WAIT, World, scheduled
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(partitions=3)
+    world.deploy("pass", PASS)
+    world.deploy("task", TASK)
+    world.deploy("wait", WAIT)
+    for number in range(9):
+        world.start(f"task:{number}")
+        world.start(f"pass:{number}")
+    world.settle()
+    return world
+
+
+def home(world: World, id: str) -> int:
+    return partition_of(id.encode(), world.partitions)
+
+
+def broken_start(world: World) -> tuple[int, str]:
+    """Start one task in every partition after a restart; return the partition stopped, and what was logged of it."""
+    world.restart()
+    world.settle()
+    [stopped] = [p for p in range(world.partitions) if p not in world.processor.partitions]
+    return stopped, world.processor.stopped[stopped]
+
+
+def test_a_restarted_processor_goes_on_where_the_last_one_ended(world: World) -> None:
+    world.restart()
+    world.settle()
+    assert world.processor.partitions == (0, 1, 2)
+    assert world.processor.ready
+    world.answer("done")
+
+    assert {tuple(world.types(f"task:{n}")[3:]) for n in range(9)} == {
+        ("TaskSucceeded", "StateExited", "ExecutionSucceeded")
+    }
+
+
+def test_an_ended_execution_is_remembered(world: World) -> None:
+    world.restart()
+    world.start("pass:0")
+    world.send(c.StopExecution(execution_id="pass:1"))
+    world.settle()
+
+    assert sorted(world.reasons()) == [
+        ("StartExecution", "ExecutionAlreadyExists"),
+        ("StopExecution", "ExecutionEnded"),
+    ]
+
+
+def test_a_tombstone_in_the_events_topic_is_passed_over(world: World) -> None:
+    world.write(Message(topic=world.names.events, key=b"gone:1#0", value=None, partition=0))
+    world.restart()
+    world.settle()
+
+    assert world.processor.partitions == (0, 1, 2)
+
+
+def others_go_on(world: World, stopped: int) -> None:
+    ids = [f"pass:new-{number}" for number in range(9)]
+    for id in ids:
+        world.start(id)
+    world.settle()
+    keys = {record.key for record in world.records(world.names.events)}
+    assert {id for id in ids if f"{id}#0".encode() in keys} == {id for id in ids if home(world, id) != stopped}
+
+
+def test_a_schema_that_is_not_shipped_stops_its_partition(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    strange = b"\xc3\x01" + bytes.fromhex("0123456789abcdef") + b"whatever"
+    world.write(Message(topic=world.names.events, key=b"task:0#9", value=strange, partition=1))
+    with caplog.at_level(logging.ERROR):
+        stopped, reason = broken_start(world)
+
+    assert stopped == 1
+    assert reason.endswith("schema 0123456789abcdef is not one this release ships; upgrade the reader")
+    assert [(r.message, vars(r)["partition"], vars(r)["reason"]) for r in caplog.records] == [
+        ("partition_stopped", 1, reason)
+    ]
+    assert not world.processor.ready
+    assert world.counts()["stopped_partitions"] == 1
+    others_go_on(world, stopped)
+
+
+def test_nothing_more_is_read_of_a_stopped_partition(world: World) -> None:
+    strange = Message(topic=world.names.events, key=b"x", value=b"\xc3\x01unknown schema", partition=1)
+    world.write(strange)
+    for _ in range(1_200):  # more than one poll restores
+        world.write(strange)
+    stopped, _ = broken_start(world)
+
+    assert stopped == 1
+    assert world.counts()["stopped_partitions"] == 1
+    others_go_on(world, stopped)
+
+
+def lies(world: World, id: str, *, drop: int) -> None:
+    """Write an event as if `drop` others had been lost before it."""
+    last = world.events(id)[-1]
+    later = e.StateAborted(
+        execution_id=id,
+        sequence=last.sequence + 1 + drop,
+        time=last.time,
+        caused_by=last.caused_by,
+        state="Work",
+    )
+    [batch] = encode_events([later])
+    world.write(Message(topic=world.names.events, key=batch.key, value=batch.value, partition=home(world, id)))
+
+
+def test_a_gap_in_a_history_stops_its_partition(world: World) -> None:
+    lies(world, "task:0", drop=1)
+    stopped, reason = broken_start(world)
+
+    assert stopped == home(world, "task:0")
+    assert reason == (f"events of partition {stopped} cannot be folded: task:0: goes on with number 4, 3 is missing")
+    others_go_on(world, stopped)
+
+
+def test_a_history_that_goes_on_after_its_end_stops_its_partition(world: World) -> None:
+    lies(world, "pass:0", drop=0)
+    stopped, reason = broken_start(world)
+
+    assert stopped == home(world, "pass:0")
+    assert reason == (
+        f"events of partition {stopped} cannot be folded: pass:0: goes on with number 4 after it ended with 3"
+    )
+
+
+def test_a_history_without_its_beginning_stops_its_partition(world: World) -> None:
+    last = world.events("task:0")[-1]
+    other = e.StateAborted(execution_id="task:lost", sequence=7, time=last.time, caused_by=last.caused_by, state="W")
+    [batch] = encode_events([other])
+    world.write(Message(topic=world.names.events, key=batch.key, value=batch.value, partition=2))
+    stopped, reason = broken_start(world)
+
+    assert stopped == 2
+    assert reason == "events of partition 2 cannot be folded: task:lost: begins with StateAborted number 7"
+
+
+def test_a_history_of_a_revision_that_is_gone_stops_its_partition(world: World) -> None:
+    started = world.events("task:0")[0]
+    assert isinstance(started, e.ExecutionStarted)
+    fields = {name: getattr(started, name) for name in started.__struct_fields__}
+    orphan = e.ExecutionStarted(**{**fields, "execution_id": "gone:1", "state_machine": "gone", "revision": "0" * 16})
+    [batch] = encode_events([orphan])
+    world.write(Message(topic=world.names.events, key=batch.key, value=batch.value, partition=2))
+    stopped, reason = broken_start(world)
+
+    assert stopped == 2
+    assert reason == (
+        "events of partition 2 cannot be folded: gone:1: revision 0000000000000000 of gone is not among the definitions"
+    )
+
+
+def test_a_revision_that_no_longer_parses_stops_its_partition(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from processor.engine import definitions
+    from processor.errors import Diagnostic, InvalidDefinition
+
+    def refuses(*_: object, **__: object) -> object:
+        raise InvalidDefinition([Diagnostic(pointer="/States", code="X", message="is too old")])
+
+    monkeypatch.setattr(definitions, "parse", refuses)
+    world.restart()
+    world.settle()
+
+    assert world.processor.partitions == ()
+    assert all("cannot run: /States: is too old" in reason for reason in world.processor.stopped.values())
+    assert len(world.processor.stopped) == 3
+
+
+def test_an_event_that_evolve_cannot_fold_stops_its_partition(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(execution: Execution, event: e.AnyEvent) -> Execution:
+        if event.execution_id == "task:0":
+            raise ZeroDivisionError("planted")
+        return evolve(execution, event)
+
+    monkeypatch.setattr(partitions, "evolve", raises)
+    stopped, reason = broken_start(world)
+
+    assert stopped == home(world, "task:0")
+    assert reason == (
+        f"events of partition {stopped} cannot be folded: task:0: number 1 raises ZeroDivisionError: planted"
+    )
+
+
+def test_a_revision_deployed_between_two_batches_is_found_by_a_restore() -> None:
+    """One processor has read the definitions; then another runs a new one, and the first takes its partition over."""
+    world = World(partitions=2)
+    world.deploy("task", TASK)
+    world.settle()
+    both = world.processor_on(world.log, slot="1")
+    for _ in range(5):
+        world.step()
+        both.step(timeout_seconds=0)
+    [theirs] = both.partitions
+    id = next(f"late:{n}" for n in range(100) if home(world, f"late:{n}") == theirs)
+    world.start(next(f"task:{n}" for n in range(100) if home(world, f"task:{n}") != theirs))
+    world.step()
+    world.deploy("late", TASK)
+    world.start(id)
+    both.step(timeout_seconds=0)
+    assert world.types(id) == ["ExecutionStarted", "StateEntered", "TaskScheduled"]
+    both.close()
+    world.settle()
+
+    assert world.processor.partitions == (0, 1)
+    world.answer()
+    assert world.types(id)[-1] == "ExecutionSucceeded"
+
+
+def test_two_processors_share_the_partitions_and_one_takes_over_from_the_other(world: World) -> None:
+    second = world.processor_on(world.log, slot="1")
+    for _ in range(6):
+        world.step()
+        second.step(timeout_seconds=0)
+    assert sorted((*world.processor.partitions, *second.partitions)) == [0, 1, 2]
+    assert world.processor.partitions != ()
+    assert second.partitions != ()
+    second.close()
+    world.answer("done")
+
+    assert world.processor.partitions == (0, 1, 2)
+    assert {world.types(f"task:{n}")[-1] for n in range(9)} == {"ExecutionSucceeded"}
+
+
+def test_commands_that_arrived_with_the_loss_of_their_partition_are_left_to_the_next_owner(world: World) -> None:
+    second = world.processor_on(world.log, slot="1")
+    for task in range(9):
+        world.send(c.CompleteTask.of(scheduled(world, f"task:{task}"), "done"))
+    for _ in range(8):
+        second.step(timeout_seconds=0)
+        world.step()
+
+    assert {tuple(world.types(f"task:{n}")[3:]) for n in range(9)} == {
+        ("TaskSucceeded", "StateExited", "ExecutionSucceeded")
+    }
+    assert world.rejections() == []
