@@ -200,6 +200,8 @@ class MemoryStore:
         partition = message.partition
         if partition is None:
             partition = partition_of(message.key or b"", len(partitions))
+        if not 0 <= partition < len(partitions):
+            raise TopicsUnfit([f"{message.topic}: has no partition {partition}"])
         return partition, partitions[partition]
 
     def _note(self) -> None:
