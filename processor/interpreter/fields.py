@@ -79,9 +79,12 @@ def compile_items_path(fields: Fields, *, pointer: str, report: Report) -> Evalu
 
 
 def check_items(value: Json, *, text: str = "$") -> list[Json]:
-    """Return what a Map is to run over. Raises StateFailure where it is no array (recorded)."""
+    """Return what a Map is to run over. Raises StateFailure where it is no array.
+
+    Recorded for an ItemsPath of `$$`, which AWS quotes as `$`: a context path is quoted without its first dollar.
+    """
     if not isinstance(value, list):
-        raise _runtime(f'Reference path "{text}" must point to array.')
+        raise _runtime(f'Reference path "{text[text.startswith("$$") :]}" must point to array.')
     return value
 
 

@@ -6,7 +6,7 @@ A definite path gives its value or fails the state; an indefinite one gives a li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -65,7 +65,7 @@ def compile_path(text: str, *, field: str) -> Path:
     fail = _failure(text, steps, field)
     if definite:
         find: Find = lambda value, _: find_steps(value, steps)  # noqa: E731
-        evaluate = _evaluate_names(steps, fail) if all(type(step) is str for step in steps) else _evaluate(find, fail)
+        evaluate = _evaluate_definite(steps, find, fail)
     else:
         evaluate = find = _select(compile_segments(written.segments), text)
     if reads_context:
@@ -83,6 +83,15 @@ def compile_path(text: str, *, field: str) -> Path:
     )
 
 
+def _evaluate_definite(steps: Steps, find: Find, fail: Fail) -> Evaluate:
+    single = [step for step in steps if not isinstance(step, tuple)]
+    if len(single) < len(steps):
+        return _evaluate_find(find, fail)
+    if all(isinstance(step, str) for step in single):
+        return _evaluate_names(steps, fail)
+    return _evaluate_steps(single, fail)
+
+
 def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
     """The common path, names only, without a test per step: no JSON value but an object takes a string as its key."""
 
@@ -98,7 +107,25 @@ def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
     return evaluate
 
 
-def _evaluate(find: Find, fail: Fail) -> Evaluate:
+def _evaluate_steps(steps: Sequence[str | int], fail: Fail) -> Evaluate:
+    """Names and indexes: an index asks for an array first, for a string would give one of its characters."""
+    typed = tuple((step, dict if isinstance(step, str) else list) for step in steps)
+
+    def evaluate(value: Json, _: Environment) -> Json:
+        found: Json = value
+        try:
+            for step, container in typed:
+                if type(found) is not container:
+                    raise fail(value)
+                found = found[step]  # type: ignore[index]  # as just tested
+        except LookupError:
+            raise fail(value) from None
+        return found
+
+    return evaluate
+
+
+def _evaluate_find(find: Find, fail: Fail) -> Evaluate:
     def evaluate(value: Json, environment: Environment) -> Json:
         found = find(value, environment)
         if isinstance(found, Missing):

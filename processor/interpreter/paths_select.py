@@ -7,6 +7,7 @@ payload.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import eq, ge, gt, le, lt
 from typing import Final, TypeAlias, assert_never
 
 from processor.interpreter.paths_syntax import (
@@ -193,7 +194,7 @@ def compile_condition(condition: Condition) -> Test:
             tests = tuple(compile_condition(part) for part in conditions)
             return lambda value, search: any(test(value, search) for test in tests)
         case Comparison(operator, left, right):
-            return _compile_comparison(operator, compile_operand(left), compile_operand(right))
+            return _compile_comparison(operator, left, right)
         case other:
             assert_never(other)
 
@@ -217,6 +218,8 @@ def compile_find(segments: Sequence[Segment]) -> Find:
     if not is_definite(segments):
         return compile_segments(segments)
     steps = definite_steps(segments)
+    if len(steps) == 1 and isinstance(name := steps[0], str):
+        return lambda value, _: value.get(name, MISSING) if type(value) is dict else MISSING
 
     def find(value: Json, _: Search) -> Json | Missing:
         return find_steps(value, steps)
@@ -256,11 +259,27 @@ def _literal(literal: Literally) -> Json:
     return literal.value
 
 
-def _compile_comparison(operator: str, left: Find, right: Find) -> Test:
+def _compile_comparison(operator: str, left: Operand, right: Operand) -> Test:
+    find, find_other = compile_operand(left), compile_operand(right)
+    if isinstance(right, Literally) and operator in _RELATIONS and isinstance(right.value, str | int | float):
+        return _compare_with_literal(find, _RELATIONS[operator], right.value)
     compare = _COMPARISONS[operator]
 
     def test(value: Json, search: Search) -> bool:
-        return compare(left(value, search), right(value, search), search)
+        return compare(find(value, search), find_other(value, search), search)
+
+    return test
+
+
+def _compare_with_literal(find: Find, relation: Callable[..., bool], constant: str | int | float | bool) -> Test:
+    """The common case, which every element of an array is asked: a value of the literal's own type."""
+    types: tuple[type, ...] = (int, float) if is_number(constant) else (type(constant),)
+    if isinstance(constant, bool) and relation is not eq:
+        return lambda value, search: False
+
+    def test(value: Json, search: Search) -> bool:
+        found = find(value, search)
+        return type(found) in types and relation(found, constant)
 
     return test
 
@@ -336,6 +355,7 @@ def _empty(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
     return isinstance(left, list | str) and equal(not left, right, search)
 
 
+_RELATIONS: dict[str, Callable[..., bool]] = {"==": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 _COMPARISONS: dict[str, Compare] = {
     "==": equal,
     "!=": lambda left, right, search: not equal(left, right, search),

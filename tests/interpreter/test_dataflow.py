@@ -201,7 +201,9 @@ def test_items_path_gives_an_array() -> None:
 
     assert callable(evaluate)
     assert evaluate({"n": [1]}, NOWHERE) == [1]
-    # recorded for "$": test_state_map_context_object
+    # recorded for "$$": test_state_map_context_object
+    whole_context = compile_items_path({"ItemsPath": "$$"}, pointer="", report=refuse)
+    assert cause_of(whole_context, []) == 'Reference path "$" must point to array.'
     assert cause_of(evaluate, {"n": {}}) == 'Reference path "$.n" must point to array.'
     assert cause_of(_check_whole, 5) == 'Reference path "$" must point to array.'
     assert compile_items_path({"ItemsPath": "$"}, pointer="", report=refuse) is None
