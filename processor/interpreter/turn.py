@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from orjson import JSONEncodeError
+
 from processor.interpreter.context import context_object
-from processor.interpreter.retry import DATA_LIMIT_EXCEEDED
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
 from processor.model.definition import AnyState, StateFailure
 from processor.model.execution import Execution, Scope
@@ -70,7 +72,11 @@ class Turn:
 
     def bounded(self, value: Json) -> Json:
         """Return `value`, newly made here, if a state may hold so much. Raises StateFailure."""
-        if len(json_bytes(value)) > MAX_PAYLOAD_BYTES:
+        try:
+            size = len(json_bytes(value))
+        except JSONEncodeError:  # what cannot be written down cannot be an output; the writer takes 254 levels
+            raise StateFailure(RUNTIME, "The value is nested too deeply.") from None
+        if size > MAX_PAYLOAD_BYTES:
             raise DataLimitExceeded(self.scope.state)
         return value
 

@@ -5,6 +5,7 @@ Keys are UTF-8 text joined by `#`, which AWS forbids in names; numbers are decim
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NewType, TypeAlias
 
 from processor.errors import InvalidCommand
@@ -21,9 +22,10 @@ TIMER_KINDS: tuple[TimerKind, ...] = ("wait", "retry", "timeout", "heartbeat", "
 EPOCH = Millis(0)
 TOP: ScopeKey = ()
 
-MAX_NAME_LENGTH = 80
 # What AWS refuses in names of state machines and executions (API reference, StartExecution, "name").
-_FORBIDDEN = frozenset(' \t\n\r<>{}[]?*"#%\\^|~`$&,;:/')
+_NAME = r'[^\x00-\x20\x7f-\x9f\ud800-\udfff<>{}\[\]?*"#%\\^|~`$&,;:/]{1,80}'
+_NAME_ONLY = re.compile(_NAME)
+_EXECUTION_ID = re.compile(f"({_NAME}(?:/{_NAME})?):({_NAME})")
 
 
 def parse_execution_id(text: str) -> tuple[str, str]:
@@ -31,21 +33,19 @@ def parse_execution_id(text: str) -> tuple[str, str]:
 
     Raises InvalidCommand for characters and lengths that AWS refuses.
     """
-    machine, colon, name = text.partition(":")
-    parts = [*machine.split("/"), name]
-    if not colon or len(parts) > 3 or not all(is_name(part) for part in parts):
+    match = _EXECUTION_ID.fullmatch(text)
+    if match is None:
         raise InvalidCommand(
             where="execution_id",
             rule="must be <state machine>:<name>, each of 1 to 80 characters that AWS allows in names",
             value=text[:200],
         )
-    return machine, name
+    return match[1], match[2]
 
 
 def is_name(text: str) -> bool:
-    return 1 <= len(text) <= MAX_NAME_LENGTH and not any(
-        c in _FORBIDDEN or ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F or 0xD800 <= ord(c) <= 0xDFFF for c in text
-    )
+    """Return whether AWS takes it as the name of a state machine or an execution."""
+    return _NAME_ONLY.fullmatch(text) is not None
 
 
 def render_scope(scope: ScopeKey) -> str:

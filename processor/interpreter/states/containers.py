@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from processor.interpreter.evolve_containers import joined
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Turn
 from processor.model import events as e
 from processor.model.definition import MapState, ParallelState, StateFailure
@@ -77,6 +78,7 @@ def _start_iteration(turn: Turn, iterations: Iterations) -> e.AnyEvent:
 
 
 def _check_size(turn: Turn, children: Branches | Iterations) -> None:
-    """The joined array: results, commas, brackets. Known before it is joined."""
+    """The array of results, with commas and brackets. Whether it is too large is known before it is joined."""
     if children.result_bytes + children.started + 1 > MAX_PAYLOAD_BYTES:
         raise DataLimitExceeded(turn.scope.state)
+    turn.bounded(joined(children))
