@@ -51,6 +51,7 @@ class Heart:
     def forget(self, member: Member) -> None:
         with self._lock:
             self._members.pop(member, None)
+            self._polled.pop(member, None)
 
     def close(self) -> None:
         self._stop.set()
