@@ -26,7 +26,10 @@ def open_log(settings: Settings) -> Log:
         # Imported here: librdkafka takes longer to load than all the rest, and only Kafka's users need it.
         from processor.adapters.kafka import KafkaLog
 
-        return KafkaLog(place, names=settings.names, properties=settings.kafka)
+        properties = dict(settings.kafka)
+        if settings.replication_factor is not None:
+            properties["replication.factor"] = str(settings.replication_factor)
+        return KafkaLog(place, names=settings.names, properties=properties)
     return open_sqlite(Path(place), settings)
 
 

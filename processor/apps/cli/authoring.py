@@ -217,7 +217,9 @@ def _develop(
         start_roles(roles, log, workers, slot=settings.slot, grace_seconds=_GRACE_SECONDS)
         terminal.say(f"asl: processor, timers and {len(workers)} workers on {log.address}; Ctrl-C ends them")
         view = None if terminal.as_json else LiveView(shows_execution=True)
-        while not stop() and roles.failure is None:
+        ending = False
+        while not ending:
+            ending = stop() or roles.failure is not None  # asked first: what was written before is still shown
             for record in tail.read():
                 events = decode_events(record.value) if record.value is not None else ()
                 if view is not None and events:

@@ -107,6 +107,9 @@ def create_topics(
     task_partitions: Annotated[
         int | None, typer.Option("--task-partitions", help="Of tasks. As many as the others.")
     ] = None,
+    replication_factor: Annotated[
+        int | None, typer.Option("--replication-factor", help="On Kafka; else the cluster's default.")
+    ] = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
@@ -116,7 +119,12 @@ def create_topics(
     from processor.engine.topics_setup import create_topics as create
 
     chosen = load_settings(
-        file=settings, log=log, prefix=prefix, partitions=partitions, task_partitions=task_partitions
+        file=settings,
+        log=log,
+        prefix=prefix,
+        partitions=partitions,
+        task_partitions=task_partitions,
+        replication_factor=replication_factor,
     )
     with opened_log(chosen) as opened:
         created = create(opened, partitions=_partition_count(opened, chosen), task_partitions=chosen.task_partitions)

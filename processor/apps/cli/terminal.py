@@ -60,8 +60,10 @@ class Terminal:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
+        shown_on = console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Bar(*columns, console=console(stderr=True), transient=True, disable=self.as_json) as bar:
+        silent = self.as_json or not shown_on.is_terminal
+        with Bar(*columns, console=shown_on, transient=True, disable=silent) as bar:
             task = bar.add_task(what, total=total)
             yield Progress(lambda passed: bar.advance(task, passed))
 

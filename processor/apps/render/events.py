@@ -9,8 +9,8 @@ from processor.model.json import Json
 
 
 def event_json(event: e.AnyEvent) -> dict[str, Json]:
-    """Return {"type": …, envelope and fields as the Avro schema names them}."""
-    return {"type": type(event).__name__, **struct_json(event)}
+    """Return {"event": its name, envelope and fields as the Avro schema names them}."""
+    return {"event": type(event).__name__, **struct_json(event)}
 
 
 def render_place(event: e.AnyEvent) -> str:

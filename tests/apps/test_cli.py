@@ -1,0 +1,331 @@
+"""The command line: results on standard output, messages on standard error, exit 0, 1 or 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from processor.adapters.sqlite import SqliteLog
+from processor.apps.cli.app import app
+from processor.apps.loading import load_worker
+from processor.apps.local import start_roles
+from processor.apps.roles import Roles
+from processor.apps.settings import Settings
+
+REPOSITORY = Path(__file__).parents[2]
+GREETING = {"StartAt": "Greet", "States": {"Greet": {"Type": "Pass", "Result": "hello", "End": True}}}
+FAILING = {"StartAt": "Stop", "States": {"Stop": {"Type": "Fail", "Error": "E", "Cause": "because"}}}
+WAITING = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+DOUBLING = {"StartAt": "Double", "States": {"Double": {"Type": "Task", "Resource": "double", "End": True}}}
+WORKER = """
+from processor.apps.worker import Worker
+worker = Worker("numbers")
+worker.task("double")(lambda number: 2 * number)
+"""
+FAULTY = {"StartAt": "Nowhere", "States": {"A": {"Type": "Pas", "End": True}, "B": {"Type": "Wait", "End": True}}}
+FAULTS = {"/StartAt", "/States/A", "/States/A/Type", "/States/B"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder with nothing set."""
+    for name in [name for name in os.environ if name.startswith("ASL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    for name, content in [
+        ("greeting.asl.json", GREETING), ("failing.json", FAILING), ("waiting.json", WAITING),
+        ("doubling.json", DOUBLING), ("faulty.json", FAULTY),
+    ]:  # fmt: skip
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "numbers_worker.py").write_text(WORKER)
+    return tmp_path
+
+
+def asl(*arguments: str, input: str | None = None) -> Result:
+    result = CliRunner().invoke(app, list(arguments), input=input)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All roles on a SQLite log in threads of this process; ASL_LOG names it."""
+    monkeypatch.setenv("ASL_LOG", "sqlite:log.db")
+    assert asl("topics", "create", "--partitions", "2").exit_code == 0
+    log = SqliteLog(folder / "log.db", names=Settings().names)
+    roles = Roles()
+    start_roles(roles, log, [load_worker("numbers_worker.py")], slot="0", grace_seconds=1)
+    yield
+    roles.close()
+    log.close()
+    assert roles.failure is None
+
+
+# ---- validate
+
+
+def test_a_valid_definition_is_said_to_be_so() -> None:
+    result = asl("validate", "greeting.asl.json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(r"greeting\.asl\.json: valid, revision [0-9a-f]{16}\n", result.stdout)
+
+
+def test_every_fault_of_a_definition_is_a_row_with_its_pointer() -> None:
+    result = asl("validate", "faulty.json")
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert set(re.findall(r"^│ (/\S*)", result.stdout, re.MULTILINE)) == FAULTS
+
+
+def test_every_fault_of_a_definition_as_json_has_a_pointer() -> None:
+    result = asl("validate", "faulty.json", "--json")
+    [told] = lines(result.stdout)
+    assert (result.exit_code, told["file"], told["valid"]) == (2, "faulty.json", False)
+    assert {d["pointer"] for d in told["diagnostics"]} == FAULTS
+    assert all(set(d) == {"pointer", "code", "message", "severity"} for d in told["diagnostics"])
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_too() -> None:
+    result = asl("validate", "absent.json", "--json")
+    assert (result.exit_code, lines(result.stdout)[0]["diagnostics"][0]["code"]) == (2, "UNREADABLE")
+
+
+def test_the_order_example_is_valid() -> None:
+    assert asl("validate", str(REPOSITORY / "examples/order/order.asl.json")).exit_code == 0
+
+
+# ---- run
+
+
+def test_run_prints_the_output_and_shows_commands_beside_events() -> None:
+    result = asl("run", "greeting.asl.json", "--input", '{"user": "a@example.com"}')
+    assert (result.exit_code, result.stdout) == (0, '"hello"\n')
+    shown = [line.split()[-2:] for line in result.stderr.splitlines() if "StateEntered" in line]
+    assert shown == [["StateEntered", "Greet"]]
+    assert re.search(r"^[0-9:.]{12}  StartExecution by cli +ExecutionStarted", result.stderr, re.MULTILINE)
+
+
+def test_run_as_json_gives_the_whole_execution() -> None:
+    result = asl("run", "greeting.asl.json", "--json")
+    [told] = lines(result.stdout)
+    assert (result.exit_code, told["status"], told["output"], told["input"]) == (0, "SUCCEEDED", "hello", {})
+    assert [event["event"] for event in told["events"]] == [
+        "ExecutionStarted", "StateEntered", "StateExited", "ExecutionSucceeded",
+    ]  # fmt: skip
+
+
+def test_run_exits_1_where_the_workflow_fails() -> None:
+    result = asl("run", "failing.json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].endswith(" FAILED: E: because")
+
+
+def test_run_takes_workers_and_input_from_standard_input() -> None:
+    result = asl("run", "doubling.json", "--worker", "numbers_worker.py", "--input", "-", input="21")
+    assert (result.exit_code, result.stdout) == (0, "42\n")
+
+
+def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:
+    result = asl("run", "doubling.json", "--input", "21")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == (
+        "asl: the Task Double: asks for double, and no worker that was given has a function for it, "
+        "for example asl run FILE --worker examples/order/workers.py"
+    )
+
+
+def test_a_task_that_no_worker_runs_but_that_times_out_is_only_named(folder: Path) -> None:
+    state = DOUBLING["States"]["Double"] | {"TimeoutSeconds": 1}  # type: ignore[index] # a dict
+    (folder / "impatient.json").write_text(json.dumps(DOUBLING | {"States": {"Double": state}}))
+    result = asl("run", "impatient.json")
+    assert (result.exit_code, result.stderr.splitlines()[-1].split()[1:3]) == (1, ["FAILED:", "States.Timeout"])
+    assert "asl: the Task Double asks for double" in result.stderr
+
+
+def test_a_context_with_aws_own_keys_is_refused() -> None:
+    result = asl("run", "greeting.asl.json", "--context", '{"Execution": 1}')
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "StartExecution rejected" in result.stderr
+
+
+def test_input_that_is_no_json_is_bad_usage() -> None:
+    result = asl("run", "greeting.asl.json", "--input", "{")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("asl: --input: ")
+
+
+def test_a_faulty_definition_cannot_be_run() -> None:
+    result = asl("run", "faulty.json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert {line.split()[3].rstrip(":") for line in result.stderr.splitlines()} == FAULTS
+
+
+# ---- deploy, start, stop, describe, history, list
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_execution_is_deployed_started_and_looked_at() -> None:
+    deployed = asl("deploy", "doubling.json", "--json")
+    [told] = lines(deployed.stdout)
+    started = asl("start", "doubling", "--name", "one", "--input", "21", "--wait")
+    assert (started.exit_code, started.stdout) == (0, "42\n")
+
+    [described] = lines(asl("describe", "doubling:one", "--json").stdout)
+    assert (described["status"], described["output"], described["revision"]) == ("SUCCEEDED", 42, told["revision"])
+
+    events = lines(asl("history", "doubling:one", "--json").stdout)
+    assert [event["sequence"] for event in events] == list(range(len(events)))
+    assert events[-1]["event"] == "ExecutionSucceeded"
+    assert lines(asl("history", "doubling:one", "--json", "--follow").stdout) == events
+
+    [listed] = lines(asl("list", "--json").stdout)
+    assert (listed["execution_id"], listed["status"]) == ("doubling:one", "SUCCEEDED")
+    assert asl("list", "--status", "running", "--json").stdout == ""
+    assert asl("list", "--state-machine", "other", "--json").stdout == ""
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_people_read_has_the_same_facts() -> None:
+    asl("deploy", "failing.json", "--name", "sad")
+    started = asl("start", "sad", "--name", "one", "--wait")
+    assert (started.exit_code, started.stdout) == (1, "")
+    assert started.stderr.splitlines()[-1] == "sad:one FAILED: E: because"
+    described = dict(line.split(maxsplit=1) for line in asl("describe", "sad:one").stdout.splitlines())
+    assert (described["execution"], described["status"], described["cause"]) == ("sad:one", "FAILED", "because")
+    history = asl("history", "sad:one").stdout.splitlines()
+    assert [line.split()[0] for line in history] == ["sequence", *map(str, range(len(history) - 1))]
+    assert [line.split()[:2] for line in asl("list").stdout.splitlines()] == [
+        ["execution", "status"],
+        ["sad:one", "FAILED"],
+    ]
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_execution_is_stopped() -> None:
+    asl("deploy", "waiting.json")
+    assert asl("start", "waiting", "--name", "one").stdout == "waiting:one\n"
+    stopped = asl("stop", "waiting:one", "--error", "Enough", "--cause", "a test", "--wait", "--json")
+    [told] = lines(stopped.stdout)
+    assert (stopped.exit_code, told["status"], told["error"], told["cause"]) == (1, "ABORTED", "Enough", "a test")
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_refused_command_tells_why() -> None:
+    asl("deploy", "greeting.asl.json")
+    asl("start", "greeting", "--name", "one", "--wait")
+    again = asl("start", "greeting", "--name", "one", "--wait", "--json")
+    unknown = asl("start", "nowhere", "--wait", "--json")
+    stopped = asl("stop", "greeting:two", "--wait", "--json")
+    assert [(r.exit_code, lines(r.stdout)[0]["reason"]) for r in (again, unknown, stopped)] == [
+        (1, "ExecutionAlreadyExists"),
+        (1, "DefinitionNotFound"),
+        (1, "UnknownExecution"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["describe", "history"])
+def test_an_execution_that_does_not_exist_is_bad_usage(command: str) -> None:
+    result = asl(command, "order:1", "--log", "sqlite:log.db")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2, "", "asl: sqlite:log.db holds no execution order:1; asl list shows those there are\n",
+    )  # fmt: skip
+
+
+# ---- settings and topics
+
+
+def test_a_missing_log_is_named_with_an_example() -> None:
+    result = asl("list")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2, "", "asl: log: is not set, for example --log sqlite:orders.db, or ASL_LOG=kafka:localhost:9092\n",
+    )  # fmt: skip
+
+
+def test_a_fault_as_json_is_one_line_of_it() -> None:
+    result = asl("list", "--json")
+    assert (result.exit_code, lines(result.stderr)[0]["error"]) == (2, "InvalidSettings")
+
+
+def test_a_sqlite_log_has_its_topics_from_its_first_use_on() -> None:
+    assert asl("topics", "check", "--log", "sqlite:new.db").stdout == "the topics fit\n"
+    assert asl("topics", "create", "--log", "sqlite:new.db").stderr == "every topic is there already\n"
+
+
+def test_an_unknown_option_is_bad_usage() -> None:
+    assert asl("processor", "--sloth", "0").exit_code == 2
+
+
+@pytest.mark.parametrize("status", ["DONE", ""])
+def test_an_unknown_status_is_refused_with_the_known_ones(status: str) -> None:
+    result = asl("list", "--status", status, "--log", "sqlite:log.db")
+    assert result.exit_code == 2
+    assert "must be one of RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED" in result.stderr
+
+
+# ---- processes
+
+
+@pytest.mark.parametrize("role", [["processor"], ["timers"], ["worker", "numbers_worker.py"]])
+def test_a_role_ends_cleanly_on_sigterm(folder: Path, role: list[str]) -> None:
+    process = asl_process(folder, *role, "--log", "sqlite:log.db", "--json")
+    assert process.stderr is not None
+    first = json.loads(process.stderr.readline())["event"]
+    for line in process.stderr:
+        if json.loads(line)["event"] in ("partition_read", "partition_restored"):
+            break
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=30)
+    assert (process.returncode, first, lines(rest)[-1]["event"]) == (0, "role_started", "role_stopped")
+
+
+def test_dev_runs_everything_in_one_process(folder: Path) -> None:
+    options = ["--definition", "doubling.json", "--worker", "numbers_worker.py", "--log", "sqlite:d.db"]
+    process = asl_process(folder, "dev", "--json", *options)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if json.loads(line).get("message", "").startswith("asl: processor, timers and 1 workers"):
+                break
+        started = asl("start", "doubling", "--input", "4", "--wait", "--log", "sqlite:d.db")
+        assert (started.exit_code, started.stdout) == (0, "8\n")
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert [event["event"] for event in lines(output)][-1] == "ExecutionSucceeded"
+
+
+def test_a_broker_that_is_absent_is_named(folder: Path) -> None:
+    pytest.importorskip("processor.adapters.kafka")
+    process = asl_process(folder, "list", "--log", "kafka:127.0.0.1:1")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "127.0.0.1:1" in told
+
+
+def test_the_command_line_loads_neither_kafka_nor_the_settings_before_they_are_needed() -> None:
+    late = "{'confluent_kafka', 'sqlite3', 'rich.table', 'yaml'}"
+    program = f"import sys, processor.apps.cli.app; print(sorted({late} & sys.modules.keys()))"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=REPOSITORY)
+    assert loaded.stdout == "[]\n"
+
+
+def asl_process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "processor.apps.cli", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
