@@ -6,7 +6,6 @@ Nothing waits and nothing is drawn: the clock stands still until it is advanced,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import timedelta
 
 from processor.adapters.clock import ManualClock
@@ -27,7 +26,7 @@ from processor.engine.topics import partition_of
 from processor.engine.topics_setup import create_topics
 from processor.model import commands as c
 from processor.model import events as e
-from processor.model.ids import Millis
+from processor.model.ids import Millis, TimerKind
 from processor.model.json import Json
 from processor.model.records import Rejection, Reply, Task, Timer
 
@@ -98,9 +97,7 @@ class World:
     def send_bytes(
         self, value: bytes | None, *, key: bytes | None, headers: Headers = (), partition: int | None = None
     ) -> None:
-        self.write(
-            Message(topic=self.names.commands, key=key, value=value, headers=headers, partition=partition)
-        )  # fmt: skip
+        self.write(Message(topic=self.names.commands, key=key, value=value, headers=headers, partition=partition))
 
     def write(self, message: Message) -> None:
         outbox = self.log.outbox()
@@ -120,9 +117,14 @@ class World:
         """Step until nothing moves any more."""
         still = 0
         while still < 3:
-            before = (dict(self.processor.counts), self._written())
+            before = self._moving()
             self.step()
-            still = still + 1 if before == (dict(self.processor.counts), self._written()) else 0
+            still = still + 1 if before == self._moving() else 0
+
+    def _moving(self) -> tuple[object, ...]:
+        reader = self.log.reader()
+        ends = [reader.end(topic, p) for topic in self.names.all for p in range(reader.partitions(topic) or 0)]
+        return self.processor, self.processor.partitions, dict(self.processor.counts), ends
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(timedelta(seconds=seconds))
@@ -133,9 +135,10 @@ class World:
             self.send(c.CompleteTask(execution_id=task.execution_id, token=task.token, output=output))
         self.settle()
 
-    def fire(self) -> None:
-        """Fire every timer that is not resolved, in the order of their ids, when the last is due, and settle."""
-        timers = self.timers()
+    def fire(self, *kinds: TimerKind) -> None:
+        """Fire every timer (of these kinds) that is not resolved, in the order of their ids, when the last is due, and
+        settle."""
+        timers = [timer for timer in self.timers() if not kinds or timer.kind in kinds]
         due = max((timer.due for timer in timers), default=self.clock.now())
         self.advance(max(0, due - self.clock.now()) / 1000)
         for timer in timers:
@@ -213,10 +216,6 @@ class World:
         counts: Counter[str] = Counter(self.processor.counts)
         del counts["transactions"], counts["events"]
         return dict(counts)
-
-    def _written(self) -> Sequence[int]:
-        reader = self.log.reader()
-        return [reader.end(topic, p) for topic in self.names.all for p in range(reader.partitions(topic) or 0)]
 
 
 def scheduled(world: World, execution_id: str) -> e.TaskScheduled:

@@ -1,0 +1,222 @@
+"""Long executions go on in slices, between other executions' commands, as if nothing lay between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from processor.adapters.clock import ManualClock
+from processor.engine.encoding import decode_events
+from processor.engine.ports import Clock
+from processor.engine.processor import Processor
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.ids import Millis
+from processor.model.json import Json
+from tests.engine.world import PASS, TASK, SameSeed, World, map_of_passes, scheduled
+
+ITEMS: list[Json] = list(range(3_000))
+
+
+def long_world(*, slice_events: int = 1_000, partitions: int = 1) -> World:
+    world = World(partitions=partitions, slice_events=slice_events)
+    world.deploy("long", map_of_passes())
+    world.deploy("pass", PASS)
+    world.deploy("task", TASK)
+    return world
+
+
+def undisturbed() -> tuple[e.AnyEvent, ...]:
+    world = long_world(slice_events=1_000_000)
+    world.start("long:a", ITEMS)
+    world.settle()
+    assert world.counts() == {"started": 1}
+    return world.events("long:a")
+
+
+def test_a_long_map_goes_on_in_slices_with_the_events_of_one_piece() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS)
+    world.settle()
+
+    assert world.events("long:a") == undisturbed()
+    assert world.counts() == {"started": 1, "slices": 12}
+
+
+def test_the_events_of_later_slices_carry_the_time_and_cause_of_their_command() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS, command_id="c-1")
+    while world.types("long:a")[-1:] != ["ExecutionSucceeded"]:
+        world.step()
+        world.advance(1)
+
+    assert {(x.time, x.caused_by.command_id) for x in world.events("long:a")} == {
+        (world.events("long:a")[0].time, "c-1")
+    }
+
+
+def test_other_executions_commands_are_applied_between_the_slices() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS)
+    world.start("task:a")
+    world.step(2)
+    assert world.types("task:a")[-1] == "TaskScheduled"
+    world.send(c.CompleteTask.of(scheduled(world, "task:a"), 1))
+    world.start("pass:a")
+    world.step()
+
+    assert world.types("task:a")[-1] == world.types("pass:a")[-1] == "ExecutionSucceeded"
+    assert world.types("long:a")[-1] != "ExecutionSucceeded"
+    world.settle()
+    assert world.events("long:a") == undisturbed()
+    order = [
+        batch[0].execution_id
+        for record in world.records(world.names.events)
+        if (batch := decode_events(record.value or b""))
+    ]
+    assert order.index("pass:a") < len(order) - 1 - order[::-1].index("long:a")
+
+
+def test_several_long_executions_take_turns() -> None:
+    world = long_world()
+    for name in "abc":
+        world.start(f"long:{name}", ITEMS)
+    world.step(4)
+
+    given = {name: len(world.events(f"long:{name}")) for name in "abc"}
+    assert max(given.values()) - min(given.values()) <= 1_000
+    world.settle()
+    assert {world.types(f"long:{name}")[-1] for name in "abc"} == {"ExecutionSucceeded"}
+
+
+def test_a_crash_in_the_middle_is_resumed_with_the_same_events() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS)
+    world.step(4)
+    before = len(world.events("long:a"))
+    assert 1_000 < before < 12_000
+    world.restart()
+    world.settle()
+
+    assert world.events("long:a") == undisturbed()
+    assert world.counts()["slices"] < 12
+
+
+def test_a_stop_between_two_slices_ends_it_there() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS)
+    world.step(3)
+    world.send(c.StopExecution(execution_id="long:a"))
+    world.settle()
+
+    types = world.types("long:a")
+    assert types[-1] == "ExecutionAborted"
+    assert len(types) < 12_000
+    assert (world.tasks(), world.timers()) == ([], [])
+
+
+def test_an_answer_between_two_slices_goes_on_from_there() -> None:
+    """One branch waits for a task, the other is long: the answer's own event comes next, then all that is left."""
+    world = World(partitions=1, slice_events=100)
+    world.deploy(
+        "both",
+        {
+            "StartAt": "Both",
+            "States": {
+                "Both": {
+                    "Type": "Parallel",
+                    "Branches": [
+                        {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": "work", "End": True}}},
+                        map_of_passes(),
+                    ],
+                    "End": True,
+                }
+            },
+        },
+    )
+    world.start("both:a", ITEMS[:200])
+    world.step(3)
+    assert "ExecutionSucceeded" not in world.types("both:a")
+    world.send(c.CompleteTask.of(scheduled(world, "both:a"), "answer"))
+    world.settle()
+
+    events = world.events("both:a")
+    assert events[-1] == e.ExecutionSucceeded(
+        execution_id="both:a",
+        sequence=len(events) - 1,
+        time=events[-1].time,
+        caused_by=events[-1].caused_by,
+        output=["answer", ITEMS[:200]],
+    )
+    causes = [event.caused_by.type for event in events]
+    assert causes == sorted(causes, reverse=True)  # StartExecution, then CompleteTask
+
+
+def test_slices_of_a_partition_that_is_lost_are_left_to_its_next_owner() -> None:
+    world = long_world(partitions=2)
+    for number in range(8):
+        world.start(f"long:{number}", ITEMS[:600])
+    world.step(2)
+    second = world.processor_on(world.log, slot="1")
+    for _ in range(40):
+        second.step(timeout_seconds=0)
+        world.step()
+    world.settle()
+
+    assert {len(events) for events in world.histories().values()} == {2_406}
+
+
+class SlowClock(ManualClock):
+    """Time passes with every look at it."""
+
+    def __init__(self, milliseconds: int) -> None:
+        super().__init__()
+        self._step = timedelta(milliseconds=milliseconds)
+
+    def now(self) -> Millis:
+        self.advance(self._step)
+        return super().now()
+
+
+def steps_taken(world: World, clock: Clock) -> list[int]:
+    """Return how many commands each transaction applied, until all were."""
+    processor = Processor(log=world.log, clock=clock, entropy=SameSeed())
+    taken, done = [], 0
+    processor.step(timeout_seconds=0)
+    while done < 1_500:
+        processor.step(timeout_seconds=0)
+        taken.append(processor.counts["started"] - done)
+        done += taken[-1]
+    return taken
+
+
+def test_a_batch_grows_while_transactions_are_short() -> None:
+    world = long_world()
+    for number in range(1_500):
+        world.start(f"pass:{number}")
+
+    assert steps_taken(world, ManualClock()) == [100, 200, 400, 800]
+
+
+def test_a_batch_shrinks_while_transactions_are_long() -> None:
+    world = long_world()
+    for number in range(1_500):
+        world.start(f"pass:{number}")
+
+    taken = steps_taken(world, SlowClock(10))  # two looks a command
+    assert taken[:4] == [100, 50, 25, 12]
+    assert max(taken[4:]) <= 12
+    assert min(taken) >= 1
+
+
+def test_slices_leave_off_when_it_is_time_to_commit() -> None:
+    world = long_world(slice_events=10)
+    for number in range(70):
+        world.start(f"long:{number}", ITEMS[:20])
+    world.step(2)
+    assert world.counts() == {"started": 70}
+    world.step()
+    assert world.counts() == {"started": 70, "slices": 64}  # however short they are
+
+    slow = Processor(log=world.log, clock=SlowClock(60), entropy=SameSeed(), slice_events=10)
+    slow.step(timeout_seconds=0)
+    assert slow.counts["slices"] == 1
