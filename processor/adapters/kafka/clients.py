@@ -1,0 +1,238 @@
+"""Every call of the Kafka client that this adapter makes, as narrow protocols, and the factory of the real ones.
+
+Consumer and Producer have confluent-kafka's own names, so that its classes satisfy them as they are; what arrives
+and leaves are its plain data classes, which a simulated broker can make too. Admin is blocking and small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+
+import confluent_kafka
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented there, but not exported to type checkers
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from processor.adapters.kafka.quiet import library_logger
+from processor.errors import InvalidSettings
+
+Settings: TypeAlias = dict[str, str | int | bool]
+OnError: TypeAlias = Callable[[KafkaError], None]
+OnRebalance: TypeAlias = Callable[["Consumer", list[TopicPartition]], None]
+OnDelivery: TypeAlias = Callable[[KafkaError | None, Message], None]
+GroupMetadata: TypeAlias = object
+"""Opaque: made by the subscribed consumer, handed to the producer."""
+
+Place: TypeAlias = tuple[str, int]
+"""Topic and partition."""
+
+T = TypeVar("T")
+
+REQUEST_SECONDS = 5.0
+"""How long one question to the cluster may take before it counts as unanswered."""
+
+
+class Consumer(Protocol):
+    def subscribe(
+        self, topics: list[str], *, on_assign: OnRebalance, on_revoke: OnRebalance, on_lost: OnRebalance
+    ) -> None: ...
+    def poll(self, timeout: float) -> Message | None: ...
+    def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None: ...
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None: ...
+    def seek(self, partition: TopicPartition) -> None: ...
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
+    def commit(
+        self, *, offsets: list[TopicPartition], asynchronous: Literal[True, False]
+    ) -> list[TopicPartition] | None: ...
+    def consumer_group_metadata(self) -> GroupMetadata: ...
+    def memberid(self) -> str: ...
+    def close(self) -> None: ...
+
+
+class Producer(Protocol):
+    def init_transactions(self, timeout: float) -> None: ...
+    def begin_transaction(self) -> None: ...
+    def send_offsets_to_transaction(
+        self, positions: list[TopicPartition], group_metadata: GroupMetadata, timeout: float
+    ) -> None: ...
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int = -1,
+        *,
+        on_delivery: OnDelivery | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None: ...
+    def commit_transaction(self, timeout: float) -> None: ...
+    def abort_transaction(self, timeout: float) -> None: ...
+    def poll(self, timeout: float) -> int: ...
+    def flush(self, timeout: float) -> int: ...
+
+
+class Member(NamedTuple):
+    member_id: str
+    instance_id: str | None
+    client_id: str
+
+
+class TopicState(NamedTuple):
+    partitions: int
+    replication: int
+
+
+class NewTopicSettings(NamedTuple):
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+class Admin(Protocol):
+    """Blocking; raises KafkaException."""
+
+    def brokers(self) -> int: ...
+    def topics(self, names: Iterable[str]) -> Mapping[str, TopicState]:
+        """Those that exist; asking creates none."""
+
+    def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]: ...
+    def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
+        """Return the names of those that were not there before."""
+
+    def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
+        """The first offset that is left in each."""
+
+    def ends(self, places: Iterable[Place], *, committed: bool) -> Mapping[Place, int]:
+        """The last stable offset of each, or else the high watermark."""
+
+    def members(self, group: str) -> Sequence[Member]: ...
+
+
+class Clients(Protocol):
+    """Makes clients. `on_error` hears of what no call returns: brokers out of reach, refused credentials."""
+
+    def consumer(self, settings: Settings, *, on_error: OnError) -> Consumer: ...
+    def producer(self, settings: Settings, *, on_error: OnError) -> Producer: ...
+    def admin(self, settings: Settings, *, on_error: OnError) -> Admin: ...
+
+
+class ConfluentClients:
+    """The real ones."""
+
+    def consumer(self, settings: Settings, *, on_error: OnError) -> Consumer:
+        return cast(Consumer, _make(confluent_kafka.Consumer, settings, on_error))
+
+    def producer(self, settings: Settings, *, on_error: OnError) -> Producer:
+        return cast(Producer, _make(confluent_kafka.Producer, settings, on_error))
+
+    def admin(self, settings: Settings, *, on_error: OnError) -> Admin:
+        return ConfluentAdmin(_make(AdminClient, settings, on_error))
+
+
+def _make(kind: Callable[[dict[str, Any]], T], settings: Settings, on_error: OnError) -> T:
+    try:
+        return kind({**settings, "error_cb": on_error, "logger": library_logger()})
+    except KafkaException as exception:
+        # Nothing is connected yet: only a property, or a file that one names, can be wrong.
+        raise InvalidSettings(
+            setting="kafka properties",
+            rule=f"must be librdkafka's ({error_of(exception).str()})",
+            example="security.protocol=SSL",
+        ) from exception
+
+
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library's
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
+
+
+class ConfluentAdmin:
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+
+    def brokers(self) -> int:
+        self._client.poll(0)  # its log lines and errors wait for this
+        return len(_result(self._client.describe_cluster(request_timeout=REQUEST_SECONDS)).nodes)
+
+    def topics(self, names: Iterable[str]) -> Mapping[str, TopicState]:
+        self._client.poll(0)
+        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
+        found = {}
+        for name, answer in answers.items():
+            try:
+                partitions = _result(answer).partitions
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+            else:
+                found[name] = TopicState(len(partitions), min(len(p.replicas) for p in partitions))
+        return found
+
+    def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        self._client.poll(0)
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._client.describe_configs(resources, request_timeout=REQUEST_SECONDS)
+        return {
+            resource.name: {key: entry.value for key, entry in _result(answer).items()}
+            for resource, answer in answers.items()
+        }
+
+    def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
+        self._client.poll(0)
+        wanted = [NewTopic(t.name, t.partitions, t.replication, config=dict(t.config)) for t in topics]
+        # The operation timeout waits until the new topics stand on all brokers.
+        answers = self._client.create_topics(wanted, request_timeout=30.0, operation_timeout=20.0)
+        created = []
+        for name, answer in answers.items():
+            try:
+                _result(answer)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+            else:
+                created.append(name)
+        return created
+
+    def starts(self, places: Iterable[Place]) -> Mapping[Place, int]:
+        return self._offsets(places, _EARLIEST, IsolationLevel.READ_UNCOMMITTED)
+
+    def ends(self, places: Iterable[Place], *, committed: bool) -> Mapping[Place, int]:
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        return self._offsets(places, _LATEST, isolation)
+
+    def members(self, group: str) -> Sequence[Member]:
+        self._client.poll(0)
+        answers = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
+        try:
+            members = _result(answers[group]).members
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return ()
+            raise
+        return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
+
+    def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
+        self._client.poll(0)
+        wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
+        answers = self._client.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_SECONDS)
+        return {(place.topic, place.partition): _result(answer).offset for place, answer in answers.items()}
+
+
+def _result(future: Future[T]) -> T:
+    # The request has its own timeout; a future that outlives it by far would be the client's fault.
+    return future.result(timeout=REQUEST_SECONDS + 60)
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """Return the error that the client wraps."""
+    error: KafkaError = exception.args[0]
+    return error

@@ -1,0 +1,338 @@
+"""Taking over partitions, off the poll thread. For each, in this order, which matters:
+
+1. the stable committed offset of commands[p]
+2. (poll thread) that offset committed again under this process's own name
+3. the high watermarks of events[p], snapshots[p] and closed[p], read uncommitted
+4. all three read, committed records only, until every position has reached its own: a commit returns before its
+   markers are written, so this waits for every transaction that was open at (3)
+5. (poll thread) commands[p] flows from (1)
+
+Blocked in 1 or 4 for a second, the owner that the commit metadata names is fenced, if it is dead: its transaction
+would hold the partition until the coordinator looks, 17 to 20 seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeAlias
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+
+from processor.adapters.kafka.clients import Consumer, Place, error_of
+from processor.adapters.kafka.connection import Connection
+from processor.adapters.kafka.convert import record_of
+from processor.adapters.kafka.faults import describe, is_passing
+from processor.adapters.kafka.fencing import Fencing
+from processor.adapters.kafka.transactions import decode_author
+from processor.engine.ports import EventsRestored, PartitionRestored, Record
+from processor.errors import AslError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500
+"""Records in one EventsRestored."""
+WAITING_CHUNKS = 40
+"""What stands between this thread and the poll thread; beyond it nothing is read, so memory stays bounded."""
+
+BLOCKED_SECONDS = 1.0
+HANGING_SECONDS = 30.0  # on top of the transaction timeout
+STABLE_SECONDS = 0.25  # how long one question for the stable offset may wait
+PASSING_FAULT_SECONDS = 0.2
+READ_SECONDS = 0.05
+
+
+class Phase(Enum):
+    STABLE = auto()  # (1)
+    NAMING = auto()  # (2), on the poll thread
+    WATERMARKS = auto()  # (3)
+    READING = auto()  # (4)
+
+
+@dataclass(slots=True, kw_only=True)
+class Take:
+    """One partition's way through the order above."""
+
+    partition: int
+    assignment: int
+    began: float
+    phase: Phase = Phase.STABLE
+    owner: str | None = None  # the transactional.id that the commit metadata named before (2)
+    moved: float = 0.0  # when it last made progress
+    ends: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    asked_owner: bool = False
+    told_hanging: bool = False
+
+    @property
+    def done(self) -> bool:
+        return all(self.positions.get(topic, 0) >= end for topic, end in self.ends.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stable:
+    """(1): `offset` None where the group has none. Waits for `named`."""
+
+    partition: int
+    assignment: int
+    offset: int | None
+    metadata: str | None
+
+
+Result: TypeAlias = Stable | EventsRestored | PartitionRestored | AslError
+
+
+class Restorer:
+    """Steps through all takings under way. `run` does so in a thread; a simulation calls `step` itself.
+
+    Whoever asks calls `take`, `named`, `drop` and `results`, which are thread-safe; nothing else is.
+    """
+
+    def __init__(self, connection: Connection, *, slot: str) -> None:
+        self._connection, self._slot = connection, slot
+        self._timing, self._names = connection.timing, connection.names
+        self._topics = (self._names.events, self._names.snapshots, self._names.closed)
+        self._fencing = Fencing(connection, slot=slot)
+        self._requests: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._takes: dict[int, Take] = {}
+        self._reader: Consumer | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # ---- for the poll thread
+
+    def take(self, partition: int, assignment: int) -> None:
+        self._requests.put(("take", partition, assignment))
+
+    def named(self, partition: int, assignment: int) -> None:
+        self._requests.put(("named", partition, assignment))
+
+    def drop(self, partition: int, assignment: int) -> None:
+        self._requests.put(("drop", partition, assignment))
+
+    def results(self, limit: int) -> list[Result]:
+        """Return what is ready, at most `limit` of it. May belong to an assignment that is over."""
+        found: list[Result] = []
+        while len(found) < limit:
+            try:
+                found.append(self._results.get_nowait())
+            except queue.Empty:
+                break
+        return found
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self.run, name=f"restore-{self._slot}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._requests.put(("wake", -1, -1))
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    # ---- in the thread
+
+    def run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self.step(wait=True)
+        except AslError as error:
+            self._results.put(error)
+        finally:
+            if self._reader is not None:
+                self._reader.close()
+
+    def step(self, *, wait: bool) -> None:
+        """Do what can be done now. Raises AslError where trying again would not help."""
+        self._take_requests(wait=wait and not self._takes)
+        try:
+            self._read_stable(self._in(Phase.STABLE))
+            self._read_watermarks(self._in(Phase.WATERMARKS))
+            self._read()
+            for take in self._blocked():
+                self._fencing.try_on(take.owner or self._unstable_owner(take), blocked_since=take.moved)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if not is_passing(error):
+                raise self._connection.translate(error) from exception
+            log.warning("restore_delayed", extra={"reason": describe(error)})
+            self._timing.sleep(PASSING_FAULT_SECONDS)
+
+    def _take_requests(self, *, wait: bool) -> None:
+        while True:
+            try:
+                kind, partition, assignment = self._requests.get(block=wait)
+            except queue.Empty:
+                return
+            wait = False
+            now = self._timing.now()
+            known = self._takes.get(partition)
+            if kind == "take":
+                self._forget(partition)
+                self._takes[partition] = Take(partition=partition, assignment=assignment, began=now, moved=now)
+            elif known is not None and known.assignment == assignment:
+                if kind == "named":
+                    known.phase, known.moved = Phase.WATERMARKS, now
+                else:
+                    self._forget(partition)
+
+    def _in(self, phase: Phase) -> list[Take]:
+        return [take for take in self._takes.values() if take.phase is phase]
+
+    # (1)
+
+    def _read_stable(self, takes: Sequence[Take]) -> None:
+        """Ask for all at once, which answers in a millisecond; a pending one holds up the rest, so then one by one."""
+        if not self._ask_stable(takes) and len(takes) > 1:
+            for take in takes:
+                self._ask_stable([take])
+
+    def _ask_stable(self, takes: Sequence[Take]) -> bool:
+        if not takes:
+            return True
+        places = [TopicPartition(self._names.commands, take.partition) for take in takes]
+        try:
+            # A read_committed consumer's: waits while a transaction with an offset of the partition is pending.
+            found = self._consumer().committed(places, STABLE_SECONDS)
+        except KafkaException as exception:
+            if error_of(exception).code() in (KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT):
+                return False
+            raise
+        answers = {place.partition: place for place in found}
+        for take in takes:
+            place = answers[take.partition]
+            if place.error is not None:
+                raise KafkaException(place.error)
+            author = decode_author(place.metadata)
+            take.owner = author.transactional_id if author else None
+            take.phase, take.moved = Phase.NAMING, self._timing.now()
+            self._results.put(
+                Stable(
+                    partition=take.partition,
+                    assignment=take.assignment,
+                    offset=place.offset if place.offset >= 0 else None,
+                    metadata=place.metadata,
+                )
+            )
+        return True
+
+    def _unstable_owner(self, take: Take) -> str | None:
+        """Return whom the last committed offset names, though a later one is pending."""
+        if take.asked_owner:
+            return take.owner
+        take.asked_owner = True
+        settings = self._connection.settings.loner(self._names.processor_group, committed=False)
+        consumer = self._connection.consumer(settings)
+        try:
+            place = consumer.committed([TopicPartition(self._names.commands, take.partition)], STABLE_SECONDS * 8)[0]
+        finally:
+            consumer.close()
+        author = decode_author(place.metadata)
+        take.owner = author.transactional_id if author else None
+        return take.owner
+
+    # (3)
+
+    def _read_watermarks(self, takes: Sequence[Take]) -> None:
+        if not takes:
+            return
+        places = [(topic, take.partition) for take in takes for topic in self._topics]
+        ends = self._connection.admin.ends(places, committed=False)
+        wanted = []
+        for take in takes:
+            take.ends = {topic: ends[topic, take.partition] for topic in self._topics}
+            take.phase, take.moved = Phase.READING, self._timing.now()
+            wanted += [TopicPartition(t, take.partition, OFFSET_BEGINNING) for t, end in take.ends.items() if end > 0]
+        if wanted:
+            self._consumer().incremental_assign(wanted)
+        self._finish([take for take in takes if take.done])
+
+    # (4)
+
+    def _read(self) -> None:
+        if not self._in(Phase.READING):
+            if self._takes:  # only waiting for the poll thread, or for a pending offset
+                self._timing.sleep(0.002)
+            return
+        if self._results.qsize() >= WAITING_CHUNKS:
+            self._timing.sleep(READ_SECONDS)
+            return
+        records: dict[int, list[Record]] = {}
+        consumer = self._consumer()
+        first = consumer.poll(READ_SECONDS)
+        for message in ([first] if first is not None else []) + consumer.consume(CHUNK, 0):
+            self._receive(message, records)
+        for partition, found in records.items():
+            assignment = self._takes[partition].assignment
+            self._results.put(EventsRestored(partition=partition, assignment=assignment, records=tuple(found)))
+        self._finish([take for take in self._in(Phase.READING) if take.done])
+
+    def _receive(self, message: Message, records: dict[int, list[Record]]) -> None:
+        error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        take = self._takes.get(-1 if partition is None else partition)
+        if take is None or take.phase is not Phase.READING or topic not in take.ends or offset is None:
+            return
+        # An end, or the next record, steps over aborted records and transactions' markers.
+        position = offset if error is not None else offset + 1
+        if position > take.positions.get(topic, 0):
+            take.positions[topic], take.moved = position, self._timing.now()
+        # What was written after (3) is not ours to restore, nor is there any: we own the partition.
+        if error is None and topic == self._names.events:
+            records.setdefault(take.partition, []).append(record_of(message))
+
+    def _finish(self, takes: Iterable[Take]) -> None:
+        for take in takes:
+            seconds = round(self._timing.now() - take.began, 3)
+            log.info("partition_restored", extra={"partition": take.partition, "seconds": seconds, "ends": take.ends})
+            self._forget(take.partition)
+            self._results.put(PartitionRestored(partition=take.partition, assignment=take.assignment))
+
+    def _forget(self, partition: int) -> None:
+        take = self._takes.pop(partition, None)
+        if take is not None and take.phase is Phase.READING:
+            places = [TopicPartition(topic, partition) for topic, end in take.ends.items() if end > 0]
+            if places:
+                self._consumer().incremental_unassign(places)
+
+    # ---- blocked
+
+    def _blocked(self) -> list[Take]:
+        """Return those that wait for somebody's transaction for over a second; tell of the ones that hang."""
+        now = self._timing.now()
+        found = []
+        for take in (*self._in(Phase.STABLE), *self._in(Phase.READING)):
+            waited = now - take.moved
+            if take.phase is Phase.READING and not self._at_stable_end(take):
+                continue  # slow, but not blocked
+            if waited > BLOCKED_SECONDS:
+                found.append(take)
+            if (
+                waited > self._connection.settings.transaction_timeout_seconds + HANGING_SECONDS
+                and not take.told_hanging
+            ):
+                take.told_hanging = True
+                fields = {"partition": take.partition, "seconds": round(waited), "phase": take.phase.name}
+                log.error("transaction_hanging", extra=fields | {"owner": take.owner, "positions": take.positions})
+        return found
+
+    def _at_stable_end(self, take: Take) -> bool:
+        places: list[Place] = [
+            (topic, take.partition) for topic, end in take.ends.items() if take.positions.get(topic, 0) < end
+        ]
+        if self._timing.now() - take.moved <= BLOCKED_SECONDS:
+            return False
+        stable = self._connection.admin.ends(places, committed=True)
+        return any(take.positions.get(topic, 0) >= stable[topic, p] for topic, p in places)
+
+    def _consumer(self) -> Consumer:
+        if self._reader is None:
+            settings = self._connection.settings.loner(self._names.processor_group)
+            self._reader = self._connection.consumer(settings)
+        return self._reader

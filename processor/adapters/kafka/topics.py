@@ -1,0 +1,73 @@
+"""Topics on Kafka: made with their replication, and compared with what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from processor.adapters.kafka.clients import Admin, NewTopicSettings
+from processor.engine.topics import TopicNames, TopicSpec
+from processor.errors import TopicsUnfit
+
+MOST_REPLICAS = 3
+# Room for a batch's and a record's own headers, beside key, value and the record's headers.
+OVERHEAD_BYTES = 512
+DEFAULT_MAX_BYTES = 1_048_588
+
+CHECKED_CONFIG = ("cleanup.policy", "min.insync.replicas")
+
+
+def create_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Sequence[str]:
+    """Create those that are missing and return their names, in the order of `specs`."""
+    existing = admin.topics([spec.name for spec in specs]) if specs else {}
+    missing = [spec for spec in specs if spec.name not in existing]
+    if not missing:
+        return ()
+    copies = replication or min(MOST_REPLICAS, admin.brokers())
+    wanted = [NewTopicSettings(spec.name, spec.partitions, copies, _config(spec, copies)) for spec in missing]
+    created = set(admin.create(wanted))
+    return [spec.name for spec in missing if spec.name in created]
+
+
+def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Iterator[str]:
+    """Yield one line per problem."""
+    existing = admin.topics([spec.name for spec in specs]) if specs else {}
+    copies = replication or (min(MOST_REPLICAS, admin.brokers()) if existing else 1)
+    configs = admin.configs(existing) if existing else {}
+    for spec in specs:
+        state = existing.get(spec.name)
+        if state is None:
+            yield f"{spec.name}: does not exist; asl topics create makes it"
+            continue
+        if state.partitions != spec.partitions:
+            yield f"{spec.name}: has {state.partitions} partitions, should have {spec.partitions}"
+        if state.replication < copies:
+            yield f"{spec.name}: has {state.replication} replicas, should have {copies}"
+        wanted, found = _config(spec, copies), configs[spec.name]
+        for key in CHECKED_CONFIG:
+            if key in wanted and _normal(found.get(key, "")) != _normal(wanted[key]):
+                yield f"{spec.name}: {key} is {found.get(key)}, should be {wanted[key]}"
+
+
+def require_topics(admin: Admin, names: TopicNames) -> None:
+    """Raise TopicsUnfit where topics are missing, or where the counts of those that go together differ."""
+    existing = admin.topics(names.all)
+    problems = [f"{name}: does not exist; asl topics create makes it" for name in names.all if name not in existing]
+    counts = {name: existing[name].partitions for name in names.co_partitioned if name in existing}
+    if len(set(counts.values())) > 1:
+        problems += [f"{name}: has {n} partitions; all of these must have one count" for name, n in counts.items()]
+    if problems:
+        raise TopicsUnfit(problems)
+
+
+def max_batch_bytes(admin: Admin, names: TopicNames) -> int:
+    """Return what the strictest of the topics takes."""
+    configs = admin.configs(names.all)
+    return min(int(config.get("max.message.bytes") or DEFAULT_MAX_BYTES) for config in configs.values())
+
+
+def _config(spec: TopicSpec, copies: int) -> dict[str, str]:
+    return {"min.insync.replicas": str(max(1, copies - 1)), **spec.config}
+
+
+def _normal(value: str) -> list[str]:
+    return sorted(value.replace(" ", "").split(","))
