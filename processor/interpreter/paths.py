@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 Find: TypeAlias = "Callable[[Json, Environment], Json | Missing]"
-Fail: TypeAlias = Callable[[Json], StateFailure]
+Fail: TypeAlias = Callable[[Json, Json], StateFailure]
+"""(the input, what was searched) → the failure of a path that finds nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def compile_path(text: str, *, field: str) -> Path:
     steps = definite_steps(written.segments) if definite else ()
     fail = _failure(text, steps, field)
     if definite:
-        find: Find = lambda value, _: find_steps(value, steps)  # noqa: E731
+        find = _find_definite(steps)
         evaluate = _evaluate_definite(steps, find, fail)
     else:
         evaluate = find = _select(compile_segments(written.segments), text)
@@ -81,6 +82,10 @@ def compile_path(text: str, *, field: str) -> Path:
         evaluate=evaluate,
         find=find,
     )
+
+
+def _find_definite(steps: Steps) -> Find:
+    return lambda value, _: find_steps(value, steps)
 
 
 def _evaluate_definite(steps: Steps, find: Find, fail: Fail) -> Evaluate:
@@ -101,7 +106,7 @@ def _evaluate_names(steps: Steps, fail: Fail) -> Evaluate:
             for step in steps:
                 found = found[step]  # type: ignore[index]  # what raises is what is not there
         except (KeyError, TypeError):
-            raise fail(value) from None
+            raise fail(value, value) from None
         return found
 
     return evaluate
@@ -116,10 +121,10 @@ def _evaluate_steps(steps: Sequence[str | int], fail: Fail) -> Evaluate:
         try:
             for step, container in typed:
                 if type(found) is not container:
-                    raise fail(value)
+                    raise fail(value, value)
                 found = found[step]  # type: ignore[index]  # as just tested
         except LookupError:
-            raise fail(value) from None
+            raise fail(value, value) from None
         return found
 
     return evaluate
@@ -129,7 +134,7 @@ def _evaluate_find(find: Find, fail: Fail) -> Evaluate:
     def evaluate(value: Json, environment: Environment) -> Json:
         found = find(value, environment)
         if isinstance(found, Missing):
-            raise fail(value)
+            raise fail(value, value)
         return found
 
     return evaluate
@@ -150,7 +155,7 @@ def _of_context(find: Find, fail: Fail) -> Evaluate:
     def evaluate(value: Json, environment: Environment) -> Json:
         found = find(environment.context, environment)
         if isinstance(found, Missing):
-            raise fail(value)
+            raise fail(value, environment.context)
         return found
 
     return evaluate
@@ -181,7 +186,7 @@ _INPUT_FIELDS = frozenset({"ErrorPath", "CausePath"})
 
 
 def _failure(text: str, steps: Steps, field: str) -> Fail:
-    def fail(value: Json) -> StateFailure:
+    def fail(value: Json, searched: Json) -> StateFailure:
         if field in _CONDITION_FIELDS:
             cause = f"Invalid path '{text}': The choice state's condition path references an invalid value."
         elif field in _REFERENCE_FIELDS:
@@ -192,7 +197,7 @@ def _failure(text: str, steps: Steps, field: str) -> Fail:
                 f"'{rendered(value)}'"
             )
         else:
-            cause = f"Invalid path '{text}' : {_reason(value, steps)}"
+            cause = f"Invalid path '{text}' : {_reason(searched, steps)}"
         return StateFailure("States.Runtime", cause)
 
     return fail

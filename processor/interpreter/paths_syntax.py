@@ -64,7 +64,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A path as read. `variable` where the root is `$name`."""
+    """A path as read. The root is `$`, `$$`, or, in a filter, `@`; within filters `$` is the whole value searched."""
 
     root: Literal["INPUT", "CONTEXT", "CURRENT"]
     segments: tuple[Segment, ...]

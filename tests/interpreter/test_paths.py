@@ -233,6 +233,12 @@ def test_what_a_path_reads_whole_is_told_by_its_text() -> None:
         ),
         ("$.a[2]", "ItemsPath", {"a": [0]}, "Invalid path '$.a[2]' : No results for path: $['a'][2]"),
         ("$.a[2].b", "ItemsPath", {"a": [0]}, "Invalid path '$.a[2].b' : Missing property in path $['a'][2]"),
+        (
+            "$$.env.x.y",
+            "InputPath",
+            {"env": {"x": 1}},
+            "Invalid path '$$.env.x.y' : Missing property in path $['env']['x']",
+        ),
         ("$.a['b','c']", "InputPath", {}, "Invalid path '$.a['b','c']' : Missing property in path $['a']"),
         ("$.a['b','c']", "InputPath", {"a": 1}, "Invalid path '$.a['b','c']' : No results for path: $['a']['b','c']"),
         # recorded: test_invalid_jsonpath[INVALID_JSONPATH_IN_ERRORPATH]
