@@ -105,7 +105,7 @@ def evaluate(turn: Turn) -> e.AnyEvent | Failed:
 def _go_on(turn: Turn, state: AnyState) -> e.AnyEvent | Failed:
     match turn.scope.phase:
         case Succeeded(result):
-            return exit_with(turn, result, recorded=True)
+            return exit_with(turn, result)
         case Filling():
             return fill(turn)
     match state:

@@ -91,20 +91,9 @@ class DataLimitExceeded(StateFailure):
         )
 
 
-def exit_with(turn: Turn, result: Json, *, recorded: bool) -> e.StateExited:
-    """Return the exit of a state that gave `result`. `recorded`: the result stands in an earlier event, so that an
-    output which is all of it need not be written again. Raises StateFailure."""
+def exit_with(turn: Turn, result: Json) -> e.StateExited:
+    """Return the exit of a state that gave `result`. Raises StateFailure."""
     state = turn.state
     output_of, output = state.finish(turn.scope.value, result, turn)
-    if output_of == "RESULT" and not recorded:
-        # Without Parameters and the like the result of such a state is its input.
-        output_of = "INPUT" if state.prepare is None and not _has_result(state) else "VALUE"
-    if output_of == "VALUE":
-        turn.bounded(output)
-    else:
-        output = None
+    output = turn.bounded(output) if output_of == "VALUE" else None
     return e.StateExited(**turn.envelope(), output_of=output_of, output=output, next=state.next)
-
-
-def _has_result(state: AnyState) -> bool:
-    return getattr(state, "has_result", False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from processor.interpreter.evolve_containers import joined
+from processor.interpreter.fields import check_items
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Turn
 from processor.model import events as e
-from processor.model.definition import MapState, ParallelState, StateFailure
+from processor.model.definition import MapState, ParallelState
 from processor.model.execution import Branches, Iterations
-from processor.model.json import Json, render_json
+from processor.model.json import Json
 
 MAX_INLINE_CONCURRENCY = 40
 """What AWS documents for inline Map states, whatever MaxConcurrency says."""
@@ -26,9 +27,8 @@ def run_parallel(turn: Turn, state: ParallelState) -> e.AnyEvent:
 
 def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
     prepared = turn.prepared()
-    items = prepared if state.items is None else state.items(prepared, turn)
-    if not isinstance(items, list):
-        raise StateFailure("States.Runtime", f"Map state input must be an array but was: {render_json(items)}")
+    items = check_items(prepared) if state.items is None else state.items(prepared, turn)
+    assert isinstance(items, list)
     own = state.prepare is not None or state.items is not None
     return e.MapStarted(
         **turn.envelope(),

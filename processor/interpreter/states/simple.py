@@ -21,11 +21,11 @@ MAX_WAIT_MS = 31_536_000 * 1000
 
 def run_pass(turn: Turn, state: PassState) -> e.AnyEvent:
     result = state.result if state.has_result else turn.prepared()
-    return exit_with(turn, result, recorded=False)
+    return exit_with(turn, result)
 
 
 def run_succeed(turn: Turn, state: SucceedState) -> e.AnyEvent:
-    return exit_with(turn, turn.prepared(), recorded=False)
+    return exit_with(turn, turn.prepared())
 
 
 def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
@@ -33,7 +33,7 @@ def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
     chosen = next((rule.next for rule in state.rules if rule.when(value, turn)), state.default)
     if chosen is None:
         raise StateFailure("States.NoChoiceMatched", "No choice rule matched, and there is no Default.")
-    exited = exit_with(turn, value, recorded=False)
+    exited = exit_with(turn, value)
     return e.StateExited(**turn.envelope(), output_of=exited.output_of, output=exited.output, next=chosen)
 
 
@@ -42,7 +42,7 @@ def run_wait(turn: Turn, state: WaitState) -> e.AnyEvent:
 
 
 def end_wait(turn: Turn) -> e.AnyEvent:
-    return exit_with(turn, turn.prepared(), recorded=False)
+    return exit_with(turn, turn.prepared())
 
 
 def _due(turn: Turn, state: WaitState) -> Millis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.interpreter.turn import Turn, exit_with
+from processor.interpreter.turn import Turn
 from processor.model import events as e
 from processor.model.definition import Evaluate, TaskState
 from processor.model.ids import Millis
@@ -26,10 +26,6 @@ def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
         timeout_at=_after(turn, timeout),
         heartbeat_at=_after(turn, heartbeat),
     )
-
-
-def exit_task(turn: Turn, result: object) -> e.AnyEvent:
-    return exit_with(turn, result, recorded=True)  # type: ignore[arg-type]  # JSON, typed so by Succeeded
 
 
 def _seconds(turn: Turn, written: int | Evaluate | None) -> int | None:
