@@ -44,6 +44,7 @@ def decide(execution: Execution, command: c.AnyCommand, *, now: Millis, cause: e
     """Return the command's own event, written at `now`."""
     acting = replace(execution, time=now, caused_by=cause)
     try:
+        _check_addressee(execution, command)
         match command:
             case c.CompleteTask() | c.FailTask() | c.SubmitTask() | c.HeartbeatTask():
                 return _answer(acting, command)
@@ -59,6 +60,15 @@ def decide(execution: Execution, command: c.AnyCommand, *, now: Millis, cause: e
                 assert_never(command)
     except InvalidCommand as fault:
         return Refused("InvalidCommand", str(fault))
+
+
+def _check_addressee(execution: Execution, command: c.AnyCommand) -> None:
+    """Raise InvalidCommand for a command of another execution, or with another's token or timer: scopes and sequences
+    are alike in all executions of a definition."""
+    if command.execution_id != execution.execution_id:
+        rule = f"must be {execution.execution_id}, the execution it is applied to"
+        raise InvalidCommand(where="execution_id", rule=rule, value=command.execution_id)
+    c.check_command(command)
 
 
 def _envelope(execution: Execution, key: ScopeKey, state: str) -> Envelope:

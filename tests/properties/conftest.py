@@ -1,0 +1,15 @@
+"""Profiles of hypothesis: ASL_PROPERTIES=thorough takes minutes, the default stays under one."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+COMMON = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+}
+settings.register_profile("default", max_examples=120, derandomize=True, **COMMON)  # type: ignore[arg-type]
+settings.register_profile("thorough", max_examples=5_000, **COMMON)  # type: ignore[arg-type]
+settings.load_profile(os.environ.get("ASL_PROPERTIES", "default"))
