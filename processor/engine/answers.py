@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from processor.engine.encoding import encode_rejection, encode_reply
 from processor.engine.ports import Clock, Headers, Message, Reader, Record
 from processor.engine.topics import TopicNames
+from processor.errors import NotAuthorized
 from processor.interpreter.decide import Refused
 from processor.model import commands as c
 from processor.model import events as e
@@ -16,6 +18,7 @@ from processor.model.records import Rejection, Reply
 
 _RECHECK_MS = 10_000
 _REASON_BYTES = 1_000
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # what brokers take for a topic's; they fail at others
 _DETAIL_CHARACTERS = 1_000  # it may quote a token, and those come in any length
 
 
@@ -49,9 +52,15 @@ class Answers:
             return bool(known)
         if len(self._known) > 10_000:  # names come from commands: bounded, whatever is sent
             self._known.clear()
-        self._known[topic] = self._reader.partitions(topic) is not None
+        self._known[topic] = _NAME.fullmatch(topic) is not None and self._is_there(topic)
         self._checked_at[topic] = now
         return self._known[topic]
+
+    def _is_there(self, topic: str) -> bool:
+        try:
+            return self._reader.partitions(topic) is not None
+        except NotAuthorized:  # not ours to see: whoever named it must not end the processor
+            return False
 
     def accepted(self, command: c.AnyCommand, *, now: Millis) -> Iterator[Message]:
         if command.reply_to is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from processor.engine.topics import TopicSpec, partition_of
+from processor.errors import NotAuthorized
 from processor.model import commands as c
 from processor.model.records import Reply
 from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
@@ -110,7 +111,7 @@ def test_a_topic_that_is_not_for_replies_is_refused(world: World, topic: str) ->
     assert world.histories() == {}
 
 
-@pytest.mark.parametrize("topic", ["shop.nothing", "", "not a name", "x" * 300])
+@pytest.mark.parametrize("topic", ["shop.nothing", "", "..", "not a name", "x" * 300])
 def test_a_topic_that_is_not_there_is_refused_and_nothing_else_fails(world: World, topic: str) -> None:
     world.start("pass:a", reply_to=topic)
     world.start("pass:b", reply_to=topic)
@@ -135,6 +136,17 @@ def test_a_topic_made_later_is_found_after_a_while(world: World) -> None:
     world.start("pass:a", reply_to="shop.later")
     world.settle()
     assert sorted(reply.kind for reply in world.replies("shop.later")) == ["ACCEPTED", "FINISHED"]
+
+
+def test_a_topic_that_the_processor_may_not_see_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(topic: str) -> int | None:
+        raise NotAuthorized(role="reader", reason=f"{topic} is not for you")
+
+    monkeypatch.setattr(world.processor._reader, "partitions", refuses)
+    world.start("pass:a", reply_to="secret")
+    world.settle()
+
+    assert world.reasons() == [("StartExecution", "ReplyTopicRefused")]
 
 
 def test_names_of_topics_are_not_kept_without_bound(world: World) -> None:

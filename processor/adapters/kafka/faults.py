@@ -43,6 +43,15 @@ ABORTABLE = frozenset(
     )
 )
 TIMED_OUT = frozenset((KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT))
+# For a moment after a topic's creation or a change of leaders, what the client knows and what brokers know differ.
+SETTLING = frozenset(
+    (
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+    )
+)
 UNKNOWN_TOPIC = frozenset((KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor.adapters.kafka.clients import Consumer, error_of
+from processor.adapters.kafka.clients import Consumer, Place, error_of
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.convert import record_of
-from processor.adapters.kafka.faults import describe
+from processor.adapters.kafka.faults import SETTLING, describe
+from processor.adapters.kafka.timing import backing_off
 from processor.engine.ports import Record
 from processor.errors import LogUnavailable
 
@@ -35,10 +36,8 @@ class KafkaReader:
         return found.partitions if found else None
 
     def end(self, topic: str, partition: int) -> int:
-        try:
-            return self._admin.ends([(topic, partition)], committed=True)[topic, partition]
-        except KafkaException as exception:
-            raise self._translate(exception) from exception
+        place = (topic, partition)
+        return self._ask(lambda: self._admin.ends([place], committed=True))[place]
 
     def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
         stop = self.end(topic, partition)  # now, not at the first record
@@ -53,10 +52,8 @@ class KafkaReader:
         self._idle.clear()
 
     def _read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
-        try:
-            position = max(start, self._admin.starts([(topic, partition)])[topic, partition])
-        except KafkaException as exception:
-            raise self._translate(exception) from exception
+        place = (topic, partition)
+        position = max(start, self._ask(lambda: self._admin.starts([place]))[place])
         if position >= stop:
             return
         consumer = self._idle.pop() if self._idle else self._make_consumer()
@@ -84,6 +81,18 @@ class KafkaReader:
                     position = max(position, offset if error is not None else offset + 1)
         finally:
             self._put_back(consumer)
+
+    def _ask(self, question: Callable[[], Mapping[Place, int]]) -> Mapping[Place, int]:
+        asking = backing_off(
+            self._timing,
+            retry=lambda error: error_of(error).code() in SETTLING,
+            within_seconds=SILENCE_SECONDS,
+            event="leaders_settle",
+        )
+        try:
+            return asking(question)
+        except KafkaException as exception:
+            raise self._translate(exception) from exception
 
     def _make_consumer(self) -> Consumer:
         # A client needs a group's name, though this one never joins.
