@@ -11,6 +11,7 @@ from typing import assert_never
 
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
 from processor.interpreter.fields import (
+    MAX_SECONDS,
     compile_integer_path,
     compile_items_path,
     compile_seconds_path,
@@ -194,7 +195,10 @@ def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
     for field in ("ItemSelector", "Parameters"):
         if field in fields:
             selector = compile_template(fields[field], pointer=pointer_to(pointer, field), report=report)
-    concurrency_path = compile_integer_path(fields, "MaxConcurrencyPath", at_least=0, pointer=pointer, report=report)
+    # Recorded: a negative MaxConcurrencyPath is no failure; the Map starts nothing, until a timeout or a stop.
+    concurrency_path = compile_integer_path(
+        fields, "MaxConcurrencyPath", at_least=-MAX_SECONDS, pointer=pointer, report=report
+    )
     return MapState(
         name=name,
         prepare=compile_prepare(fields, template=None, pointer=pointer, report=report),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from processor.errors import InvalidCommand
+from processor.interpreter.entropy import draw
 from processor.model.execution import Execution, Iterations
-from processor.model.ids import Millis, ScopeKey, task_token
+from processor.model.ids import TOP, Millis, ScopeKey, task_token
 from processor.model.json import Json
 
 # No account and no region stand behind an execution here; definitions that take an ARN apart still work.
@@ -36,7 +37,7 @@ def context_object(execution: Execution, key: ScopeKey, *, item: tuple[int, Json
     scope = execution.scopes[key]
     machine, name = started.state_machine, execution.execution_id.partition(":")[2]
     about: dict[str, Json] = {
-        "Id": f"{ARN_PREFIX}:execution:{execution.execution_id}",
+        "Id": _execution_arn(execution),
         "Input": started.input,
         "StartTime": timestamp(started.time),
         "Name": name,
@@ -61,6 +62,16 @@ def context_object(execution: Execution, key: ScopeKey, *, item: tuple[int, Json
     if scope.type == "Task":
         context["Task"] = {"Token": task_token(execution.execution_id, key, execution.sequence)}
     return context
+
+
+def _execution_arn(execution: Execution) -> str:
+    """Recorded: an Express execution's has a third part, a UUID that AWS draws."""
+    started = execution.started
+    if started.type == "STANDARD":
+        return f"{ARN_PREFIX}:execution:{execution.execution_id}"
+    drawn = draw(started.seed, scope=TOP, visit=0, attempt=0, number=0).hex()
+    parts = (drawn[:8], drawn[8:12], drawn[12:16], drawn[16:20], drawn[20:])
+    return f"{ARN_PREFIX}:express:{execution.execution_id}:{'-'.join(parts)}"
 
 
 def _enclosing_item(execution: Execution, key: ScopeKey) -> tuple[int, Json] | None:

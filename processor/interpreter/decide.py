@@ -179,7 +179,7 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
     if execution.quarantined is not None:
         return Refused("ExecutionQuarantined", f"{execution.execution_id} is quarantined; its timers fire on release")
     if kind == "execution":
-        return e.ExecutionTimedOut(**_envelope(execution, (), ""), error=TIMEOUT)
+        return e.ExecutionTimedOut(**_envelope(execution, (), ""))  # recorded: neither error nor cause
     scope = execution.scopes[key]
     match kind:
         case "wait":

@@ -71,7 +71,9 @@ def map_started(execution: Execution, event: e.MapStarted) -> Execution:
     items = event.items if event.items is not None else scope.value
     assert isinstance(items, list)
     children = Iterations(items=items, mode=event.mode, first=event.first, max_concurrency=event.max_concurrency)
-    started = replace(scope, phase=FILLING, children=children, cut_from=0, aborted=False)
+    # Without a slot (a negative MaxConcurrencyPath) it has nothing to do, now or ever.
+    phase: Phase = FILLING if children.has_work else RUNNING
+    started = replace(scope, phase=phase, children=children, cut_from=0, aborted=False)
     return put(execution, event, started, aws=1)
 
 

@@ -14,7 +14,7 @@ from processor.model.json import Json
 
 Object = dict[str, Json]
 
-INPUT: Object = {"n": 3, "items": [1, "two", {"three": 3}], "empty": [], "seconds": 2, "deep": {"er": [0, 1.5, None]}}
+INPUT: Object = {"n": 3, "items": [1, "two", {"three": 3}], "empty": [], "seconds": 2, "deep": {"er": [0, 1.5, "x"]}}
 ERRORS = ("E1", "E2")
 RETRIED: list[list[Json]] = [["E1"], ["E2", "States.Timeout"], ["States.TaskFailed"]]
 CAUGHT: list[list[Json]] = [["E1"], ["States.ALL"], ["States.Timeout", "E2"]]
@@ -114,8 +114,11 @@ def _retrier(draw: st.DrawFn, errors: Sequence[Json], calm: bool) -> Json:
 Part = Callable[[st.DrawFn, Object, str, list[str], Names, int, bool], None]
 
 
-def _pass(draw: st.DrawFn, state: Object, *_: object) -> None:
-    _maybe(draw, state, "Result", [0, [], {"fixed": [1.0, "x"]}, None])
+def _pass(
+    draw: st.DrawFn, state: Object, _name: object, _rest: object, _names: object, _depth: object, calm: bool
+) -> None:
+    # To a null no path applies, not even $
+    _maybe(draw, state, "Result", [0, [], {"fixed": [1.0, "x"]}] + ([] if calm else [None]))
 
 
 def _task(draw: st.DrawFn, state: Object, name: str, _rest: object, _names: object, _depth: object, calm: bool) -> None:

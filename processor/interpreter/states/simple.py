@@ -15,8 +15,8 @@ from processor.model.definition import (
 from processor.model.execution import Failed
 from processor.model.ids import Millis
 
-# AWS's bound on a Wait; recorded: a timestamp further away fails with this error ("Wait state delay is too long.").
-MAX_WAIT_MS = 31_536_000 * 1000
+# Seconds in 32 bits: recorded, a timestamp 24,855 days ahead is waited for, one 24,856 days ahead is too far.
+MAX_WAIT_MS = (2**31 - 1) * 1000
 
 
 def run_pass(turn: Turn, state: PassState) -> e.AnyEvent:

@@ -1,0 +1,327 @@
+"""Drives executions of the shared conformance cases: what AWS Step Functions was recorded to do.
+
+The outside world is the recorded history: its answers are fed in recorded order; timers fire in virtual time. Run as
+`python -m tests.conformance.runner [FILE]`: prints failing cases with what differs (FILE: as JSON), then one line of
+JSON. Cases whose definition parse does not support yet are counted as unsupported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from processor import (
+    EPOCH,
+    AnyEvent,
+    CompleteTask,
+    FailTask,
+    FireTimer,
+    InvalidDefinition,
+    Millis,
+    Outcome,
+    Rejected,
+    SubmitTask,
+    TaskScheduled,
+    Workflow,
+    parse,
+    recover,
+    resume,
+    start,
+)
+from processor.engine.encoding import decode_events, encode_events
+from processor.interpreter.decide import timer_due
+from processor.model.commands import AnyCommand, timers_set_by, token_of
+from processor.model.execution import Execution, Pending
+from processor.model.ids import TimerKind, parse_task_token
+from processor.model.json import Json, render_json
+
+Case: TypeAlias = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+MAX_COMMANDS = 2_000
+
+
+class Unsupported(Exception):
+    """The definition uses what parse refuses for now."""
+
+
+def conformance_dir() -> Path | None:
+    """Return the folder of the cases: CONFORMANCE_DIR, else ../shared/conformance/aws beside the repository."""
+    named = os.environ.get("CONFORMANCE_DIR")
+    folder = Path(named) if named else ROOT.parent / "shared" / "conformance" / "aws"
+    return folder if folder.is_dir() else None
+
+
+def load_cases(folder: Path) -> list[Case]:
+    return [case for file in sorted(folder.glob("*.json")) for case in json.loads(file.read_text())]
+
+
+def load_compare(folder: Path) -> Any:
+    """Return the reference comparison, compare.py beside the folder."""
+    spec = importlib.util.spec_from_file_location("conformance_compare", folder.parent / "compare.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- one execution
+
+
+@dataclass
+class Driven:
+    """How a case ended here. `stalled`: the recording has no answer to what it waits for."""
+
+    outcome: Outcome
+    events: list[AnyEvent] = field(default_factory=list)
+
+    @property
+    def execution(self) -> Execution:
+        assert self.outcome.execution is not None
+        return self.outcome.execution
+
+    @property
+    def output(self) -> str | None:
+        return render_json(self.execution.output) if self.execution.status == "SUCCEEDED" else None
+
+
+Between: TypeAlias = Callable[[Workflow, list[AnyEvent], Outcome], Outcome]
+"""What is done to the outcome after each command: nothing, or a way over bytes."""
+
+
+def straight(_workflow: Workflow, _events: list[AnyEvent], outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def recovered(workflow: Workflow, events: list[AnyEvent], _outcome: Outcome) -> Outcome:
+    """As after a crash: from the bytes of all events so far."""
+    batches: list[list[AnyEvent]] = []
+    for event in events:
+        if batches and (batches[-1][0].time, batches[-1][0].caused_by) == (event.time, event.caused_by):
+            batches[-1].append(event)
+        else:
+            batches.append([event])
+    stored = [record.value for batch in batches for record in encode_events(batch)]
+    return recover(workflow, [event for value in stored for event in decode_events(value)])
+
+
+def drive(case: Case, between: Between = straight) -> Driven:
+    """Run an execution case to its end, or until the recording has nothing more to say. Raises Unsupported."""
+    workflow = compiled(case)
+    answers = list(recorded_answers(case))
+    outcome: Outcome = start(workflow, case["input"], execution_id="machine:name", now=now_of(case))
+    driven = Driven(outcome, list(outcome.events))
+    stand_in = _stand_in(case)
+    for _ in range(MAX_COMMANDS):
+        driven.outcome = between(workflow, driven.events, driven.outcome)
+        command = None if driven.execution.closed else next_command(driven, answers, stand_in)
+        if case["expected"]["status"] == "RUNNING" and isinstance(command, FireTimer):
+            break  # nobody waited for it
+        if command is None:
+            break
+        outcome = resume(driven.execution, command)
+        assert not isinstance(outcome, Rejected), outcome
+        driven.outcome = outcome
+        driven.events += outcome.events
+    return driven
+
+
+def compiled(case: Case) -> Workflow:
+    try:
+        return parse(case["definition"], type=case["type"])
+    except InvalidDefinition as invalid:
+        if any("not supported yet" in diagnostic.message for diagnostic in invalid.diagnostics):
+            raise Unsupported(str(invalid)) from None
+        raise
+
+
+def now_of(case: Case) -> Millis:
+    date = case.get("recorded_date")
+    if not date:
+        return EPOCH
+    return Millis(int(datetime.strptime(date, "%d-%m-%Y, %H:%M:%S").replace(tzinfo=UTC).timestamp() * 1000))
+
+
+# ---- the outside world
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A recorded answer to the task of a state."""
+
+    state: str
+    kind: str  # Succeeded, Failed, TimedOut, Submitted
+    details: Case
+    spaced: bool = False  # the runtime of Lambda functions writes its causes with blanks; the snapshot has decoded them
+
+
+def recorded_answers(case: Case) -> Iterator[Answer]:
+    if case.get("events_sorted"):
+        return  # ids are lost there; none of these cases asks for work
+    events = {event["id"]: event for event in case["history"]}
+    for event in sorted(case["history"], key=lambda e: e["id"]):
+        for prefix in ("Task", "LambdaFunction", "Activity"):
+            kind = event["type"].removeprefix(prefix)
+            if event["type"].startswith(prefix) and kind in ("Succeeded", "Failed", "TimedOut", "Submitted"):
+                details: Case = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
+                yield Answer(_state_around(events, event), kind, details, spaced=prefix == "LambdaFunction")
+
+
+def _state_around(events: dict[int, Case], event: Case) -> str:
+    while not event["type"].endswith("StateEntered"):
+        event = events[event["previousEventId"]]
+    return str(event["stateEnteredEventDetails"]["name"])
+
+
+def _stand_in(case: Case) -> Answer | None:
+    """Return the answer to give where no history was recorded (Express, and a few more): what the case ended with."""
+    expected = case["expected"]
+    output = expected.get("output")
+    if case["history"] or expected["status"] != "SUCCEEDED":
+        return None
+    if isinstance(output, dict) and output.keys() == {"Error", "Cause"}:
+        return Answer(state="", kind="Failed", details={"error": output["Error"], "cause": output["Cause"]})
+    kept = output["final"] if isinstance(output, dict) and "final" in output else output  # by the state after the task
+    return Answer(state="", kind="Succeeded", details={"output": kept})
+
+
+def next_command(driven: Driven, answers: list[Answer], stand_in: Answer | None) -> AnyCommand | None:
+    """Return the next recorded answer that a task waits for, else the timer due first; None: nothing will come."""
+    pending = {
+        event.state: event
+        for event in reversed(driven.events)
+        if isinstance(event, TaskScheduled) and _is_pending(driven.execution, event)
+    }
+    answer = next((a for a in answers if a.state in pending), None)
+    if answer is not None:
+        answers.remove(answer)
+        return _answer(answer, pending[answer.state])
+    if pending and stand_in is not None:
+        return _answer(stand_in, next(iter(pending.values())))
+    # A task whose answer is not in the recording stays as it is: a timeout of it would be in the recording.
+    own = [timer for timer in timers_of(driven) if timer[1] in ("wait", "retry", "execution")]
+    return own[0][2] if own else None
+
+
+def timers_of(driven: Driven) -> list[tuple[Millis, TimerKind, FireTimer]]:
+    waiting = []
+    for event in driven.events:
+        for kind in timers_set_by(event):
+            command = FireTimer.of(event, kind)
+            due = timer_due(driven.execution, command.timer_id)
+            if due is not None:
+                waiting.append((due, kind, command))
+    return sorted(waiting, key=lambda timer: timer[0])
+
+
+def _is_pending(execution: Execution, event: TaskScheduled) -> bool:
+    _, key, sequence = parse_task_token(token_of(event))
+    scope = execution.scopes.get(key)
+    return scope is not None and isinstance(scope.phase, Pending) and scope.phase.sequence == sequence
+
+
+def _answer(answer: Answer, asked: TaskScheduled) -> AnyCommand:
+    match answer.kind:
+        case "Succeeded":
+            return CompleteTask.of(asked, _payload(answer.details["output"]))
+        case "Submitted":
+            return SubmitTask.of(asked, _payload(answer.details["output"]))
+        case "TimedOut":
+            return FireTimer.of(asked, "heartbeat" if asked.heartbeat_at is not None else "timeout")
+        case _:
+            cause = answer.details.get("cause")
+            text = cause if cause is None or isinstance(cause, str) else _text(cause, spaced=answer.spaced)
+            return FailTask.of(asked, error=answer.details.get("error"), cause=text)
+
+
+def _text(cause: Json, *, spaced: bool) -> str:
+    return json.dumps(cause, ensure_ascii=False) if spaced else render_json(cause)
+
+
+def _payload(recorded: Json) -> Json:
+    """The snapshot decoded texts that begin with `{`; others are still JSON texts."""
+    if not isinstance(recorded, str):
+        return recorded
+    try:
+        value: Json = json.loads(recorded)
+    except ValueError:
+        return recorded
+    return value
+
+
+# ---- all of them
+
+
+@dataclass
+class Report:
+    cases: int = 0
+    unsupported: int = 0
+    end: int = 0
+    cause: int = 0
+    history_cases: int = 0
+    history: int = 0
+    failures: dict[str, list[str]] = field(default_factory=dict)
+
+    def line(self) -> str:
+        failed = len(self.failures)
+        passed = self.cases - failed - self.unsupported
+        levels = {key: getattr(self, key) for key in ("cases", "end", "cause", "history_cases", "history")}
+        told = {"cases": self.cases, "passed": passed, "failed": failed, "unsupported": self.unsupported}
+        return json.dumps({**told, "by_kind": {"execution": levels}})
+
+
+def judge(case: Case, driven: Driven, compare: Any) -> list[str]:
+    """Return what differs at the levels `end` and `cause`."""
+    execution = driven.execution
+    found: list[str] = compare.differences(case, execution.status, driven.output, execution.error, execution.cause)
+    return found
+
+
+def run_executions(folder: Path, between: Between = straight) -> Report:
+    compare, report = load_compare(folder), Report()
+    for case in load_cases(folder):
+        if case["kind"] != "execution":
+            continue
+        case["history"] = compare.fix_constants(case["history"])
+        report.cases += 1
+        try:
+            driven = drive(case, between)
+        except Unsupported:
+            report.unsupported += 1
+            continue
+        except InvalidDefinition as invalid:
+            report.failures[case["id"]] = [f"refused: {invalid}"]
+            continue
+        different = judge(case, driven, compare)
+        report.end += not set(different) - {"cause"}
+        report.cause += not different
+        if different:
+            execution = driven.execution
+            given = {"status": execution.status, "output": driven.output, "error": execution.error}
+            told = json.dumps({**given, "cause": execution.cause})
+            report.failures[case["id"]] = [*different, f"expected {json.dumps(case['expected'])}", f"given {told}"]
+    return report
+
+
+def main() -> None:
+    folder = conformance_dir()
+    if folder is None:
+        sys.exit("no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws")
+    report = run_executions(folder)
+    for id, differences in report.failures.items():
+        print(id, *differences, sep="\n    ")
+    print(dict(Counter(differences[0].partition(":")[0] for differences in report.failures.values())))
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(json.dumps(report.failures, indent=1))
+    print(report.line())
+
+
+if __name__ == "__main__":
+    main()
