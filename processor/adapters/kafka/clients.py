@@ -54,7 +54,7 @@ class Consumer(Protocol):
         self, *, offsets: list[TopicPartition], asynchronous: Literal[True, False]
     ) -> list[TopicPartition] | None: ...
     def consumer_group_metadata(self) -> GroupMetadata: ...
-    def memberid(self) -> str: ...
+    def memberid(self) -> str | None: ...
     def close(self) -> None: ...
 
 
@@ -87,8 +87,11 @@ class Member(NamedTuple):
 
 
 class TopicState(NamedTuple):
+    """`led`: every partition has a leader, so that it can be read and written."""
+
     partitions: int
     replication: int
+    led: bool = True
 
 
 class NewTopicSettings(NamedTuple):
@@ -174,7 +177,8 @@ class ConfluentAdmin:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
             else:
-                found[name] = TopicState(len(partitions), min(len(p.replicas) for p in partitions))
+                copies = min(len(p.replicas) for p in partitions)
+                found[name] = TopicState(len(partitions), copies, all(p.leader is not None for p in partitions))
         return found
 
     def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:

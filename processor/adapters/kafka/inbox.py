@@ -32,6 +32,7 @@ from processor.engine.ports import (
     CommandArrived,
     Delivery,
     EventsRestored,
+    Message,
     PartitionLost,
     PartitionRestored,
     PartitionTaken,
@@ -57,7 +58,7 @@ class Holding:
     stable: Stable | None = None
     named: bool = False
     restored: bool = False
-    base: int | None = None  # the next command that is not committed
+    base: int | None = None  # the next command not yet committed; set when opened
     next: int = 0  # the next command to be delivered
 
 
@@ -156,7 +157,7 @@ class KafkaInbox:
     def _take(self, deliveries: list[Delivery]) -> None:
         if not self._transactions.ready:
             return
-        for partition in sorted(self._membership.owned - self._held.keys()):
+        for partition in sorted(self._membership.rightful - self._held.keys()):
             self._assignments += 1
             self._held[partition] = Holding(assignment=self._assignments)
             self._restorer.take(partition, self._assignments)
@@ -253,11 +254,9 @@ class KafkaInbox:
 
     def commit(self, transaction: Transaction) -> bool:
         group = self._membership.metadata
-        held = {p for p, holding in self._held.items() if holding.base is not None}
-        if group is None or not self._transactions.ready or not transaction.offsets:
-            self._seek_back()
-            return False
-        if not transaction.offsets.keys() <= held:
+        if group is None or not self._transactions.ready or not self._fits(transaction):
+            fields = {"slot": self._slot, "member": self._membership.member, "offsets": dict(transaction.offsets)}
+            log.warning("transaction_not_begun", extra=fields | {"open": sorted(self._open)})
             self._seek_back()
             return False
         match self._transactions.run(offsets=transaction.offsets, messages=transaction.messages, group=group):
@@ -270,6 +269,20 @@ class KafkaInbox:
             case Outcome.FENCED:
                 self._note_fenced()
         return False
+
+    @property
+    def _open(self) -> set[int]:
+        return {p for p, holding in self._held.items() if holding.base is not None}
+
+    def _fits(self, transaction: Transaction) -> bool:
+        """Return whether what is written is for partitions that are open here, and no record is too large."""
+        if not transaction.offsets or not transaction.offsets.keys() <= self._open:
+            return False
+        return all(
+            len(m.key or b"") + len(m.value or b"") <= self._max_record_bytes
+            and (not m.headers or _size(m) <= self._max_record_bytes)
+            for m in transaction.messages
+        )
 
     def _seek_back(self) -> None:
         for partition, holding in self._held.items():
@@ -300,7 +313,7 @@ class KafkaInbox:
             if not is_passing(error_of(exception)):
                 raise self._connection.translate(exception) from exception
             return
-        mine = {self._membership.member, self._consumer.memberid()} - {""}
+        mine = {self._membership.member, self._consumer.memberid()}
         for member in members:
             if member.instance_id == self._slot and member.member_id not in mine:
                 raise SlotTaken(slot=self._slot, reason=f"the group has member {member.member_id} in it")
@@ -331,6 +344,11 @@ class KafkaInbox:
         self._restorer.stop()
         self._transactions.close()
         self._consumer.close()
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 def committed_metadata(consumer: Consumer, commands: str) -> Callable[[Sequence[int]], Mapping[int, str | None]]:

@@ -111,7 +111,9 @@ class KafkaLog:
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         connection = self._connect("admin")
         try:
-            return topics.create_topics(connection.admin, specs, replication=self._settings.replication)
+            return topics.create_topics(
+                connection.admin, specs, replication=self._settings.replication, timing=self._timing
+            )
         except KafkaException as exception:
             raise connection.translate(exception) from exception
 

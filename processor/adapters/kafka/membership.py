@@ -48,6 +48,11 @@ class Membership:
         is accepted for partitions that another process owns."""
         return self._metadata if self._member else None
 
+    @property
+    def rightful(self) -> set[int]:
+        """The partitions to hold: those owned, if this is a member at all."""
+        return self.owned if self.member else set()
+
     def unchanged(self) -> bool:
         """Return whether the client still is the member that the last callback told of."""
         return bool(self.member) and self._consumer.memberid() == self._member
@@ -79,7 +84,8 @@ class Membership:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Called on every completed rebalance, with what is new: also with an empty list."""
         consumer.incremental_assign([])  # answers the callback, and fetches nothing yet
-        member = consumer.memberid()
+        # Empty where the callback was queued before an expulsion: owned in name only, until the next one.
+        member = consumer.memberid() or ""
         if self._member and member != self._member and self.owned:
             log.warning("member_id_changed", extra={"slot": self._slot, "partitions": sorted(self.owned)})
             self._lose(self.owned)

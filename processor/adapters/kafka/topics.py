@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from processor.adapters.kafka.clients import Admin, NewTopicSettings
+from processor.adapters.kafka.timing import Timing
 from processor.engine.topics import TopicNames, TopicSpec
 from processor.errors import TopicsUnfit
 
@@ -13,11 +14,16 @@ MOST_REPLICAS = 3
 OVERHEAD_BYTES = 512
 DEFAULT_MAX_BYTES = 1_048_588
 
+READY_SECONDS = 15.0
+READY_STEP_SECONDS = 0.05
+
 CHECKED_CONFIG = ("cleanup.policy", "min.insync.replicas")
 
 
-def create_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Sequence[str]:
-    """Create those that are missing and return their names, in the order of `specs`."""
+def create_topics(
+    admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None, timing: Timing
+) -> Sequence[str]:
+    """Create those that are missing, wait until they can be used, and return their names in the order of `specs`."""
     existing = admin.topics([spec.name for spec in specs]) if specs else {}
     missing = [spec for spec in specs if spec.name not in existing]
     if not missing:
@@ -25,7 +31,18 @@ def create_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int 
     copies = replication or min(MOST_REPLICAS, admin.brokers())
     wanted = [NewTopicSettings(spec.name, spec.partitions, copies, _config(spec, copies)) for spec in missing]
     created = set(admin.create(wanted))
+    _wait_for_leaders(admin, [spec.name for spec in missing], timing)
     return [spec.name for spec in missing if spec.name in created]
+
+
+def _wait_for_leaders(admin: Admin, names: Sequence[str], timing: Timing) -> None:
+    # The controller answers before its brokers have heard of the topics.
+    deadline = timing.now() + READY_SECONDS
+    while timing.now() < deadline:
+        existing = admin.topics(names)
+        if all(name in existing and existing[name].led for name in names):
+            return
+        timing.sleep(READY_STEP_SECONDS)
 
 
 def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Iterator[str]:
