@@ -21,6 +21,12 @@ def log_to_stderr(*, as_json: bool, level: int = logging.INFO) -> None:
     logging.getLogger("processor").setLevel(level)
 
 
+def log_nothing() -> None:
+    """For commands that end: what matters to their user is the result or the one fault they tell, not the way there."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(handlers=[logging.NullHandler()])
+
+
 class TextLines(logging.Formatter):
     """12:03:04.123 INFO partition_taken partition=3"""
 

@@ -52,8 +52,10 @@ ExecutionArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help=
 
 @contextmanager
 def opened_log(settings: Settings) -> Iterator[Log]:
+    from processor.apps.journal import log_nothing
     from processor.apps.logs import open_log
 
+    log_nothing()
     log = open_log(settings)
     try:
         yield log
