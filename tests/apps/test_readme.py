@@ -1,0 +1,56 @@
+"""What README.md shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from processor import Continued, Succeeded, resume
+from processor.apps.cli.app import app
+from processor.apps.settings import Settings
+from processor.apps.worker import Worker
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line.strip().partition("  #")[0] for line in README.splitlines() if line.startswith("    asl ")]
+
+
+def test_the_interpreter_example_does_what_its_comments_say() -> None:
+    names: dict[str, Any] = {}
+    *statements, comparison = PYTHON[0].strip().splitlines()
+    exec("\n".join(statements), names)
+    outcome = names["outcome"]
+    assert type(outcome) is Continued
+    assert type(resume(outcome.execution, names["finish"])) is Succeeded
+    assert eval(comparison, names) is True
+
+
+def test_the_worker_example_registers_its_function() -> None:
+    names: dict[str, Any] = {}
+    exec(PYTHON[1], names)
+    worker = names["worker"]
+    assert isinstance(worker, Worker)
+    assert (worker.name, list(worker.registrations)) == ("payments", ["charge"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_line_is_one_that_asl_takes(command: str) -> None:
+    result = CliRunner().invoke(app, [*shlex.split(command)[1:], "--help"])
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_the_table_of_settings_is_whole() -> None:
+    assert set(re.findall(r"^\| `\[?(\w+)\]?` \|", README, re.MULTILINE)) == set(Settings.model_fields)
+
+
+def test_every_file_it_points_at_is_there() -> None:
+    named = set(re.findall(r"\]\(((?!https?:)[^)]+)\)", README)) | set(
+        re.findall(r"examples/\S+\.(?:json|py)\b", README)
+    )
+    assert [name for name in sorted(named) if not (REPOSITORY / name).exists()] == []
