@@ -254,7 +254,8 @@ class Applier:
         for event, after in trail:
             events.append(event)
             messages += self._index.changes(execution, event, after, partition=partition.number)
-            messages += self._answers.finished(event, after)
+            if after.closed:
+                messages += self._answers.finished(event, after)
             execution = after
         batches = [
             Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from processor.engine.encoding import encode_task, encode_timer
 from processor.engine.ports import Message
@@ -13,6 +13,9 @@ from processor.model.execution import Execution, Pending, Retrying, Scope, Waiti
 from processor.model.ids import Millis, ScopeKey, TimerKind, task_token, timer_id
 from processor.model.records import Task, Timer
 
+_SETTING = frozenset((e.WaitStarted, e.RetryScheduled, e.TaskScheduled, e.ExecutionStarted, e.ExecutionRedriven))
+"""Events that may begin a wait."""
+
 
 class Index:
     """Makes the messages for one set of topics."""
@@ -22,8 +25,18 @@ class Index:
 
     def changes(
         self, before: Execution | None, event: e.AnyEvent, after: Execution, *, partition: int
+    ) -> Iterable[Message]:
+        """Return what `event`, which led from `before` to `after`, sets and resolves."""
+        # Asked of every event, and of most there is nothing to say.
+        if type(event) not in _SETTING and not after.closed:
+            scope = before.scopes.get(event.scope) if before is not None else None
+            if scope is None or scope.phase.runnable:
+                return ()
+        return self._changes(before, event, after, partition)
+
+    def _changes(
+        self, before: Execution | None, event: e.AnyEvent, after: Execution, partition: int
     ) -> Iterator[Message]:
-        """Yield what `event`, which led from `before` to `after`, sets and resolves."""
         if before is not None:
             yield from self._resolved(before, event, after, partition)
         for kind in timers_set_by(event):
