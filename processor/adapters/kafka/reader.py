@@ -16,6 +16,8 @@ from processor.errors import LogUnavailable
 
 CHUNK = 500
 POLL_SECONDS = 0.2
+MARKERS_SECONDS = 0.5
+MARKERS_STEP_SECONDS = 0.005
 SILENCE_SECONDS = 15.0
 """A partition that gives nothing for so long, though its end is not reached, counts as out of reach."""
 
@@ -36,8 +38,16 @@ class KafkaReader:
         return found.partitions if found else None
 
     def end(self, topic: str, partition: int) -> int:
+        """A commit returns before its markers are written, so an end that lags behind the high watermark is waited
+        for, though not long: whoever committed, or heard of it, then reads it here."""
         place = (topic, partition)
-        return self._ask(lambda: self._admin.ends([place], committed=True))[place]
+        written = self._ask(lambda: self._admin.ends([place], committed=False))[place]
+        deadline = self._timing.now() + MARKERS_SECONDS
+        while True:
+            stable = self._ask(lambda: self._admin.ends([place], committed=True))[place]
+            if stable >= written or self._timing.now() >= deadline:
+                return stable
+            self._timing.sleep(MARKERS_STEP_SECONDS)
 
     def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
         stop = self.end(topic, partition)  # now, not at the first record
@@ -69,6 +79,8 @@ class KafkaReader:
                     reason = f"nothing from {topic}[{partition}] at {position}, before its end {stop}"
                     raise LogUnavailable(address=self._connection.address, reason=reason)
                 for message in messages:
+                    if (message.topic(), message.partition()) != place:
+                        continue  # of the consumer's last read
                     error, offset = message.error(), message.offset()
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         if error.retriable() or error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
