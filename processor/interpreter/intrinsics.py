@@ -1,0 +1,241 @@
+"""Intrinsic functions in payload templates: `"x.$": "States.Format('{}', $.name)"`, compiled once to a closure.
+
+The grammar is in `intrinsics_syntax.py`, the functions in `intrinsics_functions.py`. What a call fails with is AWS's:
+States.Runtime with the whole text as written, where the documentation promises States.IntrinsicFailure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol, TypeAlias, assert_never, cast
+
+from processor.interpreter.intrinsics_functions import (
+    MAX_RESULT,
+    InvalidArguments,
+    apply_function,
+    compile_template_text,
+    format_template,
+)
+from processor.interpreter.intrinsics_java import TooLarge, printed
+from processor.interpreter.intrinsics_syntax import (
+    Argument,
+    Call,
+    IntrinsicFault,
+    Reference,
+    Scalar,
+    Text,
+    parse_intrinsic,
+)
+from processor.interpreter.paths import Missing, NotYetSupported, Path, PathFault, compile_path, rendered
+from processor.interpreter.paths_select import MISSING, Steps, definite_steps, find_step, is_definite
+from processor.interpreter.paths_syntax import parse_path
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
+from processor.model.definition import Environment, Evaluate, StateFailure
+from processor.model.json import Json
+
+__all__ = ["Drawing", "IntrinsicFault", "compile_intrinsic", "is_intrinsic"]
+
+MAX_WORK = 4 << 20  # characters that all results within one expression may come to: 16 times what a state may hold
+MAX_CAUSE = 200  # characters of a value repeated in a cause
+
+
+class Drawing(Protocol):
+    """What an Environment is besides, where States.UUID and States.MathRandom are to run."""
+
+    def draw(self, number: int) -> bytes:
+        """Return 16 random bytes, the same for the same number whenever this visit and attempt is run again.
+
+        `number` is one of 1 to 2**64, different for every call in a definition; whoever evaluates an expression more
+        than once in an attempt (ItemSelector, per item) must mix in which time it is.
+        """
+
+
+class _Run:
+    """One evaluation: where paths look, and how much may still be made."""
+
+    __slots__ = ("environment", "left", "value")
+
+    def __init__(self, value: Json, environment: Environment) -> None:
+        self.value, self.environment, self.left = value, environment, MAX_WORK
+
+    def spend(self, value: Json) -> None:
+        """Count a result. Raises TooLarge. Walks what it is made of, but never further than the limit."""
+        stack: list[Json] = [value]
+        while stack:
+            match stack.pop():
+                case str() as text:
+                    self.left -= len(text) + 2
+                case list() as elements:
+                    self.left -= len(elements) + 1
+                    stack.extend(elements)
+                case dict() as members:
+                    self.left -= len(members) + 1
+                    stack.extend(members)
+                    stack.extend(members.values())
+                case _:
+                    self.left -= 1
+            if self.left < 0:
+                raise TooLarge
+
+
+class _Absent(Exception):
+    """A path found nothing; `reason` is AWS's sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Failed(Exception):
+    """A call failed; `detail` is AWS's sentence."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+_Node: TypeAlias = Callable[[_Run], Json]
+
+
+def is_intrinsic(text: str) -> bool:
+    """Whether a text in a field that takes either is meant as an intrinsic call rather than as a path."""
+    return text.startswith("States.")
+
+
+def compile_intrinsic(text: str, *, field: str, pointer: str = "") -> Evaluate:
+    """Return what computes the call `text`, which stands in the named field of the definition at `pointer`.
+
+    `pointer` and `field` together tell the calls of a definition apart, for what they draw (see Drawing).
+    Raises IntrinsicFault, a PathFault, for what is no call; PathFault or NotYetSupported for a path in it.
+    What is returned raises StateFailure (States.Runtime, States.DataLimitExceeded).
+    """
+    call = parse_intrinsic(text)
+    node = _compile_call(call, _Site(text, field, pointer))
+
+    def evaluate(value: Json, environment: Environment) -> Json:
+        try:
+            return node(_Run(value, environment))
+        except _Failed as failed:
+            cause = f"There was an error while evaluating the intrinsic function: {text}. {failed.detail}"
+            raise StateFailure(RUNTIME, cause) from None
+        except _Absent as absent:
+            cause = f"The function '{text}' had the following error: {absent.reason}"
+            raise StateFailure(RUNTIME, cause) from None
+        except TooLarge:
+            cause = f"The intrinsic function made more than a state may hold: {text[:MAX_CAUSE]}"
+            raise StateFailure(DATA_LIMIT_EXCEEDED, cause) from None
+
+    return evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where a call stands in a definition."""
+
+    text: str
+    field: str
+    pointer: str
+
+    def number(self, place: int) -> int:
+        """Return the number under which the call at this place draws: of the position, so that the order in which
+        expressions are evaluated is of no account."""
+        position = f"{self.pointer}\0{self.field}\0{place}".encode()
+        return int.from_bytes(blake2b(position, digest_size=8).digest(), "big") + 1  # 0 is the jitter of a retry
+
+
+def _compile(argument: Argument, site: _Site) -> _Node:
+    match argument:
+        case Call():
+            return _compile_call(argument, site)
+        case Text() | Scalar():
+            value = argument.value
+            return lambda _: value
+        case Reference():
+            return _compile_reference(argument, site)
+        case _:
+            assert_never(argument)
+
+
+def _compile_call(call: Call, site: _Site) -> _Node:
+    name, number = call.name, site.number(call.place)
+    if name == "States.Format" and call.arguments and isinstance(call.arguments[0], Text):
+        return _compile_format(call.arguments[0], call.arguments[1:], site)
+    nodes = tuple(_compile(argument, site) for argument in call.arguments)
+
+    def apply(run: _Run) -> Json:
+        arguments = [node(run) for node in nodes]
+        try:
+            made = apply_function(name, arguments, lambda: cast(Drawing, run.environment).draw(number))
+        except InvalidArguments as fault:
+            raise _Failed(fault.detail or f"Invalid arguments in {name}") from None
+        run.spend(made)
+        return made
+
+    return apply
+
+
+def _compile_format(template: Text, arguments: tuple[Argument, ...], site: _Site) -> _Node:
+    """A template that is written out is cut once. That it cannot be is found at run time, as AWS does."""
+    nodes = tuple(_compile(argument, site) for argument in arguments)
+    try:
+        parts = compile_template_text(template.written, literal=True)
+    except InvalidArguments as fault:
+        detail = str(fault.detail)
+
+        def fail(_: _Run) -> Json:
+            raise _Failed(detail)
+
+        return fail
+
+    def apply(run: _Run) -> Json:
+        values = [node(run) for node in nodes]
+        try:
+            made = format_template(parts, values)
+        except InvalidArguments as fault:
+            raise _Failed(str(fault.detail)) from None
+        run.spend(made)
+        return made
+
+    return apply
+
+
+# ---- paths
+
+
+def _compile_reference(reference: Reference, site: _Site) -> _Node:
+    """Paths are what `paths.py` takes; once that takes variables, so do calls."""
+    try:
+        path = compile_path(reference.text, field=site.field)
+    except NotYetSupported:
+        raise
+    except PathFault as fault:
+        raise IntrinsicFault(str(fault), text=site.text, position=reference.position) from None
+    segments = parse_path(reference.text).segments
+    steps = definite_steps(segments) if is_definite(segments) else None
+
+    def find(run: _Run) -> Json:
+        if steps is None:
+            run.spend(run.environment.context if path.reads_context else run.value)  # it may look at all of it
+        found = path.find(run.value, run.environment)
+        if isinstance(found, Missing):
+            raise _Absent(_reason(path, steps or (), run))
+        return found
+
+    return find
+
+
+def _reason(path: Path, steps: Steps, run: _Run) -> str:
+    """AWS tells a missing value from an index into what is no array (that sentence is its JSONPath library's).
+
+    It names the input even where the context object was searched, and that path with one `$`.
+    """
+    found: Json | Missing = run.environment.context if path.reads_context else run.value
+    for step in steps:
+        if isinstance(step, int) and not isinstance(found, list | Missing | None):
+            current = printed(found, limit=MAX_RESULT)
+            return f"Filter: [{step}] can only be applied to arrays. Current context is: {current}"
+        found = MISSING if isinstance(found, Missing) or isinstance(step, tuple) else find_step(found, step)
+    text = path.text.removeprefix("$") if path.reads_context else path.text
+    return f"The JsonPath argument for the field '{text}' could not be found in the input '{rendered(run.value)}'"

@@ -1,0 +1,199 @@
+"""How Java values print, hash and draw, for what AWS lets show through its intrinsic functions.
+
+Recorded: `States.Format('{}', $.object)` prints a Java map, `{Arg1=1, Arg2=[]}`; States.ArrayUnique answers in the
+order of a HashSet; States.ArrayContains compares what values print as; a seeded States.MathRandom draws from
+java.util.Random.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from struct import pack
+
+from processor.model.json import Json, canonical_json, render_json
+
+_INT_32 = 1 << 31
+
+
+class TooLarge(Exception):
+    """More text than one expression may make."""
+
+
+class TooDeep(Exception):
+    """A value nested deeper than a text may be."""
+
+
+# ---- texts
+
+
+def printed(value: Json, *, limit: int) -> str:
+    """Return what String.valueOf gives for the value. Raises TooLarge beyond `limit` characters.
+
+    A stack instead of recursion: payloads may be nested deeper than Python likes.
+    """
+    if isinstance(value, str):
+        return value
+    parts: list[str] = []
+    stack: list[Json] = [value]
+    while stack:
+        part: str
+        match stack.pop():
+            case list() as elements:
+                part = "["
+                stack.append("]")
+                for number, element in enumerate(reversed(elements)):
+                    stack.extend((", ", element) if number else (element,))
+            case dict() as members:
+                part = "{"
+                stack.append("}")
+                for number, (name, member) in enumerate(reversed(members.items())):
+                    stack.extend((", ", member, f"{name}=") if number else (member, f"{name}="))
+            case scalar:
+                part = _scalar_text(scalar)
+        limit -= len(part)
+        if limit < 0:
+            raise TooLarge
+        parts.append(part)
+    return "".join(parts)
+
+
+def _scalar_text(value: str | int | float | bool | None) -> str:
+    match value:
+        case str():
+            return value
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return double_text(value)
+
+
+def double_text(number: float) -> str:
+    """Return what Double.toString gives: plain from 0.001 up to 10,000,000, else `1.5E10`."""
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    assert isinstance(exponent, int)  # a JSON number is finite
+    text, power = "".join(map(str, digits)), len(digits) + exponent - 1
+    minus = "-" if sign else ""
+    if number == 0:
+        return f"{minus}0.0"
+    if -3 <= power < 0:
+        return f"{minus}0.{'0' * (-power - 1)}{text}"
+    if 0 <= power < 7:
+        return f"{minus}{text[: power + 1].ljust(power + 1, '0')}.{text[power + 1 :] or '0'}"
+    return f"{minus}{text[0]}.{text[1:] or '0'}E{power}"
+
+
+_FLOAT = re.compile(r"(\"(?:[^\"\\]|\\.)*+\")|-?\d++(?:\.\d++)?(?:e[+-]?\d++)?")
+
+
+def json_text(value: Json) -> str:
+    """Return the compact JSON text with its numbers written as Java writes them. Raises TooDeep."""
+    try:
+        text = render_json(value)
+    except TypeError:
+        raise TooDeep from None
+    return _FLOAT.sub(_as_java, text)
+
+
+def _as_java(token: re.Match[str]) -> str:
+    text = token.group()
+    return double_text(float(text)) if token[1] is None and ("." in text or "e" in text) else text
+
+
+# ---- hashes
+
+
+def hash_code(value: Json) -> int:
+    """Return hashCode of the value as Jackson reads it: Integer or Long, Double, String, ArrayList, LinkedHashMap.
+
+    The value must be one that canonical_json takes: that bounds the recursion.
+    """
+    match value:
+        case None:
+            return 0
+        case bool():
+            return 1231 if value else 1237
+        case int():
+            return _wrapped(value) if -_INT_32 <= value < _INT_32 else _long_hash(value)
+        case float():
+            return _long_hash(int.from_bytes(pack(">d", value), "big"))
+        case str():
+            return _string_hash(value)
+        case list():
+            code = 1
+            for element in value:
+                code = (31 * code + hash_code(element)) & 0xFFFFFFFF
+            return _wrapped(code)
+        case dict():
+            code = 0
+            for name, member in value.items():
+                code += _string_hash(name) ^ hash_code(member)
+            return _wrapped(code)
+
+
+def _wrapped(number: int) -> int:
+    return ((number + _INT_32) & 0xFFFFFFFF) - _INT_32
+
+
+def _long_hash(number: int) -> int:
+    bits = number & 0xFFFFFFFFFFFFFFFF
+    return _wrapped(bits ^ (bits >> 32))
+
+
+def _string_hash(text: str) -> int:
+    units = text.encode("utf-16-le")
+    code = 0
+    for number in range(0, len(units), 2):
+        code = (31 * code + units[number] + (units[number + 1] << 8)) & 0xFFFFFFFF
+    return _wrapped(code)
+
+
+def set_order(values: Sequence[Json]) -> list[Json]:
+    """Return the different values in the order in which `new HashSet<>(values)` walks them. Raises TooDeep.
+
+    By bucket, then by first appearance; buckets are 4/3 of the values given, rounded up to a power of two, at least 16.
+    1 and 1.0 differ, as an Integer and a Double do; the order of an object's names does not matter.
+    """
+    different: dict[bytes, Json] = {}
+    try:
+        for value in values:
+            different.setdefault(canonical_json(value), value)
+    except TypeError:
+        raise TooDeep from None
+    capacity = 1 << max(4, (int(len(values) / 0.75)).bit_length())
+
+    def bucket(value: Json) -> int:
+        code = hash_code(value) & 0xFFFFFFFF
+        return (code ^ (code >> 16)) & (capacity - 1)
+
+    return sorted(different.values(), key=bucket)
+
+
+# ---- numbers
+
+
+def rounded(number: int | float) -> int:
+    """Return what Math.round gives: to the nearest integer, halves upwards (-1.5 is -1; recorded)."""
+    whole = int(number // 1)
+    return whole + 1 if number - whole >= 0.5 else whole
+
+
+def seeded_below(bound: int, *, seed: int) -> int:
+    """Return `new Random(seed).nextInt(bound)`, for a bound of 1 to 2**31 - 1.
+
+    Source: the algorithm in the documentation of java.util.Random, a linear congruential generator of 48 bits.
+    """
+    state = (seed ^ 0x5DEECE66D) & ((1 << 48) - 1)
+    while True:
+        state = (state * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
+        bits = state >> 17
+        if bound & (bound - 1) == 0:
+            return (bound * bits) >> 31
+        drawn = bits % bound
+        if bits - drawn + bound - 1 < _INT_32:  # else the last, incomplete stretch of 2**31 would be favoured
+            return drawn
