@@ -22,7 +22,6 @@ def test_executions_end_as_recorded(between: Between) -> None:
     report = _run(between)
     unexpected = {id: found for id, found in report.failures.items() if not id.endswith(tuple(KNOWN))}
     assert unexpected == {}
-    assert len(report.failures) == len(KNOWN)
     print(report.line())
 
 

@@ -32,7 +32,10 @@ def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
     value = turn.prepared()
     chosen = next((rule.next for rule in state.rules if rule.when(value, turn)), state.default)
     if chosen is None:
-        raise StateFailure("States.NoChoiceMatched", "No choice rule matched, and there is no Default.")
+        # Not in the recordings. The documentation's States.NoChoiceMatched is not what AWS answers, say three
+        # independent projects that measured it: this error, which no Catch takes, and these words.
+        cause = "Failed to transition out of the state. The state does not point to a next state."
+        raise StateFailure("States.Runtime", cause)
     exited = exit_with(turn, value)
     return e.StateExited(**turn.envelope(), output_of=exited.output_of, output=exited.output, next=chosen)
 

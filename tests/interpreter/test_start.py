@@ -1,0 +1,127 @@
+"""start: what it records, what it rejects; recover: what it takes for a history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from processor import (
+    ZERO,
+    ExecutionStarted,
+    Millis,
+    Rejected,
+    StateEntered,
+    StateExited,
+    Workflow,
+    parse,
+    recover,
+    resume,
+    start,
+)
+from processor.errors import DecodingFailed
+from processor.interpreter.interpreter import input_hash
+from processor.model.events import NO_CAUSE
+from tests.interpreter.scenario import machine, scope_of, task
+
+PASS: Workflow = parse(scope_of("A", {"Type": "Pass", "End": True}))
+WAITING: Workflow = parse(scope_of("A", {"Type": "Wait", "Seconds": 5, "End": True}))
+
+
+def test_the_first_event_holds_all_that_the_run_depends_on() -> None:
+    workflow = parse(machine("A", {"A": task("A")}, TimeoutSeconds=7))
+    outcome = start(
+        workflow,
+        {"n": 1},
+        context={"env": "test"},
+        execution_id="orders:42",
+        now=Millis(5_000),
+        seed=b"0123456789abcdef",
+    )
+    assert outcome.events[0] == ExecutionStarted(
+        execution_id="orders:42",
+        sequence=0,
+        time=Millis(5_000),
+        caused_by=NO_CAUSE,
+        state_machine="orders",
+        revision=workflow.revision,
+        definition_hash=workflow.definition_hash,
+        type="STANDARD",
+        input={"n": 1},
+        context={"env": "test"},
+        seed=b"0123456789abcdef",
+        first="A",
+        timeout_at=Millis(12_000),
+    )
+
+
+def test_equal_arguments_give_equal_outcomes() -> None:
+    assert start(WAITING, {"n": 1}) == start(WAITING, {"n": 1})
+
+
+def test_the_input_is_copied() -> None:
+    given: dict[str, Any] = {"list": [1]}
+    outcome = start(WAITING, given)
+    given["list"].append(2)
+    assert outcome.execution is not None
+    assert outcome.execution.started.input == {"list": [1]}
+
+
+@pytest.mark.parametrize(
+    ("input", "more", "reason", "detail"),
+    [
+        ({}, {"execution_id": "no colon"}, "InvalidCommand", "execution_id: must be <state machine>:<name>"),
+        ({}, {"execution_id": "m:a b"}, "InvalidCommand", "execution_id: must be <state machine>:<name>"),
+        ({}, {"execution_id": "m:" + "x" * 81}, "InvalidCommand", "execution_id: must be <state machine>:<name>"),
+        (float("nan"), {}, "InvalidCommand", "input: must be JSON, got nan"),
+        ({1: 2}, {}, "InvalidCommand", "input: must be JSON"),
+        ("\ud800", {}, "InvalidCommand", "input: must be JSON"),
+        ({"when": object}, {}, "InvalidCommand", "input: must be JSON"),
+        ({}, {"context": {"Execution": 1}}, "InvalidCommand", "context: must not hold Execution, Map, State"),
+        ({}, {"context": {"x": float("inf")}}, "InvalidCommand", "context: must be JSON"),
+        ("x" * 262_140, {}, "InputTooLarge", "input and context take 262146 bytes of JSON, 262144 are allowed"),
+        ("ü" * 131_071, {"context": {"a": 1}}, "InputTooLarge", "input and context take 262151 bytes"),
+    ],
+)
+def test_start_rejects(input: object, more: dict[str, Any], reason: str, detail: str) -> None:
+    outcome = start(PASS, input, **more)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.execution, outcome.events, outcome.reason) == (None, (), reason)
+    assert outcome.detail.startswith(detail)
+
+
+def test_the_largest_input_is_taken() -> None:
+    assert start(PASS, "x" * (262_144 - 2 - 4)).execution is not None  # 4 for the context's null
+
+
+def test_the_users_context_is_read_beside_awss_own() -> None:
+    made = {"env.$": "$$.env", "machine.$": "$$.StateMachine.Name", "state.$": "$$.State.Name"}
+    workflow = parse(scope_of("A", {"Type": "Pass", "Parameters": made, "End": True}))
+    outcome = start(workflow, {}, context={"env": "staging"}, execution_id="orders:1")
+    assert outcome.execution is not None
+    assert outcome.execution.output == {"env": "staging", "machine": "orders", "state": "A"}
+
+
+def test_recover_takes_a_beginning_of_one_history_in_order() -> None:
+    events = start(WAITING, {}).events
+    for cut in range(1, len(events) + 1):
+        assert recover(WAITING, events[:cut]).execution is not None
+    wrongs = [(), events[1:], (events[0], events[2]), (events[0], events[0]), (*events, events[2])]
+    other = start(WAITING, {}, execution_id="other:1").events
+    for wrong in [*wrongs, (events[0], other[1])]:
+        with pytest.raises(DecodingFailed, match="history does not decode"):
+            recover(WAITING, wrong)
+
+
+def test_resume_without_a_command_goes_on_where_a_log_was_cut() -> None:
+    whole = start(PASS, 1)
+    cut = recover(PASS, whole.events[:1]).execution
+    assert cut is not None
+    assert resume(cut) == type(whole)(execution=whole.execution, events=whole.events[1:], output=1)  # type: ignore[call-arg]
+    assert [type(event) for event in whole.events[1:3]] == [StateEntered, StateExited]
+
+
+def test_a_repeated_start_is_told_by_the_hash_of_its_input() -> None:
+    assert input_hash({"a": 1, "b": 2}, None) == input_hash({"b": 2, "a": 1}, None)
+    assert input_hash({"a": 1}, None) != input_hash({"a": 1}, {"env": 1})
+    assert len(ZERO) == 16
