@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -103,7 +104,7 @@ def dev(
     if chosen.log is None:
         chosen = chosen.model_copy(update={"log": DEVELOPMENT_LOG})
     workers = [load_worker(place) for place in worker or ()]
-    log_to_stderr(as_json=json)
+    log_to_stderr(as_json=json, level=logging.WARNING)  # what happens is shown; how the roles get there is not
     with opened_log(chosen) as opened, stopped_by_signals() as stop:
         _deploy_all(opened, definition or [], terminal)
         roles = Roles()

@@ -29,6 +29,7 @@ class Sender:
         self._make_outbox, self._topic, self._sent = make_outbox, topic, sent
         self._commands: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
         self._give_up = threading.Event()
+        self._outbox: Outbox | None = None
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
         self._thread.start()
@@ -44,18 +45,16 @@ class Sender:
         self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
-        outbox: Outbox | None = None
         try:
-            # Made here: some clients must be used on the thread that made them.
             while batch := self._next_batch():
-                outbox = self._send(outbox, batch)
+                self._send(batch)
                 for command in batch:
                     self._sent(command)
         except BaseException as fault:
             self.failure = fault  # raised by the runner's next step
         finally:
-            if outbox is not None:
-                outbox.close()
+            if self._outbox is not None:
+                self._outbox.close()
 
     def _next_batch(self) -> list[Sent]:
         batch: list[Sent] = []
@@ -72,7 +71,7 @@ class Sender:
             self._commands.put(None)
         return batch
 
-    def _send(self, outbox: Outbox | None, batch: list[Sent]) -> Outbox:
+    def _send(self, batch: list[Sent]) -> None:
         """Send until it is durable, waiting longer from try to try. Sent twice is harmless: each token counts once.
 
         Raises LogUnavailable when closing takes too long: what was not sent is done again by the next owner.
@@ -84,9 +83,10 @@ class Sender:
         delay = _FIRST_DELAY_SECONDS
         while True:
             try:
-                outbox = outbox or self._make_outbox()
-                outbox.send(messages)
-                return outbox
+                # Made here: some clients must be used on the thread that made them.
+                self._outbox = self._outbox or self._make_outbox()
+                self._outbox.send(messages)
+                return
             except LogUnavailable as fault:
                 _log.warning(
                     "results_wait", extra={"count": len(batch), "address": fault.address, "reason": fault.reason}
