@@ -9,6 +9,7 @@ from processor.engine.ports import Message
 from processor.engine.topics import TopicNames
 from processor.model import events as e
 from processor.model.commands import timers_set_by, token_of
+from processor.model.definition import TaskState
 from processor.model.execution import Execution, Pending, Retrying, Scope, Waiting
 from processor.model.ids import Millis, ScopeKey, TimerKind, task_token, timer_id
 from processor.model.records import Task, Timer
@@ -41,8 +42,14 @@ class Index:
             yield from self._resolved(before, event, after, partition)
         for kind in timers_set_by(event):
             yield self.timer(event, kind, _due(event, kind), partition=partition)
-        if isinstance(event, e.TaskScheduled):
-            yield self._task(event)
+        match event:
+            case e.TaskScheduled():
+                yield self._task(event)
+            case e.TaskSubmitted() if before is not None and _calls_back(after, event):
+                # Nothing is left for a worker to do: whoever got the token completes the task.
+                pending = before.scopes[event.scope].phase
+                assert isinstance(pending, Pending)
+                yield self._task_tombstone(task_token(event.execution_id, event.scope, pending.sequence))
 
     def timer(self, event: e.AnyEvent, kind: TimerKind, due: Millis, *, partition: int) -> Message:
         return self.timer_record(
@@ -84,6 +91,9 @@ class Index:
         )
         return Message(topic=self._names.tasks, key=task.token.encode(), value=encode_task(task))
 
+    def _task_tombstone(self, token: str) -> Message:
+        return Message(topic=self._names.tasks, key=token.encode(), value=None)
+
     def _resolved(self, before: Execution, event: e.AnyEvent, after: Execution, partition: int) -> Iterator[Message]:
         if after.closed:
             if before.timeout_at is not None:
@@ -106,14 +116,18 @@ class Index:
             case Retrying(sequence=sequence):
                 yield self.timer_tombstone(timer_id(execution_id, key, sequence, "retry"), partition=partition)
             case Pending(sequence=sequence) as task:
-                token = task_token(execution_id, key, sequence)
-                yield Message(topic=self._names.tasks, key=token.encode(), value=None)
+                yield self._task_tombstone(task_token(execution_id, key, sequence))
                 if task.timeout_at is not None:
                     id = timer_id(execution_id, key, sequence, "timeout")
                     yield self.timer_tombstone(id, partition=partition)
                 if task.heartbeat_at is not None:
                     id = timer_id(execution_id, key, sequence, "heartbeat")
                     yield self.timer_tombstone(id, partition=partition)
+
+
+def _calls_back(execution: Execution, event: e.TaskSubmitted) -> bool:
+    state = execution.workflow.states[event.state]
+    return isinstance(state, TaskState) and state.resource.pattern == "WAIT_FOR_TOKEN"
 
 
 def _sequence(scope: Scope) -> int | None:

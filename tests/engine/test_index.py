@@ -185,3 +185,27 @@ def test_every_timer_an_event_sets_stands_in_its_executions_partition_with_its_d
     assert timers_set_by(scheduled_event) == ("timeout", "heartbeat")
     [partition] = {record.partition for record in world.records(world.names.events)}
     assert {record.partition for record in world.records(world.names.timers)} == {partition}
+
+
+@pytest.mark.parametrize(
+    ("resource", "left"),
+    [("arn:aws:states:::sqs:sendMessage.waitForTaskToken", 0), ("arn:aws:states:::states:startExecution.sync:2", 1)],
+)
+def test_a_submitted_task_stays_for_its_executor_unless_somebody_else_is_to_complete_it(
+    resource: str, left: int
+) -> None:
+    world = World()
+    world.deploy("call", {"StartAt": "Call", "States": {"Call": {"Type": "Task", "Resource": resource, "End": True}}})
+    world.start("call:1")
+    world.settle()
+    task = scheduled(world, "call:1")
+    world.send(c.SubmitTask.of(task, {"MessageId": "m"}))
+    world.settle()
+
+    assert len(world.tasks()) == left
+
+    world.send(c.CompleteTask.of(task, "done"))
+    world.settle()
+
+    assert world.tasks() == []
+    assert world.types("call:1")[-1] == "ExecutionSucceeded"
