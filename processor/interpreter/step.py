@@ -156,7 +156,8 @@ def handle(turn: Turn, failed: Failed) -> e.AnyEvent:
     container's own failure, then Catch, then the enclosing container or the execution."""
     if failed.error == RUNTIME:
         return _fail_execution(turn, failed)
-    if turn.scope.children is not None:
+    if isinstance(turn.scope.phase, Filling):
+        # Its own failure, while children run. Where a child's brought it here, all were cut before that was told.
         cut = _next_cut(turn.execution, turn.key, failing=None)
         if cut is not None:
             return cut

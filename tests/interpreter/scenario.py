@@ -36,10 +36,9 @@ from processor.model.commands import AnyCommand, StartExecution, timers_set_by
 from processor.model.events import Cause
 from processor.model.execution import Execution
 from processor.model.ids import ScopeKey, TimerKind
-from processor.model.json import Json
 from tests.properties.replay import Given, check_every_prefix
 
-Row: TypeAlias = "tuple[type[Any], ScopeKey, str] | tuple[type[Any], ScopeKey, str, dict[str, object]]"
+Row: TypeAlias = "tuple[type[Any], ScopeKey, str] | tuple[type[Any], ScopeKey, str, Mapping[str, Any]]"
 
 Fields: TypeAlias = Mapping[str, Any]
 """A definition, or a part of one, as tests write it."""
@@ -54,7 +53,7 @@ class Run:
     def __init__(
         self,
         definition: Fields,
-        input: Json = None,
+        input: Any = None,
         *,
         context: Mapping[str, object] | None = None,
         seed: bytes = ZERO,
@@ -100,7 +99,7 @@ class Run:
         return self.outcome.reason
 
     def complete(
-        self, state: str, output: Json, *, scope: ScopeKey | None = None, now: int | None = None
+        self, state: str, output: Any, *, scope: ScopeKey | None = None, now: int | None = None
     ) -> tuple[AnyEvent, ...]:
         return self.give(CompleteTask.of(self.task(state, scope), output), now=now)
 
@@ -115,7 +114,7 @@ class Run:
     ) -> tuple[AnyEvent, ...]:
         return self.give(FailTask.of(self.task(state, scope), error=error, cause=cause), now=now)
 
-    def submit(self, state: str, output: Json, *, scope: ScopeKey | None = None) -> tuple[AnyEvent, ...]:
+    def submit(self, state: str, output: Any, *, scope: ScopeKey | None = None) -> tuple[AnyEvent, ...]:
         return self.give(SubmitTask.of(self.task(state, scope), output))
 
     def heartbeat(
@@ -156,7 +155,7 @@ class Run:
         made = []
         for sequence, row in enumerate(rows, self._first):
             event_type, scope, state, *rest = row
-            fields: dict[str, object] = rest[0] if rest else {}
+            fields: Mapping[str, Any] = rest[0] if rest else {}
             made.append(
                 event_type(
                     execution_id=self.execution.execution_id,

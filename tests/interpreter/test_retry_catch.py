@@ -296,8 +296,10 @@ def test_the_first_catcher_that_matches_is_taken() -> None:
 @pytest.mark.parametrize("handler", ["Retry", "Catch"])
 def test_a_runtime_error_is_neither_retried_nor_caught(handler: str) -> None:
     """Developer Guide: States.ALL does not take States.Runtime. Second-hand: not even by its own name."""
-    handlers = {"ErrorEquals": ["States.Runtime", "States.TaskFailed"]} | ({"Next": "H"} if handler == "Catch" else {})
-    states = {"A": task("A", **{handler: [handlers]}, ResultSelector={"x.$": "$.no"})}
+    handlers: dict[str, Any] = {"ErrorEquals": ["States.Runtime", "States.TaskFailed"]} | (
+        {"Next": "H"} if handler == "Catch" else {}
+    )
+    states = {"A": {**task("A", ResultSelector={"x.$": "$.no"}), handler: [handlers]}}
     if handler == "Catch":
         states["H"] = HANDLED
     run = Run(machine("A", states), {})

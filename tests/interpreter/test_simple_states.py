@@ -234,3 +234,8 @@ def test_a_wait_set_before_the_present_does_not_turn_time_back() -> None:
     run = Run(scope_of("A", {"Type": "Wait", "Seconds": 10, "End": True}), {}, now=NOW)
     run.fire("wait", "A", now=5)
     assert run.execution.time == NOW
+
+
+def test_a_wait_whose_input_path_finds_nothing_fails_at_once() -> None:
+    run = Run(scope_of("A", {"Type": "Wait", "Seconds": 1, "InputPath": "$.no", "End": True}), {})
+    assert begun(run) == run.built(*failed("Wait", "Invalid path '$.no' : No results for path: $['no']"))

@@ -13,6 +13,7 @@ from processor import (
     Rejected,
     StateEntered,
     StateExited,
+    Succeeded,
     Workflow,
     parse,
     recover,
@@ -117,7 +118,8 @@ def test_resume_without_a_command_goes_on_where_a_log_was_cut() -> None:
     whole = start(PASS, 1)
     cut = recover(PASS, whole.events[:1]).execution
     assert cut is not None
-    assert resume(cut) == type(whole)(execution=whole.execution, events=whole.events[1:], output=1)  # type: ignore[call-arg]
+    assert whole.execution is not None
+    assert resume(cut) == Succeeded(execution=whole.execution, events=whole.events[1:], output=1)
     assert [type(event) for event in whole.events[1:3]] == [StateEntered, StateExited]
 
 

@@ -118,7 +118,8 @@ def _pass(
     draw: st.DrawFn, state: Object, _name: object, _rest: object, _names: object, _depth: object, calm: bool
 ) -> None:
     # To a null no path applies, not even $
-    _maybe(draw, state, "Result", [0, [], {"fixed": [1.0, "x"]}] + ([] if calm else [None]))
+    results: list[Json] = [0, [], {"fixed": [1.0, "x"]}]
+    _maybe(draw, state, "Result", results if calm else [*results, None])
 
 
 def _task(draw: st.DrawFn, state: Object, name: str, _rest: object, _names: object, _depth: object, calm: bool) -> None:

@@ -50,12 +50,13 @@ def end_wait(turn: Turn) -> e.AnyEvent:
 
 def _due(turn: Turn, state: WaitState) -> Millis:
     now = turn.execution.time
+    value = turn.prepared()  # an InputPath that finds nothing fails at once, not when the wait is over
     if state.timestamp is not None:
-        timestamp = state.timestamp(turn.prepared(), turn) if callable(state.timestamp) else state.timestamp
+        timestamp = state.timestamp(value, turn) if callable(state.timestamp) else state.timestamp
         assert isinstance(timestamp, int)
         due = max(timestamp, now)
     else:
-        seconds = state.seconds(turn.prepared(), turn) if callable(state.seconds) else state.seconds
+        seconds = state.seconds(value, turn) if callable(state.seconds) else state.seconds
         assert isinstance(seconds, int)
         due = now + seconds * 1000
     if due - now > MAX_WAIT_MS:
