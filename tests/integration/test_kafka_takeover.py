@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from processor.adapters.kafka import KafkaLog
+from processor.adapters.kafka.clients import ConfluentClients, OnError, Producer, Settings
 from processor.engine.ports import (
     CommandArrived,
     EventsRestored,
@@ -27,6 +29,7 @@ from processor.engine.ports import (
     Transaction,
 )
 from processor.engine.topics import TopicNames, topic_specs
+from processor.errors import LogUnavailable
 from tests.broker import Broker
 
 PARTITIONS = 4
@@ -235,3 +238,99 @@ def test_an_idle_processor_commits_a_command_within_milliseconds(town: Town) -> 
     print(f"command sent to transaction committed: p50 {middle * 1e3:.1f} ms, worst {max(seconds) * 1e3:.1f} ms")
     assert middle < 0.05
     assert town.events() == [b"%d" % number for number in range(60)]
+
+
+class Careless(ConfluentClients):
+    """Real clients, but the answer to the next commits gets lost: `committed` says whether they happened."""
+
+    def __init__(self) -> None:
+        self.lost: list[bool] = []
+
+    def producer(self, settings: Settings, *, on_error: OnError) -> Producer:
+        producer = super().producer(settings, on_error=on_error)
+        return _Forgetful(producer, self.lost)  # type: ignore[return-value]  # the rest by name
+
+
+class _Forgetful:
+    def __init__(self, producer: Producer, lost: list[bool]) -> None:
+        self._producer, self._lost = producer, lost
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        if not self._lost:
+            return self._producer.commit_transaction(timeout)
+        if self._lost.pop(0):
+            self._producer.commit_transaction(timeout)
+        else:
+            self._producer.flush(timeout)
+        raise KafkaException(KafkaError(KafkaError._FAIL, "the answer was lost"))
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_an_unknown_outcome_is_settled_by_the_committed_metadata(
+    town: Town, kafka: Broker, topic_prefix: str, happened: bool
+) -> None:
+    clients = Careless()
+    inbox = KafkaLog(kafka.bootstrap_servers, names=town.names, clients=clients).inbox(slot="0")
+    with closing(inbox):
+        member = Member(inbox)
+        member.settle()
+        town.command(b"a")
+        while not member.commands:
+            member.poll()
+        (record,) = member.commands
+        transaction = Transaction(
+            offsets={0: record.offset + 1},
+            messages=(Message(topic=town.names.events, key=b"m:1", value=b"event", partition=0),),
+        )
+
+        clients.lost.append(happened)
+        began = time.monotonic()
+        assert inbox.commit(transaction) is happened
+        print(f"unknown outcome settled in {time.monotonic() - began:.2f} s")
+
+        member.commands.clear()
+        if not happened:
+            while not member.commands:
+                member.poll()
+            assert inbox.commit(transaction)
+        assert town.events() == [b"event"]
+
+
+def test_with_kip_848_two_members_share_and_go_on(kafka: Broker, topic_prefix: str, town: Town) -> None:
+    properties = {"group.protocol": "consumer"}
+    with ExitStack() as running:
+        members = []
+        for slot in ("0", "1"):
+            inbox = KafkaLog(kafka.bootstrap_servers, names=town.names, properties=properties).inbox(slot=slot)
+            running.callback(inbox.close)
+            members.append(Member(inbox))
+        first, second = members
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while not (len(first.opened) == len(second.opened) == PARTITIONS // 2):
+            assert time.monotonic() < deadline, (first.opened, second.opened)
+            first.poll()
+            second.poll()
+
+        assert first.opened | second.opened == set(range(PARTITIONS))
+        for member in members:
+            (partition, _) = sorted(member.opened)
+            event = Message(topic=town.names.events, key=b"m:1", value=b"event", partition=partition)
+            while not member.inbox.commit(Transaction(offsets={partition: 0}, messages=(event,))):
+                assert time.monotonic() < deadline
+                first.poll()
+                second.poll()
+            assert town.events(partition) == [b"event"]
+
+
+def test_a_broker_out_of_reach_is_named(topic_prefix: str) -> None:
+    log = KafkaLog("127.0.0.1:1", names=TopicNames(prefix=topic_prefix), properties={"message.timeout.ms": "1000"})
+
+    with closing(log.reader()) as reader, pytest.raises(LogUnavailable, match=r"kafka:127\.0\.0\.1:1"):
+        reader.partitions(log.names.commands)
+    with closing(log.outbox()) as outbox, pytest.raises(LogUnavailable, match=r"kafka:127\.0\.0\.1:1"):
+        outbox.send([Message(topic=log.names.commands, key=b"k", value=b"v", partition=0)])
+    with closing(log.inbox(slot="0")) as inbox:
+        assert list(inbox.poll(timeout_seconds=0.1, max_commands=1)) == []

@@ -38,14 +38,17 @@ from processor.engine.ports import (
     PartitionTaken,
     Transaction,
 )
-from processor.errors import AslError, SlotTaken, TopicsUnfit
+from processor.errors import SlotTaken, TopicsUnfit
 
 log = logging.getLogger(__name__)
 
 FENCED_TWICE_SECONDS = 60.0
 ASK_SECONDS = 0.2
 RESULTS_A_POLL = 10  # chunks of restored events
-SLICE_SECONDS = 0.01  # how long a poll waits at a time while something is being restored or asked
+# How long the client's poll may wait at a time: it returns for messages only, so that a rebalance it served, or a
+# chunk restored meanwhile, would wait with it.
+BUSY_SECONDS = 0.01
+IDLE_SECONDS = 0.1
 RENEW_SECONDS = 5.0
 CALL_SECONDS = 5.0
 
@@ -124,8 +127,8 @@ class KafkaInbox:
 
     def _collect(self, timeout: float, limit: int) -> list[KafkaMessage]:
         """(1) One poll, then what is there. `consume` with a timeout would wait for all of `limit`."""
-        busy = not self._transactions.ready or any(h.base is None and not h.restored for h in self._held.values())
-        first = self._consumer.poll(min(timeout, SLICE_SECONDS) if busy else min(timeout, 1.0))
+        busy = not self._transactions.ready or not all(h.restored for h in self._held.values()) or not self._held
+        first = self._consumer.poll(min(timeout, BUSY_SECONDS if busy else IDLE_SECONDS))
         if first is None:
             return []
         return [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
@@ -165,7 +168,7 @@ class KafkaInbox:
 
     def _take_results(self, deliveries: list[Delivery]) -> None:
         for result in self._restorer.results(RESULTS_A_POLL):
-            if isinstance(result, AslError):
+            if isinstance(result, Exception):
                 raise result
             holding = self._current(result)
             if holding is None:
@@ -181,7 +184,7 @@ class KafkaInbox:
         self._name_offsets()
 
     def _current(self, result: Result) -> Holding | None:
-        assert not isinstance(result, AslError)
+        assert not isinstance(result, Exception)
         holding = self._held.get(result.partition)
         return holding if holding is not None and holding.assignment == result.assignment else None
 

@@ -32,7 +32,7 @@ class KafkaLog:
     `properties` are librdkafka's, handed on (TLS, SASL, tuning), and `replication.factor` for new topics;
     `group.protocol=consumer` chooses KIP-848, without static membership. Raises InvalidSettings for a property that
     exactly-once depends on. Nothing is connected before it is used; who asks for something and gets no answer
-    within seconds sees LogUnavailable, members of groups go on trying.
+    within seconds sees LogUnavailable, members of groups go on trying. The last four are a simulation's.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class KafkaLog:
         clients: Clients | None = None,
         timing: Timing | None = None,
         process: str | None = None,
+        restore_in_thread: bool = True,
     ) -> None:
         self._names = names
         self._address = f"kafka:{bootstrap}"
@@ -51,6 +52,7 @@ class KafkaLog:
         self._clients = clients or ConfluentClients()
         self._timing = timing or SystemTiming()
         self._process = process or uuid.uuid4().hex
+        self._restore_in_thread = restore_in_thread
         self._admin: Admin | None = None
         self._admin_refusals = Refusals()
 
@@ -81,7 +83,8 @@ class KafkaLog:
             committed_metadata=committed_metadata(consumer, self._names.commands),
         )
         restorer = Restorer(connection, slot=slot)
-        restorer.start()
+        if self._restore_in_thread:
+            restorer.start()
         return KafkaInbox(
             connection,
             slot=slot,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor.adapters.kafka.clients import Consumer, Place, error_of
+from processor.adapters.kafka.clients import REQUEST_SECONDS, Consumer, Place, error_of
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.convert import record_of
 from processor.adapters.kafka.faults import SETTLING, describe
@@ -68,6 +68,8 @@ class KafkaReader:
             return
         consumer = self._idle.pop() if self._idle else self._make_consumer()
         try:
+            # Makes it learn the leader: without, the first fetch was measured to wait 0.95 s, with it 1 ms.
+            consumer.list_topics(topic, REQUEST_SECONDS)
             consumer.assign([TopicPartition(topic, partition, position)])
             heard = self._timing.now()
             while position < stop:

@@ -1,0 +1,305 @@
+"""Every row of the outcome table, over clients whose faults are scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as KafkaMessage
+
+from processor.adapters.kafka import KafkaLog
+from processor.adapters.kafka.clients import Member
+from processor.adapters.kafka.inbox import KafkaInbox
+from processor.adapters.kafka.transactions import Author, decode_author
+from processor.engine.ports import (
+    CommandArrived,
+    Delivery,
+    Message,
+    PartitionLost,
+    PartitionRestored,
+    PartitionTaken,
+    Transaction,
+)
+from processor.engine.topics import TopicNames
+from processor.errors import InvalidSettings, NotAuthorized, SlotTaken
+from tests.adapters.kafka_fakes import Cluster, FakeClients, FakeConsumer, ManualTiming, fault
+
+NAMES = TopicNames(prefix="t.")
+EVENT = Message(topic=NAMES.events, key=b"m:1#0", value=b"event", partition=0)
+
+
+@dataclass
+class Member0:
+    """The inbox of slot 0, with partitions 0 and 1 open and command 0 of each delivered."""
+
+    cluster: Cluster
+    timing: ManualTiming
+    inbox: KafkaInbox
+    consumer: FakeConsumer
+
+    def poll(self) -> list[Delivery]:
+        return list(self.inbox.poll(timeout_seconds=0, max_commands=10))
+
+    def until(self, kind: type, count: int) -> list[Delivery]:
+        """Poll until so many deliveries of this kind have come."""
+        found: list[Delivery] = []
+        for _ in range(100):
+            found += self.poll()
+            if sum(isinstance(delivery, kind) for delivery in found) >= count:
+                return found
+        raise AssertionError(found)
+
+    def open_all(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            if isinstance(delivery, PartitionRestored):
+                self.inbox.open(partition=delivery.partition, assignment=delivery.assignment, fallback_offset=0)
+
+    def send(self, *offsets: int) -> None:
+        for partition in (0, 1):
+            for offset in offsets:
+                self.consumer.inbox.append(KafkaMessage(NAMES.commands, partition, offset, b"m:1", b"v"))
+
+    def commit(self) -> bool:
+        return self.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(EVENT,)))
+
+
+@pytest.fixture
+def member() -> Iterator[Member0]:
+    cluster, timing = Cluster(), ManualTiming()
+    clients = FakeClients(cluster)
+    log = KafkaLog("fake:9092", names=NAMES, clients=clients, timing=timing, process="p", restore_in_thread=False)
+    inbox = log.inbox(slot="0")
+    (consumer,) = cluster.consumers
+    consumer.member = "0-first"
+    cluster.group = [Member("0-first", "0", "t.processor-0")]
+    consumer.moves.append(("assign", [0, 1]))
+    member = Member0(cluster, timing, inbox, consumer)
+    member.open_all(member.until(PartitionRestored, 2))
+    member.send(0)
+    assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
+    cluster.calls.clear()
+    yield member
+    inbox.close()
+
+
+def test_a_transaction_sends_its_offsets_before_its_records(member: Member0) -> None:
+    assert member.commit()
+
+    assert member.cluster.calls == ["begin", "offsets", "produce", "commit"]
+    assert member.cluster.records == [(NAMES.events, b"event")]
+    author = Author(transactional_id="t.processor-0", process="p", counter=1)
+    assert member.cluster.offsets == {0: (1, author.encode()), 1: (1, author.encode())}
+
+
+def test_a_call_that_may_be_retried_is_the_same_call_again(member: Member0) -> None:
+    member.cluster.faults["offsets"] = [fault(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)] * 3
+    member.cluster.faults["commit"] = [fault(KafkaError._TIMED_OUT)] * 2
+
+    assert member.commit()
+
+    assert member.cluster.calls == ["begin", *["offsets"] * 4, "produce", *["commit"] * 3]
+    assert member.cluster.producers == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "flagged"),
+    [
+        ("offsets", KafkaError.ILLEGAL_GENERATION, False),
+        ("produce", KafkaError.MSG_SIZE_TOO_LARGE, False),
+        ("commit", KafkaError._MSG_TIMED_OUT, True),  # a delivery that failed
+    ],
+)
+def test_an_abortable_failure_aborts_takes_a_new_producer_and_seeks_back(
+    member: Member0, call: str, code: int, flagged: bool
+) -> None:
+    member.cluster.faults[call] = [fault(code, abort=flagged)]
+
+    assert not member.commit()
+
+    assert member.cluster.calls[-2:] == ["abort", "init"]
+    assert (member.cluster.producers, member.cluster.records, member.consumer.fetching) == (2, [], {0: -2, 1: -2})
+    member.send(0)
+    assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
+    assert member.commit()
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("offsets", KafkaError.UNKNOWN_MEMBER_ID),
+        ("begin", KafkaError._FENCED),
+        ("commit", KafkaError._FENCED),
+        ("commit", KafkaError.INVALID_TXN_STATE),
+    ],
+)
+def test_one_that_is_fenced_asks_for_its_membership_before_it_takes_all_over_anew(
+    member: Member0, call: str, code: int
+) -> None:
+    member.cluster.faults[call] = [fault(code, abort=True)]
+    others, member.cluster.group = member.cluster.group, []
+
+    assert not member.commit()
+    assert member.poll() == [PartitionLost(partition=0), PartitionLost(partition=1)]
+    assert not member.commit()
+    assert member.cluster.producers == 1
+    member.cluster.group = others
+    member.timing.sleep(1)
+    retaken = member.until(PartitionRestored, 2)
+
+    assert retaken[:2] == [
+        PartitionTaken(partition=0, assignment=3),
+        PartitionTaken(partition=1, assignment=4),
+    ]
+    assert member.cluster.producers == 2
+    member.open_all(retaken)
+    assert member.commit()
+
+
+def test_fenced_twice_in_a_minute_the_slot_is_another_processs(member: Member0) -> None:
+    member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
+    assert not member.commit()
+    member.open_all(member.until(PartitionRestored, 2))
+    member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
+
+    with pytest.raises(SlotTaken, match="fenced twice"):
+        member.commit()
+
+
+def test_one_whose_place_in_the_group_is_taken_says_so(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._FENCED, fatal=True)]
+    member.cluster.group = [Member("0-other", "0", "t.processor-0")]
+
+    assert not member.commit()
+
+    with pytest.raises(SlotTaken, match="0-other"):
+        member.poll()
+    assert member.cluster.producers == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        (KafkaError.FENCED_INSTANCE_ID, SlotTaken),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotAuthorized),
+        (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NotAuthorized),
+    ],
+)
+def test_what_cannot_get_better_ends_it_at_once(member: Member0, code: int, raised: type[Exception]) -> None:
+    member.cluster.faults["offsets"] = [fault(code, abort=True)]
+
+    with pytest.raises(raised):
+        member.commit()
+
+    assert "init" not in member.cluster.calls
+
+
+def test_an_unknown_outcome_that_was_a_commit_is_a_commit(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._FAIL, after=True)]
+
+    assert member.commit()
+
+    assert member.cluster.calls == ["begin", "offsets", "produce", "commit", "init", "committed"]
+    assert member.consumer.fetching == {0: -2, 1: -2}
+
+
+def test_an_unknown_outcome_that_was_none_is_delivered_again(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._FAIL)]
+
+    assert not member.commit()
+
+    assert member.cluster.calls[-2:] == ["init", "committed"]
+    member.send(0)
+    assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
+
+
+def test_one_partition_with_our_name_tells_that_all_was_committed(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._FAIL, after=True)]
+    member.cluster.faults["committed"] = [fault(KafkaError._TIMED_OUT)]  # gives time for a rival to come
+    rival = Author(transactional_id="t.processor-1", process="q", counter=1).encode()
+    sleep = member.timing.sleep
+
+    def rival_comes(seconds: float) -> None:
+        member.cluster.offsets[1] = (1, rival)
+        sleep(seconds)
+
+    member.timing.sleep = rival_comes  # type: ignore[method-assign]  # time is when others act
+
+    assert member.commit()
+
+
+def test_a_commit_that_never_answers_counts_as_unknown(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._TIMED_OUT)] * 1_000
+
+    assert not member.commit()
+
+    assert member.timing.seconds >= 30
+    assert member.cluster.producers == 2
+
+
+def test_a_member_id_that_changed_means_that_everything_was_lost(member: Member0) -> None:
+    member.consumer.member = "0-second"
+    member.consumer.moves.append(("assign", []))
+
+    assert member.poll() == [
+        PartitionLost(partition=0),
+        PartitionLost(partition=1),
+        PartitionTaken(partition=0, assignment=3),
+        PartitionTaken(partition=1, assignment=4),
+    ]
+    assert member.consumer.fetching == {}
+
+
+def test_a_callback_without_a_member_id_takes_nothing(member: Member0) -> None:
+    member.consumer.member = None
+    member.consumer.moves.append(("assign", []))
+
+    assert member.poll() == [PartitionLost(partition=0), PartitionLost(partition=1)]
+    assert not member.commit()
+    assert member.cluster.calls == []
+
+
+def test_a_message_of_a_partition_just_revoked_is_dropped(member: Member0) -> None:
+    member.send(1)
+    member.consumer.moves.append(("revoke", [0]))
+
+    lost, arrived = member.poll()
+
+    assert lost == PartitionLost(partition=0)
+    assert isinstance(arrived, CommandArrived) and arrived.record.partition == 1
+
+
+def test_a_takeover_commits_the_offset_again_under_its_own_name(member: Member0) -> None:
+    assert member.commit()
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    member.until(PartitionRestored, 1)
+
+    offset, metadata = member.cluster.offsets[0]
+    assert (offset, decode_author(metadata)) == (
+        1,
+        Author(transactional_id="t.processor-0", process="p", counter=2),
+    )
+    assert "name" in member.cluster.calls
+
+
+def test_a_takeover_is_not_named_by_a_member_that_rejoined_unnoticed(member: Member0) -> None:
+    assert member.commit()
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    member.cluster.faults["committed"] = [fault(KafkaError._TIMED_OUT)]  # a transaction is pending
+    member.poll()
+    member.consumer.member = "0-second"  # as the client has it; no callback has told yet
+    for _ in range(100):
+        member.poll()
+
+    assert "name" not in member.cluster.calls
+
+
+def test_properties_that_correctness_needs_are_refused() -> None:
+    with pytest.raises(InvalidSettings, match=r"isolation\.level"):
+        KafkaLog("fake:9092", names=NAMES, properties={"isolation.level": "read_uncommitted"})
+
+
+@pytest.mark.parametrize("metadata", [None, "", "by hand", "[]", '{"transactional_id": "t"}'])
+def test_commit_metadata_of_others_names_nobody(metadata: str | None) -> None:
+    assert decode_author(metadata) is None
