@@ -1,0 +1,345 @@
+"""Commands and the execution as a whole: stop, timeout, what is stale or foreign, quarantine and redrive as folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor import (
+    CompleteTask,
+    Continued,
+    Execution,
+    ExecutionAborted,
+    ExecutionQuarantined,
+    ExecutionRedriven,
+    ExecutionReleased,
+    ExecutionTimedOut,
+    FailTask,
+    FireTimer,
+    HeartbeatTask,
+    Millis,
+    PurgeExecution,
+    RedriveExecution,
+    Rejected,
+    ReleaseExecution,
+    StartExecution,
+    StopExecution,
+    SubmitTask,
+    TaskScheduled,
+    TaskSucceeded,
+    recover,
+    resume,
+    start,
+)
+from processor.interpreter.decide import timer_due
+from processor.interpreter.evolve import evolve
+from processor.model.commands import AnyCommand
+from processor.model.events import AnyEvent, Cause
+from processor.model.execution import Entered, Next
+from tests.interpreter.scenario import Run, machine, scope_of, task, told
+
+ID = "local:1"
+
+
+def two_tasks(**fields: Any) -> Run:
+    branches = [scope_of("A", task("A")), scope_of("B", task("B"))]
+    return Run(scope_of("P", {"Type": "Parallel", "Branches": branches, "End": True}) | fields, {})
+
+
+# ---- stop and timeout of the execution
+
+
+def test_stop_ends_the_execution_and_keeps_its_scopes() -> None:
+    run = two_tasks()
+    before = run.execution.scopes
+    assert run.stop("E", "C") == run.built((ExecutionAborted, (), "", {"error": "E", "cause": "C"}))
+    assert (run.status, run.execution.error, run.execution.cause) == ("ABORTED", "E", "C")
+    assert run.execution.scopes == before
+    assert run.execution.runnable == ()
+
+
+def test_stop_may_say_nothing() -> None:
+    run = two_tasks()
+    assert run.stop() == run.built((ExecutionAborted, (), ""))
+
+
+def test_an_execution_times_out_as_a_whole() -> None:
+    """Recorded: test_global_timeout: TIMED_OUT, without error and cause."""
+    run = two_tasks(TimeoutSeconds=5)
+    assert run.fire("execution") == run.built((ExecutionTimedOut, (), ""))
+    assert (run.status, run.execution.time, run.execution.error) == ("TIMED_OUT", 5_000, None)
+
+
+def test_an_execution_without_a_timeout_has_no_such_timer() -> None:
+    run = two_tasks()
+    fire = FireTimer(execution_id=ID, timer_id=f"{ID}##0#execution")
+    assert timer_due(run.execution, fire.timer_id) is None
+    assert run.refused(fire) == "TimerNotPending"
+
+
+@pytest.mark.parametrize("timer", [f"{ID}##1#execution", f"{ID}#0#0#execution"])
+def test_the_executions_timer_is_that_of_the_event_which_set_it(timer: str) -> None:
+    run = two_tasks(TimeoutSeconds=5)
+    assert run.refused(FireTimer(execution_id=ID, timer_id=timer)) == "TimerNotPending"
+
+
+def every_command(run: Run) -> list[AnyCommand]:
+    asked = run.task("A")
+    return [
+        CompleteTask.of(asked, 1),
+        FailTask.of(asked),
+        SubmitTask.of(asked, 1),
+        HeartbeatTask.of(asked),
+        FireTimer(execution_id=ID, timer_id=f"{ID}##0#execution"),
+        StopExecution(execution_id=ID),
+    ]
+
+
+@pytest.mark.parametrize("end", ["stop", "complete", "fail", "timeout"])
+def test_nothing_applies_to_an_execution_that_has_ended(end: str) -> None:
+    run = two_tasks(TimeoutSeconds=5)
+    match end:
+        case "stop":
+            run.stop()
+        case "complete":
+            run.complete("A", 1)
+            run.complete("B", 1)
+        case "fail":
+            run.fail("B", "E")
+        case _:
+            run.fire("execution")
+    assert run.execution.closed
+    reasons = [run.refused(command) for command in every_command(run)]
+    assert reasons == ["TaskNotPending"] * 4 + ["TimerNotPending", "ExecutionEnded"]
+
+
+# ---- duplicate, stale, foreign
+
+
+def test_a_second_answer_is_refused_whatever_it_says() -> None:
+    run = two_tasks()
+    asked = run.task("A")
+    run.complete("A", 1)
+    for again in (CompleteTask.of(asked, 1), CompleteTask.of(asked, 2), FailTask.of(asked), HeartbeatTask.of(asked)):
+        assert run.refused(again) == "TaskNotPending"
+    assert isinstance(run.outcome, Rejected)
+    assert run.outcome.detail == f"no task waits for the token {ID}#0#4"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (CompleteTask(execution_id=ID, token=f"{ID}#0#3", output=1), "TaskNotPending"),
+        (CompleteTask(execution_id=ID, token=f"{ID}#1#4", output=1), "TaskNotPending"),
+        (CompleteTask(execution_id=ID, token=f"{ID}##4", output=1), "TaskNotPending"),
+        (CompleteTask(execution_id=ID, token=f"{ID}#0.0#4", output=1), "TaskNotPending"),
+        (CompleteTask(execution_id=ID, token="gibberish", output=1), "InvalidCommand"),
+        (CompleteTask(execution_id=ID, token="other:1#0#4", output=1), "InvalidCommand"),
+        (CompleteTask(execution_id="other:1", token="other:1#0#4", output=1), "InvalidCommand"),
+        (FireTimer(execution_id=ID, timer_id=f"{ID}#0#4#timeout"), "TimerNotPending"),
+        (FireTimer(execution_id=ID, timer_id="gibberish"), "InvalidCommand"),
+        (FireTimer(execution_id=ID, timer_id="other:1#0#4#timeout"), "InvalidCommand"),
+        (StopExecution(execution_id="other:1"), "InvalidCommand"),
+        (StartExecution(execution_id=ID, input={}), "ExecutionAlreadyExists"),
+        (RedriveExecution(execution_id=ID), "NotSupported"),
+        (ReleaseExecution(execution_id=ID), "NotSupported"),
+        (PurgeExecution(execution_id=ID, last_sequence=0), "NotSupported"),
+    ],
+)
+def test_a_command_that_cannot_apply_changes_nothing(command: AnyCommand, reason: str) -> None:
+    run = two_tasks()
+    before = run.execution
+    assert run.refused(command) == reason
+    assert run.execution is before
+
+
+def test_time_never_runs_backwards() -> None:
+    run = two_tasks()
+    run.complete("A", 1, now=9_000)
+    assert {event.time for event in run.complete("B", 1, now=3_000)} == {9_000}
+
+
+def test_events_tell_the_command_they_came_of() -> None:
+    run = two_tasks()
+    command = replace(CompleteTask.of(run.task("A"), 1), command_id="c-7", issuer="worker-3")
+    outcome = resume(run.execution, command, now=Millis(5), offset=42)
+    assert {(event.caused_by, event.time) for event in outcome.events} == {
+        (Cause(command_id="c-7", type="CompleteTask", issuer="worker-3", offset=42), 5)
+    }
+
+
+# ---- quarantine, as it folds
+
+
+def quarantined(run: Run) -> Execution:
+    after = run.execution
+    event = ExecutionQuarantined(
+        execution_id=ID, sequence=after.sequence, time=after.time, caused_by=after.caused_by, reason="a bug"
+    )
+    return evolve(after, event)
+
+
+def test_a_quarantined_execution_takes_facts_and_decides_nothing() -> None:
+    run = two_tasks()
+    held = quarantined(run)
+    assert held.quarantined == "a bug"
+    outcome = resume(held, CompleteTask.of(run.task("A"), 1), now=Millis(5))
+    assert isinstance(outcome, Continued)
+    assert told(outcome.events) == [("TaskSucceeded", (0,), "A")]
+    assert resume(outcome.execution).events == ()
+
+    at = outcome.execution
+    release = ExecutionReleased(execution_id=ID, sequence=at.sequence, time=at.time, caused_by=at.caused_by)
+    released = resume(evolve(at, release))
+    assert told(released.events) == [("StateExited", (0,), "A")]
+    assert recover(run.workflow, [*run.events, *_since(run, held, outcome.events, release)]).execution == evolve(
+        at, release
+    )
+
+
+def _since(run: Run, held: Execution, *parts: Any) -> list[AnyEvent]:
+    quarantine = ExecutionQuarantined(
+        execution_id=ID,
+        sequence=run.execution.sequence,
+        time=held.time,
+        caused_by=held.caused_by,
+        reason="a bug",
+    )
+    facts, release = parts
+    return [quarantine, *facts, release]
+
+
+def test_a_quarantined_executions_timers_stay() -> None:
+    run = two_tasks(TimeoutSeconds=5)
+    held = quarantined(run)
+    outcome = resume(held, FireTimer(execution_id=ID, timer_id=f"{ID}##0#execution"))
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "ExecutionQuarantined"
+    assert outcome.execution is held
+
+
+def test_a_quarantined_execution_can_be_stopped() -> None:
+    outcome = resume(quarantined(two_tasks()), StopExecution(execution_id=ID))
+    assert told(outcome.events) == [("ExecutionAborted", (), "")]
+
+
+# ---- redrive, as it folds
+
+
+def redriven(run: Run, **fields: Any) -> Execution:
+    at = run.execution
+    event = ExecutionRedriven(
+        execution_id=ID,
+        sequence=at.sequence,
+        time=Millis(60_000),
+        caused_by=Cause(type="RedriveExecution"),
+        redrive_count=at.redrive_count + 1,
+        revision=run.workflow.revision,
+        definition_hash=run.workflow.definition_hash,
+        **fields,
+    )
+    return evolve(at, event)
+
+
+def test_a_redriven_execution_goes_on_where_it_failed() -> None:
+    """Developer Guide, "Redriving executions": what succeeded stays, what failed or was aborted runs again."""
+    run = two_tasks()
+    run.complete("B", "kept")
+    run.fail("A", "E")
+    again = redriven(run)
+    assert (again.status, again.error, again.redrive_count, again.redrive_time) == ("RUNNING", None, 1, 60_000)
+    outcome = resume(again)
+    assert told(outcome.events) == [("TaskScheduled", (0,), "A")]
+    asked = outcome.events[0]
+    assert isinstance(asked, TaskScheduled)
+    assert outcome.execution is not None
+    done = resume(outcome.execution, CompleteTask.of(asked, "anew"))
+    assert done.execution is not None
+    assert done.execution.output == ["anew", "kept"]
+
+
+def test_cut_siblings_run_again_too() -> None:
+    run = two_tasks()
+    run.fail("A", "E")
+    assert told(resume(redriven(run)).events) == [("TaskScheduled", (0,), "A"), ("TaskScheduled", (1,), "B")]
+
+
+def test_a_sibling_cut_between_two_states_enters_the_next_one() -> None:
+    """The branch that was runnable and had not entered its state yet goes on there, as if nothing had been."""
+    fails = scope_of("F", {"Type": "Fail", "Error": "E"})
+    late = scope_of("B", task("B"))
+    run = Run(scope_of("P", {"Type": "Parallel", "Branches": [fails, late], "End": True}), {})
+    assert run.status == "FAILED"
+    again = redriven(run)
+    assert (again.scopes[(0,)].phase, again.scopes[(1,)].phase) == (Entered(), Next("B"))
+    assert told(resume(again).events) == [("ParallelFailed", (), "P"), ("ExecutionFailed", (), "")]
+
+
+def test_a_redriven_map_keeps_the_results_it_has() -> None:
+    each = {"Type": "Map", "MaxConcurrency": 2, "ItemProcessor": scope_of("A", task("A")), "End": True}
+    run = Run(scope_of("M", each), ["x", "y", "z"])
+    run.complete("A", "kept", scope=(0,))
+    run.fail("A", "E", scope=(1,))
+    outcome = resume(redriven(run))
+    assert told(outcome.events) == [("TaskScheduled", (1,), "A"), ("TaskScheduled", (2,), "A")]
+    for event, output in zip(outcome.events, ("b", "c"), strict=True):
+        assert isinstance(event, TaskScheduled)
+        assert outcome.execution is not None
+        outcome = resume(outcome.execution, CompleteTask.of(event, output))
+    assert outcome.execution is not None
+    assert outcome.execution.output == ["kept", "b", "c"]
+
+
+def test_a_redrive_forgets_attempts_and_sets_its_own_timeout() -> None:
+    run = Run(scope_of("A", task("A", Retry=[{"ErrorEquals": ["E"], "MaxAttempts": 1}])) | {"TimeoutSeconds": 5}, {})
+    run.fail("A", "E")
+    run.fire("retry", "A")
+    run.fail("A", "E")
+    again = redriven(run, timeout_at=Millis(65_000))
+    assert (again.scopes[()].attempts, again.scopes[()].retry_count, again.timeout_at) == ((), 0, 65_000)
+    timers = [f"{ID}##0#execution", f"{ID}##{run.execution.sequence}#execution"]
+    assert [timer_due(again, timer) for timer in timers] == [None, 65_000]
+
+
+def test_an_execution_stopped_while_it_waited_goes_on_waiting_anew() -> None:
+    run = Run(scope_of("W", {"Type": "Wait", "Seconds": 5, "End": True}), {})
+    run.stop()
+    assert told(resume(redriven(run)).events) == [("WaitStarted", (), "W")]
+
+
+def test_the_context_object_tells_a_redrive() -> None:
+    shown = {"n.$": "$$.Execution.RedriveCount", "t.$": "$$.Execution.RedriveTime"}
+    run = Run(machine("A", {"A": task("A", "B"), "B": {"Type": "Pass", "Parameters": shown, "End": True}}), {})
+    run.stop()
+    outcome = resume(redriven(run))
+    asked = outcome.events[0]
+    assert isinstance(asked, TaskScheduled)
+    assert outcome.execution is not None
+    done = resume(outcome.execution, CompleteTask.of(asked, 1))
+    assert done.execution is not None
+    assert done.execution.output == {"n": 1, "t": "1970-01-01T00:01:00.000Z"}
+
+
+def test_a_history_has_one_beginning() -> None:
+    run = two_tasks()
+    with pytest.raises(ValueError, match="started twice"):
+        evolve(run.execution, run.events[0])
+
+
+# ---- outcomes
+
+
+def test_an_outcome_says_how_it_ended() -> None:
+    run = two_tasks()
+    run.complete("A", 1)
+    assert told(run.complete("B", 2))[0] == (TaskSucceeded.__name__, (1,), "B")
+    outcome = start(run.workflow, {})
+    assert isinstance(outcome, Continued)
+    assert run.outcome == recover_outcome(run)
+
+
+def recover_outcome(run: Run) -> object:
+    """The recovered outcome, with the events of the last command, which a fold does not give."""
+    return replace(recover(run.workflow, run.events), events=run.outcome.events)
