@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def lost_since(role: Role, partitions: tuple[int, ...]) -> bool:
     return {line["partition"] for line in role.lines() if line["event"] == "partition_lost"} >= set(partitions)
 
 
+def pause(fleet: Fleet, role: Role, path: Path) -> None:
+    """Stop it, but not within a write: SQLite's lock is the operating system's, and who is stopped while holding it
+    keeps everybody waiting until it is woken or killed."""
+
+    def is_free() -> bool:
+        role.pause()
+        with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                role.wake()
+                return False
+            db.execute("ROLLBACK")
+            return True
+
+    fleet.wait(is_free, seconds=PATIENCE_SECONDS, what=f"{role.name} stopped outside of a write")
+
+
 def test_an_owner_that_wakes_after_its_lease_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "paused.db"
     with capsys.disabled(), Fleet(f"sqlite:{path}", tmp_path / "run", prefix="asl.") as fleet:
@@ -81,8 +100,8 @@ def test_an_owner_that_wakes_after_its_lease_writes_nothing(tmp_path: Path, caps
             ids = start_chains(log, "before", 50)
             fleet.wait(lambda: watch.look().ended.keys() >= ids, seconds=PATIENCE_SECONDS, what="the first have ended")
             owned = sleeper.owned()
-            ids |= start_chains(log, "during", 300)
-            sleeper.pause()  # amid its work, most likely: it has commands that it believes to be its own
+            ids |= start_chains(log, "during", 1_000)
+            pause(fleet, sleeper, path)  # amid its work: it has commands that it believes to be its own
             fleet.wait(
                 lambda: len(other.owned()) == PARTITIONS, seconds=PATIENCE_SECONDS, what="the other has taken over"
             )
