@@ -17,6 +17,7 @@ from processor.interpreter.intrinsics_java import (
     TooDeep,
     TooLarge,
     json_text,
+    merged,
     printed,
     rounded,
     seeded_below,
@@ -285,7 +286,7 @@ def _json_merge(first: Json, second: Json, deep: Json) -> Json:
     """Only the shallow merge exists; whatever is not true asks for it (recorded for the text 'false')."""
     if not isinstance(first, dict) or not isinstance(second, dict) or deep is True:
         raise InvalidArguments
-    return {**first, **second}
+    return merged(first, second)
 
 
 def _string_to_json(text: str) -> Json:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from struct import pack
+from typing import assert_never
 
 from processor.model.json import Json, canonical_json, render_json
 
@@ -71,6 +72,8 @@ def _scalar_text(value: str | int | float | bool | None) -> str:
             return str(value)
         case float():
             return double_text(value)
+        case _:
+            assert_never(value)
 
 
 def double_text(number: float) -> str:
@@ -134,6 +137,8 @@ def hash_code(value: Json) -> int:
             for name, member in value.items():
                 code += _string_hash(name) ^ hash_code(member)
             return _wrapped(code)
+        case _:
+            assert_never(value)
 
 
 def _wrapped(number: int) -> int:
@@ -165,13 +170,31 @@ def set_order(values: Sequence[Json]) -> list[Json]:
             different.setdefault(canonical_json(value), value)
     except TypeError:
         raise TooDeep from None
-    capacity = 1 << max(4, (int(len(values) / 0.75)).bit_length())
+    capacity = max(16, _capacity_for(len(values)))
+    return sorted(different.values(), key=lambda value: _bucket(value, capacity))
 
-    def bucket(value: Json) -> int:
-        code = hash_code(value) & 0xFFFFFFFF
-        return (code ^ (code >> 16)) & (capacity - 1)
 
-    return sorted(different.values(), key=bucket)
+def merged(first: dict[str, Json], second: dict[str, Json]) -> dict[str, Json]:
+    """Return the members of both, the second's where both have one, in the order in which a HashMap walks them.
+
+    Recorded: it is `new HashMap<>(first)`, then `putAll(second)`. It grows to twice its buckets when more than 3/4 of
+    them are taken.
+    """
+    members = {**first, **second}
+    capacity = _capacity_for(len(first) or len(second))
+    while max(len(second), len(members)) > capacity * 3 // 4:
+        capacity *= 2
+    return {name: members[name] for name in sorted(members, key=lambda name: _bucket(name, capacity))}
+
+
+def _capacity_for(size: int) -> int:
+    """Return the buckets a HashMap begins with that is to hold so many: the power of two from 4/3 of them up."""
+    return 1 << (size * 4 // 3).bit_length()
+
+
+def _bucket(value: Json, capacity: int) -> int:
+    code = hash_code(value) & 0xFFFFFFFF
+    return (code ^ (code >> 16)) & (capacity - 1)
 
 
 # ---- numbers

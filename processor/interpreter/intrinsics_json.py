@@ -75,6 +75,5 @@ def _innermost(text: str) -> tuple[str, int]:
             opened.append(mark.start())
         elif mark.group() in "]}" and opened:
             opened.pop()
-    if not opened:
-        return "Root", 0
-    return ("Object" if text[opened[-1]] == "{" else "Array"), opened[-1]
+    start = opened[-1] if opened else 0
+    return ("Object" if text.startswith("{", start) else "Array"), start

@@ -190,7 +190,9 @@ class _Reader:
     def reference(self) -> Reference:
         """A path runs up to the comma or parenthesis that belongs to the call; those in its brackets are its own."""
         start, depth, quote = self.at, 0, ""
-        while char := self.peek():
+        while True:
+            if not (char := self.peek()):
+                raise self.fault("the call ends within this path", position=start)
             if quote:
                 if char == "\\":
                     self.at += 1
