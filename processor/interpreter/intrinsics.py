@@ -37,7 +37,7 @@ from processor.model.json import Json
 
 __all__ = ["Drawing", "IntrinsicFault", "compile_intrinsic", "is_intrinsic"]
 
-MAX_WORK = 4 << 20  # characters that all results within one expression may come to: 16 times what a state may hold
+MAX_WORK = 4 << 20  # characters that one expression may read and make: 16 times what a state may hold
 MAX_CAUSE = 200  # characters of a value repeated in a cause
 
 
@@ -61,7 +61,7 @@ class _Run:
         self.value, self.environment, self.left = value, environment, MAX_WORK
 
     def spend(self, value: Json) -> None:
-        """Count a result. Raises TooLarge. Walks what it is made of, but never further than the limit."""
+        """Count what is read or made. Raises TooLarge. Walks what it is made of, but never further than the limit."""
         stack: list[Json] = [value]
         while stack:
             match stack.pop():
@@ -158,6 +158,10 @@ def _compile(argument: Argument, site: _Site) -> _Node:
             assert_never(argument)
 
 
+_READ_NOTHING = frozenset({"States.Array", "States.ArrayGetItem", "States.ArrayLength", "States.UUID"})
+"""They do not look into their arguments."""
+
+
 def _compile_call(call: Call, site: _Site) -> _Node:
     name, number = call.name, site.number(call.place)
     if name == "States.Format" and call.arguments and isinstance(call.arguments[0], Text):
@@ -166,6 +170,8 @@ def _compile_call(call: Call, site: _Site) -> _Node:
 
     def apply(run: _Run) -> Json:
         arguments = [node(run) for node in nodes]
+        if name not in _READ_NOTHING:
+            run.spend(arguments)
         try:
             made = apply_function(name, arguments, lambda: cast(Drawing, run.environment).draw(number))
         except InvalidArguments as fault:
@@ -191,6 +197,7 @@ def _compile_format(template: Text, arguments: tuple[Argument, ...], site: _Site
 
     def apply(run: _Run) -> Json:
         values = [node(run) for node in nodes]
+        run.spend(values)
         try:
             made = format_template(parts, values)
         except InvalidArguments as fault:

@@ -164,7 +164,14 @@ def _print(value: Json) -> str:
 def _array_contains(array: Json, value: Json) -> bool:
     """AWS compares what the two print as: 1 is in ["1"], and {"a":1,"b":2} is not in [{"b":2,"a":1}]; both recorded."""
     sought = _print(value)
-    return any(_print(element) == sought for element in _array(array))
+    return any(_prints_as(element, sought) for element in _array(array))
+
+
+def _prints_as(value: Json, text: str) -> bool:
+    try:
+        return printed(value, limit=len(text)) == text
+    except TooLarge:
+        return False
 
 
 def _array_get_item(array: Json, index: Json) -> Json:
