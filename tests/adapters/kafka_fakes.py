@@ -165,7 +165,7 @@ class FakeConsumer:
         self.fetching[partition.partition] = partition.offset
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        self._cluster.call("committed")
+        self._cluster.call("committed" if self.settings["isolation.level"] == "read_committed" else "unstable")
         found = [(p, *self._cluster.offsets.get(p.partition, (-1001, None))) for p in partitions]
         return [TopicPartition(p.topic, p.partition, offset, metadata or "") for p, offset, metadata in found]
 

@@ -127,8 +127,8 @@ class KafkaInbox:
 
     def _collect(self, timeout: float, limit: int) -> list[KafkaMessage]:
         """(1) One poll, then what is there. `consume` with a timeout would wait for all of `limit`."""
-        busy = not self._transactions.ready or not all(h.restored for h in self._held.values()) or not self._held
-        first = self._consumer.poll(min(timeout, BUSY_SECONDS if busy else IDLE_SECONDS))
+        settled = self._transactions.ready and self._membership.member and all(h.restored for h in self._held.values())
+        first = self._consumer.poll(min(timeout, IDLE_SECONDS if settled else BUSY_SECONDS))
         if first is None:
             return []
         return [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
