@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
+from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
@@ -112,7 +113,11 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
 
 def _within_limit(execution: Execution, scope: Scope, envelope: Envelope, output: Json) -> e.TaskFailed | None:
     """A result that is too large is a failure of the task, by the resource's name as AWS has it there."""
-    if len(json_bytes(output)) <= MAX_PAYLOAD_BYTES:
+    try:
+        size = len(json_bytes(output))
+    except JSONEncodeError as fault:  # what came over a log was JSON; what a caller gives need not be
+        raise InvalidCommand(where="output", rule="must be JSON", value=str(fault)) from None
+    if size <= MAX_PAYLOAD_BYTES:
         return None
     state = execution.workflow.states[scope.state]
     resource = state.resource if isinstance(state, TaskState) else None

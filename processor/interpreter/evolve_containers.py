@@ -157,11 +157,9 @@ def _iterations(scope: Scope) -> Iterations:
 
 
 def _with_iterations(parent: Scope, children: Iterations) -> Scope:
-    """The phase follows from the counters, except while the Map fails."""
-    phase: Phase = parent.phase
-    if isinstance(phase, (Filling, Running)):
-        phase = FILLING if children.has_work else RUNNING
-    return replace(parent, children=children, phase=phase)
+    """The phase follows from the counters: a Map that fails starts and ends no iterations."""
+    assert isinstance(parent.phase, (Filling, Running))
+    return replace(parent, children=children, phase=FILLING if children.has_work else RUNNING)
 
 
 def cut_up_to(execution: Execution, key: ScopeKey) -> Execution:

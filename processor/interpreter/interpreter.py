@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -245,6 +245,8 @@ def outcome_of(
             return TimedOut(execution=execution, events=events, error=execution.error, cause=execution.cause)
         case "ABORTED":
             return Aborted(execution=execution, events=events, error=execution.error, cause=execution.cause)
+        case _:
+            assert_never(execution.status)
 
 
 def input_hash(input: Json, context: Json) -> bytes:  # AWS's own word

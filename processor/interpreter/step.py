@@ -72,7 +72,9 @@ def next_event(execution: Execution) -> e.AnyEvent | None:
         return None
     key = execution.runnable[0]
     scope = execution.scopes[key]
-    match scope.phase:
+    phase = scope.phase
+    assert not isinstance(phase, (Waiting, Retrying, Pending, Running, Cut)), f"{key} rests and is listed as runnable"
+    match phase:
         case Next(name):
             return _enter(execution, key, name)
         case Ended():
@@ -83,10 +85,8 @@ def next_event(execution: Execution) -> e.AnyEvent | None:
             turn = turn_of(execution, key, scope)
             given = evaluate(turn)
             return handle(turn, given) if isinstance(given, Failed) else given
-        case Waiting() | Retrying() | Pending() | Running() | Cut():
-            raise AssertionError(f"{execution.execution_id}: scope {key} rests and is listed as runnable")
         case _:
-            assert_never(scope.phase)
+            assert_never(phase)
 
 
 def turn_of(execution: Execution, key: ScopeKey, scope: Scope) -> Turn:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from processor import (
     CompleteTask,
     Continued,
+    EvaluationFailed,
     Execution,
     ExecutionAborted,
     ExecutionQuarantined,
@@ -19,6 +20,7 @@ from processor import (
     FailTask,
     FireTimer,
     HeartbeatTask,
+    MapRunStarted,
     Millis,
     PurgeExecution,
     RedriveExecution,
@@ -343,3 +345,67 @@ def test_an_outcome_says_how_it_ended() -> None:
 def recover_outcome(run: Run) -> object:
     """The recovered outcome, with the events of the last command, which a fold does not give."""
     return replace(recover(run.workflow, run.events), events=run.outcome.events)
+
+
+# ---- events that later issues decide fold already
+
+
+def test_an_expressions_failure_is_the_states() -> None:
+    run = Run(scope_of("A", task("A", Retry=[{"ErrorEquals": ["States.QueryEvaluationError"]}])), {})
+    at = run.execution
+    failed = EvaluationFailed(
+        execution_id=ID,
+        sequence=at.sequence,
+        time=at.time,
+        caused_by=at.caused_by,
+        state="A",
+        error="States.QueryEvaluationError",
+        cause="why",
+        location="Output",
+    )
+    outcome = resume(evolve(at, failed))
+    assert told(outcome.events) == [("RetryScheduled", (), "A")]
+    assert outcome.execution is not None
+    assert outcome.execution.aws_events == at.aws_events + 1
+
+
+def test_a_map_runs_events_count() -> None:
+    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
+    at = run.execution
+    started = MapRunStarted(
+        execution_id=ID, sequence=at.sequence, time=at.time, caused_by=at.caused_by, state="M", map_run="arn:run"
+    )
+    assert evolve(at, started) == replace(at, sequence=at.sequence + 1, aws_events=at.aws_events + 1)
+
+
+def test_an_execution_stopped_between_two_states_enters_the_next_one() -> None:
+    states = {"A": {"Type": "Pass", "Next": "B"}, "B": task("B")}
+    run = Run(machine("A", states), {})
+    cut = recover(run.workflow, run.events[:3]).execution
+    assert cut is not None
+    stop = StopExecution(execution_id=ID)
+    stopped = resume(cut, stop).execution
+    assert stopped is not None
+    assert stopped.scopes[()].phase == Next("B")
+    redrive = ExecutionRedriven(
+        execution_id=ID,
+        sequence=stopped.sequence,
+        time=stopped.time,
+        caused_by=stopped.caused_by,
+        redrive_count=1,
+        revision=run.workflow.revision,
+        definition_hash=run.workflow.definition_hash,
+    )
+    assert told(resume(evolve(stopped, redrive)).events) == [("StateEntered", (), "B"), ("TaskScheduled", (), "B")]
+
+
+def test_an_output_that_is_no_json_is_refused() -> None:
+    run = two_tasks()
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    no_json: list[Any] = [deep, {1}]
+    for output in no_json:
+        outcome = resume(run.execution, CompleteTask.of(run.task("A"), output))
+        assert isinstance(outcome, Rejected)
+        assert (outcome.reason, outcome.detail[:20]) == ("InvalidCommand", "output: must be JSON")

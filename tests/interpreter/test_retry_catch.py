@@ -335,3 +335,36 @@ def test_an_error_output_that_makes_the_state_too_large_fails_the_execution() ->
     run = Run(catching({"ErrorEquals": ["E"], "Next": "H", "ResultPath": "$.e"}), {"a": "x" * 200_000})
     run.fail("A", "E", "y" * 100_000)
     assert (run.status, run.execution.error) == ("FAILED", "States.DataLimitExceeded")
+
+
+# ---- a retry whose arguments fail: only RetryCount, a digit longer, makes the tenth attempt's too large
+
+
+def too_large_at_last(**fields: Any) -> Run:
+    handlers = {"Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 99}], **fields}
+    state = task("A", Parameters={"a.$": "$", "n.$": "$$.State.RetryCount"}, **handlers)
+    run = Run(machine("A", {"A": state, **({"H": HANDLED} if "Catch" in fields else {})}), "x" * (262_144 - 14))
+    for _ in range(9):
+        run.fail("A", "E")
+        run.fire("retry", "A")
+    run.fail("A", "E")
+    return run
+
+
+LIMIT = {
+    "error": "States.DataLimitExceeded",
+    "cause": "The state/task 'A' returned a result with a size exceeding the maximum number of bytes service limit.",
+}
+
+
+def test_a_retry_that_cannot_be_asked_for_fails_the_execution() -> None:
+    run = too_large_at_last()
+    assert run.fire("retry", "A") == run.built((ExecutionFailed, (), "", LIMIT))
+
+
+def test_a_retry_that_cannot_be_asked_for_can_be_caught() -> None:
+    run = too_large_at_last(Catch=[{"ErrorEquals": ["States.DataLimitExceeded"], "Next": "H", "ResultPath": None}])
+    assert run.fire("retry", "A")[:2] == run.built(
+        (StateExited, (), "A", {"output_of": "INPUT", "next": "H", "catcher": 0}),
+        (StateEntered, (), "H", {"type": "Pass"}),
+    )

@@ -239,3 +239,17 @@ def test_a_wait_set_before_the_present_does_not_turn_time_back() -> None:
 def test_a_wait_whose_input_path_finds_nothing_fails_at_once() -> None:
     run = Run(scope_of("A", {"Type": "Wait", "Seconds": 1, "InputPath": "$.no", "End": True}), {})
     assert begun(run) == run.built(*failed("Wait", "Invalid path '$.no' : No results for path: $['no']"))
+
+
+def test_an_output_nested_deeper_than_can_be_written_fails_the_execution() -> None:
+    deep: Any = 0
+    for _ in range(120):
+        deep = [deep]
+    path = "".join(f".a{n}" for n in range(70))
+    states: dict[str, Any] = {
+        "A": {"Type": "Pass", "ResultPath": f"${path}", "Next": "B"},
+        "B": {"Type": "Pass", "ResultPath": f"${path}{path}", "End": True},
+    }
+    run = Run(machine("A", states), {"deep": deep})
+    assert (run.status, run.execution.error) == ("FAILED", "States.Runtime")
+    assert str(run.execution.cause).endswith("The value is nested too deeply.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from processor import (
     ExecutionStarted,
     Millis,
     Rejected,
+    StartExecution,
     StateEntered,
     StateExited,
     Succeeded,
@@ -21,7 +23,8 @@ from processor import (
     start,
 )
 from processor.errors import DecodingFailed
-from processor.interpreter.interpreter import input_hash
+from processor.interpreter.decide import Refused
+from processor.interpreter.interpreter import first_event, input_hash
 from processor.model.events import NO_CAUSE
 from tests.interpreter.scenario import machine, scope_of, task
 
@@ -127,3 +130,19 @@ def test_a_repeated_start_is_told_by_the_hash_of_its_input() -> None:
     assert input_hash({"a": 1, "b": 2}, None) == input_hash({"b": 2, "a": 1}, None)
     assert input_hash({"a": 1}, None) != input_hash({"a": 1}, {"env": 1})
     assert len(ZERO) == 16
+
+
+def test_an_express_execution_has_an_arn_of_its_own() -> None:
+    """Recorded: test_query_runtime_memory (Express): machine, name and a UUID that AWS draws."""
+    definition = scope_of("A", {"Type": "Pass", "Parameters": {"id.$": "$$.Execution.Id"}, "End": True})
+    made = [start(parse(definition, type="EXPRESS"), {}, execution_id="m:n", seed=seed) for seed in (ZERO, b"1" * 16)]
+    ids = [outcome.execution.output["id"] for outcome in made if outcome.execution is not None]  # type: ignore[index, call-overload]
+    pattern = r"arn:aws:states:us-east-1:\d{12}:express:m:n:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    assert all(re.fullmatch(pattern, str(id)) for id in ids)
+    assert ids[0] != ids[1]
+
+
+def test_a_context_that_is_no_object_is_refused() -> None:
+    command = StartExecution(execution_id="m:n", input={}, context=[1])
+    refused = first_event(PASS, command, now=Millis(0), seed=ZERO, cause=NO_CAUSE)
+    assert refused == Refused("InvalidCommand", "context: must be a JSON object, got [1]")

@@ -52,17 +52,14 @@ def _max_concurrency(turn: Turn, state: MapState, prepared: Json) -> int:
 
 def fill(turn: Turn) -> e.AnyEvent:
     """Return the next iteration's start, or the container's end. Only called where there is one of the two."""
-    match turn.scope.children:
-        case Branches() as branches:
-            _check_size(turn, branches)
-            return e.ParallelSucceeded(**turn.envelope())
-        case Iterations() as iterations if iterations.next_index < len(iterations.items):
-            return _start_iteration(turn, iterations)
-        case Iterations() as iterations:
-            _check_size(turn, iterations)
-            return e.MapSucceeded(**turn.envelope())
-        case None:
-            raise AssertionError("a Parallel or Map that runs has children")
+    children = turn.scope.children
+    assert children is not None
+    if isinstance(children, Iterations) and children.next_index < len(children.items):
+        return _start_iteration(turn, children)
+    _check_size(turn, children)
+    if isinstance(children, Branches):
+        return e.ParallelSucceeded(**turn.envelope())
+    return e.MapSucceeded(**turn.envelope())
 
 
 def _start_iteration(turn: Turn, iterations: Iterations) -> e.AnyEvent:

@@ -1,0 +1,51 @@
+"""JSON values: what is taken, what is refused, and that texts and values stand for each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor import InvalidCommand
+from processor.errors import DecodingFailed
+from processor.model.json import canonical_json, json_bytes, parse_json, private_json, render_json
+
+NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_a_value_and_its_text_stand_for_each_other(value: Any) -> None:
+    text = render_json(value)
+    assert render_json(parse_json(text)) == text
+    assert json_bytes(private_json(value, what="x")) == json_bytes(value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "{'a': 1}", '"\\ud800"', "01", "nul"])
+def test_what_is_no_json_text_is_refused(text: str) -> None:
+    with pytest.raises(DecodingFailed, match="JSON text does not decode"):
+        parse_json(text)
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("-inf")], {1: 2}, {"a": object()}, datetime.min, b"x", {1, 2}])
+def test_what_is_no_json_value_is_refused(value: object) -> None:
+    with pytest.raises(InvalidCommand, match="input: must be JSON"):
+        private_json(value, what="input")
+
+
+def test_a_copy_is_nobody_elses() -> None:
+    value = {"a": [1, (2, 3)]}
+    copied = private_json(value, what="x")
+    assert copied == {"a": [1, [2, 3]]}
+    assert copied is not value
+
+
+def test_canonical_texts_are_equal_for_equal_values() -> None:
+    assert canonical_json({"b": 1, "a": {"d": 1, "c": "ü"}}) == '{"a":{"c":"ü","d":1},"b":1}'.encode()
