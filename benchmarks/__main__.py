@@ -39,8 +39,11 @@ def main() -> int:
                 copies.append(copy)
         idle = sorted(running.latency() * 1_000 for _ in range(wanted.idle))
     report(chains, copies, idle, executions=wanted.executions, origin=kafka.origin)
-    ratio = statistics.median(c.cpu_us for c in chains) / statistics.median(c.cpu_us for c in copies)
-    print(f"\nCPU ratio {ratio:.2f}, at most {MOST_CPU_RATIO:.0f} must hold")
+    # The copy loop's quietest round: on a busy machine its many small waits cost it more than they cost the processor.
+    ratio = statistics.median(c.cpu_us for c in chains) / min(c.cpu_us for c in copies)
+    print(
+        f"\nCPU ratio {ratio:.2f} (median against the copy loop's best round), at most {MOST_CPU_RATIO:.0f} must hold"
+    )
     return 0 if ratio <= MOST_CPU_RATIO else 1
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from processor.engine.definitions import Definitions, deployment
-from processor.engine.ports import Message
+from processor.engine.ports import Message, Reader, Record
 from processor.errors import InvalidDefinition
 from processor.model.ids import EPOCH
 from processor.model.json import Json
@@ -75,3 +77,35 @@ def test_records_that_are_no_definition_are_passed_over(world: World, definition
     revision = world.deploy("m", PASS)
 
     assert definitions.workflow("m", revision) is not None  # #partitions, the tombstone, then this
+
+
+class Noting:
+    """A reader that remembers from where it was asked to read."""
+
+    def __init__(self, inner: Reader) -> None:
+        self._inner = inner
+        self.starts: list[int] = []
+
+    def partitions(self, topic: str) -> int | None:
+        return self._inner.partitions(topic)
+
+    def end(self, topic: str, partition: int) -> int:
+        return self._inner.end(topic, partition)
+
+    def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        self.starts.append(start)
+        return self._inner.read(topic, partition, start=start, end=end)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_each_record_is_read_once(world: World) -> None:
+    reader = Noting(world.log.reader())
+    definitions = Definitions(reader, world.names)
+    for definition in (PASS, TASK, PASS):
+        world.deploy("m", definition)
+        definitions.expire()
+        definitions.refresh()
+
+    assert reader.starts == [0, 2, 3]  # the count of partitions stands at 0

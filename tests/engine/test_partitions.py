@@ -6,9 +6,20 @@ import logging
 
 import pytest
 
+from processor.adapters.embedded.store import Group
 from processor.engine import partitions
-from processor.engine.encoding import encode_events
-from processor.engine.ports import Message
+from processor.engine.encoding import encode_command, encode_events
+from processor.engine.ports import (
+    CommandArrived,
+    Delivery,
+    EventsRestored,
+    Message,
+    PartitionLost,
+    PartitionRestored,
+    PartitionTaken,
+    Record,
+    Transaction,
+)
 from processor.engine.topics import partition_of
 from processor.interpreter.evolve import evolve
 from processor.model import commands as c
@@ -253,3 +264,98 @@ def test_commands_that_arrived_with_the_loss_of_their_partition_are_left_to_the_
         ("TaskSucceeded", "StateExited", "ExecutionSucceeded")
     }
     assert world.rejections() == []
+
+
+class Scripted:
+    """An Inbox whose polls are written down before."""
+
+    max_record_bytes = 1_000_000
+
+    def __init__(self, *polls: list[Delivery]) -> None:
+        self._polls = list(polls)
+        self.committed: list[Transaction] = []
+
+    def poll(self, *, timeout_seconds: float, max_commands: int) -> list[Delivery]:
+        return self._polls.pop(0)
+
+    def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
+        return 10 * assignment
+
+    def commit(self, transaction: Transaction) -> bool:
+        self.committed.append(transaction)
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def arrived(world: World, offset: int) -> CommandArrived:
+    value = encode_command(c.StartExecution(execution_id="pass:a", input=None))
+    record = Record(
+        topic=world.names.commands, partition=0, offset=offset, key=b"pass:a", value=value, time=world.clock.now()
+    )
+    return CommandArrived(record=record)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *polls: list[Delivery]) -> tuple[World, Scripted]:
+    world = World(partitions=1)
+    world.deploy("pass", PASS)
+    inbox = Scripted(*polls)
+    monkeypatch.setattr(world.log, "inbox", lambda slot: inbox)
+    world.restart()
+    world.step(len(polls))
+    return world, inbox
+
+
+def own(assignment: int) -> list[Delivery]:
+    return [
+        PartitionTaken(partition=0, assignment=assignment),
+        PartitionRestored(partition=0, assignment=assignment),
+    ]
+
+
+def test_a_command_that_came_before_the_loss_of_its_partition_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    lost = PartitionLost(partition=0)
+    _, inbox = scripted(monkeypatch, own(1), [arrived(world, 10), lost, *own(2)], [arrived(world, 20)])
+
+    assert [transaction.offsets for transaction in inbox.committed] == [{0: 21}]
+
+
+def test_nothing_is_applied_before_the_partition_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = PartitionTaken(partition=0, assignment=1)
+    world, inbox = scripted(monkeypatch, [arrived(World(), 9)], [taken, arrived(World(), 10)], [])
+
+    assert (inbox.committed, world.processor.partitions, world.processor.ready) == ([], (), False)
+
+
+def test_what_belongs_to_an_older_assignment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = EventsRestored(partition=0, assignment=1, records=(arrived(World(), 0).record,))  # no events at all
+    taken = PartitionTaken(partition=0, assignment=2)
+    world, _ = scripted(monkeypatch, [taken, stale, PartitionRestored(partition=0, assignment=1)])
+
+    assert (world.processor.partitions, world.processor.stopped) == ((), {})
+
+
+def test_without_a_committed_offset_commands_flow_from_behind_the_last_that_an_event_names(world: World) -> None:
+    before = world.histories()
+    group = Group(world.names.processor_group, world.names.commands)
+    world.log.store()._group(group).offsets.clear()
+    world.restart()
+    world.settle()
+
+    assert world.histories() == before
+    assert world.rejections() == []  # nothing came again: there is an event of every command
+
+
+def test_a_clock_that_goes_back_does_not_take_an_execution_with_it(world: World) -> None:
+    world.advance(100)
+    world.start("wait:late")
+    world.settle()
+    world.advance(-50)
+    world.send(c.FireTimer.of(world.events("wait:late")[-1]))
+    world.settle()
+
+    times = [event.time for event in world.events("wait:late")]
+    assert times == sorted(times)
+    assert world.types("wait:late")[-1] == "ExecutionSucceeded"

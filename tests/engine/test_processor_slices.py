@@ -76,6 +76,21 @@ def test_other_executions_commands_are_applied_between_the_slices() -> None:
     assert order.index("pass:a") < len(order) - 1 - order[::-1].index("long:a")
 
 
+def test_a_slice_beside_a_command_leaves_the_commands_offset_behind_it() -> None:
+    world = long_world()
+    world.start("long:a", ITEMS)
+    world.step(2)
+    world.start("pass:a")
+    world.step()  # the command and a slice in one transaction
+    assert world.types("pass:a")[-1] == "ExecutionSucceeded"
+    assert world.counts()["slices"] > 0
+    world.restart()
+    world.settle()
+
+    assert world.rejections() == []  # the command did not come again
+    assert world.types("long:a")[-1] == "ExecutionSucceeded"
+
+
 def test_several_long_executions_take_turns() -> None:
     world = long_world()
     for name in "abc":
