@@ -1,0 +1,149 @@
+"""A process that evaluates JSONata where it can be ended: at a second, at 256 MiB, at whatever the engine does.
+
+`ProcessSandbox` is the port's implementation; `jsonata_worker.py` is the process, which calls `serve`. Both speak
+lines of JSON over pipes: a task, its answer. Which expressions go here: docs/decisions/0010.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from typing import BinaryIO
+
+import orjson
+
+from processor.interpreter.jsonata_engine import (
+    SANDBOXED,
+    TIMEOUT,
+    UNDEFINED,
+    Engine,
+    Panicked,
+    Task,
+    Undefined,
+)
+from processor.interpreter.jsonata_functions import MEMORY_LIMIT, Exhausted, Refused
+from processor.interpreter.jsonata_syntax import scan
+from processor.model.ids import Millis
+from processor.model.json import Json
+
+ANSWER_SECONDS = 0.8  # AWS ends an expression at 1 s
+START_SECONDS = 10.0
+KEPT_ENGINES = 256
+_READY = b"ready\n"
+
+
+class ProcessSandbox:
+    """One process, and a spare one started ahead, so that nothing waits where one had to be ended. For one thread."""
+
+    def __init__(self) -> None:
+        self._process = _start()
+        self._spare = _start()
+        self._ready = False
+
+    def evaluate(self, task: Task) -> Json | Undefined:
+        """See the port. An expression that ends its process is Exhausted; the next task finds another one."""
+        line = orjson.dumps([task.text, task.states, task.variables, task.seed.hex(), task.now]) + b"\n"
+        try:
+            answer = self._asked(line)
+        except TimeoutError:
+            self._replace()
+            raise Exhausted(TIMEOUT) from None
+        except (BrokenPipeError, EOFError):  # without memory the engine aborts
+            self._replace()
+            raise Exhausted(MEMORY_LIMIT) from None
+        return _answered(answer)
+
+    def close(self) -> None:
+        """End both processes. There is no evaluating afterwards."""
+        _end(self._process)
+        _end(self._spare)
+
+    def _asked(self, line: bytes) -> bytes:
+        process = self._process
+        assert process.stdin is not None
+        if not self._ready:
+            _line_of(process, START_SECONDS)
+            self._ready = True
+        process.stdin.write(line)
+        process.stdin.flush()
+        return _line_of(process, ANSWER_SECONDS)
+
+    def _replace(self) -> None:
+        _end(self._process)
+        self._process, self._spare, self._ready = self._spare, _start(), False
+
+
+def _line_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """Return one line. Raises TimeoutError, and EOFError for a process that has ended."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + seconds
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError
+        part = os.read(process.stdout.fileno(), 65_536)
+        if not part:
+            raise EOFError
+        received += part
+    return bytes(received)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "processor.adapters.jsonata_worker"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def _answered(answer: bytes) -> Json | Undefined:
+    match orjson.loads(answer):
+        case ["value", value]:
+            made: Json = value
+            return made
+        case ["exhausted", str(message)]:
+            raise Exhausted(message)
+        case ["refused", code, message]:
+            raise Refused(code, message)
+        case ["panicked"]:
+            raise Panicked
+        case _:
+            return UNDEFINED
+
+
+# ---- the process itself
+
+
+def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
+    """Answer each task until there are no more."""
+    engines: dict[str, Engine] = {}
+    answers.write(_READY)
+    answers.flush()
+    for line in tasks:
+        text, states, variables, seed, now = orjson.loads(line)
+        if text not in engines:
+            if len(engines) == KEPT_ENGINES:
+                engines.clear()
+            engines[text] = Engine(text, scan(text))
+        task = Task(text=text, states=states, variables=variables, seed=bytes.fromhex(seed), now=Millis(now))
+        answers.write(_answer_of(engines[text], task) + b"\n")
+        answers.flush()
+
+
+def _answer_of(engine: Engine, task: Task) -> bytes:
+    try:
+        value = engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, clock=SANDBOXED)
+        return orjson.dumps(["undefined"] if isinstance(value, Undefined) else ["value", value])
+    except Panicked:
+        return orjson.dumps(["panicked"])
+    except Exhausted as limit:
+        return orjson.dumps(["exhausted", limit.message])
+    except Refused as refusal:
+        return orjson.dumps(["refused", refusal.code, refusal.message])
+    except (MemoryError, orjson.JSONEncodeError):  # a value nested deeper than can be written is none of a state's
+        return orjson.dumps(["exhausted", MEMORY_LIMIT])
