@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from processor.errors import InvalidCommand
 from processor.interpreter.entropy import draw
-from processor.model.execution import Execution, Iterations
+from processor.model.definition import TaskState
+from processor.model.execution import Execution, Iterations, Scope
 from processor.model.ids import TOP, Millis, ScopeKey, task_token
 from processor.model.json import Json
 
@@ -59,9 +60,21 @@ def context_object(execution: Execution, key: ScopeKey, *, item: tuple[int, Json
     item = item or _enclosing_item(execution, key)
     if item is not None:
         context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
-    if scope.type == "Task":
+    if _calls_back(execution, scope):
         context["Task"] = {"Token": task_token(execution.execution_id, key, execution.sequence)}
     return context
+
+
+def _calls_back(execution: Execution, scope: Scope) -> bool:
+    """Whether there is a Task.Token to read. Recorded: a Lambda's or a plain call's context object has none, that of
+    .sync has one. The tasks of this project's own workers, named by a plain word, have one."""
+    state = execution.workflow.states[scope.state]
+    if not isinstance(state, TaskState):
+        return False
+    resource = state.resource
+    return resource.pattern != "REQUEST_RESPONSE" or (
+        resource.kind == "LAMBDA" and not resource.resource.startswith("arn:")
+    )
 
 
 def _execution_arn(execution: Execution) -> str:

@@ -20,24 +20,30 @@ from typing import Any, TypeAlias
 
 from processor import (
     EPOCH,
+    ZERO,
     AnyEvent,
     CompleteTask,
+    ExecutionStarted,
     FailTask,
     FireTimer,
+    HeartbeatTask,
     InvalidDefinition,
     Millis,
     Outcome,
     Rejected,
+    StartExecution,
     SubmitTask,
     TaskScheduled,
     Workflow,
     parse,
     recover,
     resume,
-    start,
 )
 from processor.engine.encoding import decode_events, encode_events
 from processor.interpreter.decide import timer_due
+from processor.interpreter.evolve import begin
+from processor.interpreter.history import render_history
+from processor.interpreter.interpreter import cause_of, first_event
 from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.execution import Execution, Pending
 from processor.model.ids import TimerKind, parse_task_token
@@ -116,17 +122,23 @@ def drive(case: Case, between: Between = straight) -> Driven:
     """Run an execution case to its end, or until the recording has nothing more to say. Raises Unsupported."""
     workflow = compiled(case)
     answers = list(recorded_answers(case))
-    outcome: Outcome = start(workflow, case["input"], execution_id="machine:name", now=now_of(case))
-    driven = Driven(outcome, list(outcome.events))
+    command = StartExecution(
+        execution_id="machine:name", input=case["input"], role="arn:aws:iam::111111111111:role/name"
+    )
+    cause = cause_of(command, offset=None)
+    started = first_event(workflow, command, now=now_of(case), seed=ZERO, cause=cause)
+    assert isinstance(started, ExecutionStarted), started
+    outcome: Outcome = resume(begin(workflow, started))
+    driven = Driven(outcome, [started, *outcome.events])
     stand_in = _stand_in(case)
     for _ in range(MAX_COMMANDS):
         driven.outcome = between(workflow, driven.events, driven.outcome)
-        command = None if driven.execution.closed else next_command(driven, answers, stand_in)
-        if case["expected"]["status"] == "RUNNING" and isinstance(command, FireTimer):
+        answer = None if driven.execution.closed else next_command(driven, answers, stand_in)
+        if case["expected"]["status"] == "RUNNING" and isinstance(answer, FireTimer):
             break  # nobody waited for it
-        if command is None:
+        if answer is None:
             break
-        outcome = resume(driven.execution, command)
+        outcome = resume(driven.execution, answer)
         assert not isinstance(outcome, Rejected), outcome
         driven.outcome = outcome
         driven.events += outcome.events
@@ -152,12 +164,15 @@ def now_of(case: Case) -> Millis:
 # ---- the outside world
 
 
+ANSWERS = ("Succeeded", "Failed", "TimedOut", "Submitted")
+
+
 @dataclass(frozen=True)
 class Answer:
     """A recorded answer to the task of a state."""
 
     state: str
-    kind: str  # Succeeded, Failed, TimedOut, Submitted
+    kind: str  # of ANSWERS, or an activity's Started
     details: Case
     spaced: bool = False  # the runtime of Lambda functions writes its causes with blanks; the snapshot has decoded them
 
@@ -169,7 +184,7 @@ def recorded_answers(case: Case) -> Iterator[Answer]:
     for event in sorted(case["history"], key=lambda e: e["id"]):
         for prefix in ("Task", "LambdaFunction", "Activity"):
             kind = event["type"].removeprefix(prefix)
-            if event["type"].startswith(prefix) and kind in ("Succeeded", "Failed", "TimedOut", "Submitted"):
+            if event["type"].startswith(prefix) and (kind in ANSWERS or event["type"] == "ActivityStarted"):
                 details: Case = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
                 yield Answer(_state_around(events, event), kind, details, spaced=prefix == "LambdaFunction")
 
@@ -233,6 +248,8 @@ def _answer(answer: Answer, asked: TaskScheduled) -> AnyCommand:
             return CompleteTask.of(asked, _payload(answer.details["output"]))
         case "Submitted":
             return SubmitTask.of(asked, _payload(answer.details["output"]))
+        case "Started":
+            return HeartbeatTask.of(asked, worker=answer.details.get("workerName"))
         case "TimedOut":
             return FireTimer.of(asked, "heartbeat" if asked.heartbeat_at is not None else "timeout")
         case _:
@@ -302,6 +319,11 @@ def run_executions(folder: Path, between: Between = straight) -> Report:
         different = judge(case, driven, compare)
         report.end += not set(different) - {"cause"}
         report.cause += not different
+        if case["history"]:
+            report.history_cases += 1
+            in_history = compare.history_differences(case, render_history(driven.events))
+            report.history += not different and not in_history
+            different += [f"history: {found}" for found in in_history]
         if different:
             execution = driven.execution
             given = {"status": execution.status, "output": driven.output, "error": execution.error}

@@ -1,4 +1,7 @@
-"""What AWS was recorded to do, as far as parse supports the definitions; the whole of it is `make conformance`'s."""
+"""Ends, causes and histories that AWS was recorded to give, as far as parse supports the definitions.
+
+`make conformance` scores all of them.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,16 @@ pytestmark = pytest.mark.skipif(
 KNOWN = {
     # StartSyncExecution leaves RedriveCount out of the context object; nothing in ExecutionStarted tells it apart.
     "test_express_sync.py::TestExpressSync::test_query_runtime_memory#start_execution_sync_response",
+    # Recorded before redrive came, in November 2023: the context object had no RedriveCount then.
+    "::test_lambda_invoke_with_retry_extended_input#get_execution_history",
+    "::test_lambda_service_invoke_with_retry_extended_input#get_execution_history",
+    # AWS stalls before it writes MapStateEntered, here the Map has entered and starts nothing.
+    "::test_max_concurrency_path_negative#get_execution_history",
 }
 
 
 @pytest.mark.parametrize("between", [straight, recovered], ids=["straight", "recovered after each command"])
-def test_executions_end_as_recorded(between: Between) -> None:
+def test_executions_go_as_recorded(between: Between) -> None:
     report = _run(between)
     unexpected = {id: found for id, found in report.failures.items() if not id.endswith(tuple(KNOWN))}
     assert unexpected == {}

@@ -1,4 +1,4 @@
-"""Every history that a scenario test here produces is cut at every place and continued."""
+"""Every history that a scenario test here produces is cut at every place and continued, and rendered as AWS's."""
 
 from __future__ import annotations
 
@@ -15,3 +15,4 @@ def _replayed() -> Iterator[None]:
     yield
     for run in RUNS:
         run.check_replay()
+        run.check_history()

@@ -31,6 +31,7 @@ from processor import (
     resume,
     start,
 )
+from processor.interpreter.history import render_history
 from processor.interpreter.interpreter import cause_of
 from processor.model.commands import AnyCommand, StartExecution, timers_set_by
 from processor.model.events import Cause
@@ -171,6 +172,24 @@ class Run:
 
     def check_replay(self) -> None:
         check_every_prefix(self.workflow, self.events, self.given)
+
+    def check_history(self) -> None:
+        check_history(self.execution, self.events)
+
+
+def check_history(execution: Execution, events: Sequence[AnyEvent]) -> None:
+    """Check that what the events render to has ids without a gap, as many as the execution counted, each pointing back
+    to one before it; and that a prefix renders to a prefix."""
+    history = render_history(events)
+    assert [event["id"] for event in history] == list(range(1, execution.aws_events + 1))
+    for event in history:
+        id, previous = event["id"], event["previousEventId"]
+        assert isinstance(id, int)
+        assert isinstance(previous, int)
+        assert (0 < previous < id) or (previous == 0 and id <= 2)
+    middle = len(events) // 2
+    shorter = render_history(events[:middle])
+    assert shorter == history[: len(shorter)]
 
 
 def begun(run: Run) -> tuple[AnyEvent, ...]:

@@ -291,3 +291,22 @@ def test_a_token_is_the_same_for_whoever_reads_the_events() -> None:
     asked = outcome.events[-1]
     assert isinstance(asked, TaskScheduled)
     assert CompleteTask.of(asked, 1).token == "m:n##2"
+
+
+@pytest.mark.parametrize(
+    ("resource", "has_token"),
+    [
+        (FUNCTION, False),
+        ("arn:aws:states:::sqs:sendMessage", False),
+        (QUEUE, True),
+        ("arn:aws:states:::states:startExecution.sync:2", True),
+        ("a-workers-task", True),
+    ],
+)
+def test_which_tasks_can_read_their_token(resource: str, has_token: bool) -> None:
+    """Recorded: no Task in the whole context object of a plain Lambda call, a token in that of .sync."""
+    run = Run(scope_of("A", task("A", Resource=resource, Parameters={"all.$": "$$"})), {})
+    arguments = run.task("A").arguments
+    assert isinstance(arguments, dict)
+    assert isinstance(arguments["all"], dict)
+    assert arguments["all"].get("Task") == ({"Token": "local:1##2"} if has_token else None)

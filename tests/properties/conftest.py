@@ -10,6 +10,6 @@ COMMON = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 }
-settings.register_profile("default", max_examples=120, derandomize=True, **COMMON)  # type: ignore[arg-type]
+settings.register_profile("default", max_examples=250, derandomize=True, **COMMON)  # type: ignore[arg-type]
 settings.register_profile("thorough", max_examples=5_000, **COMMON)  # type: ignore[arg-type]
 settings.load_profile(os.environ.get("ASL_PROPERTIES", "default"))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from processor import Workflow, parse, recover
 from processor.model.json import Json
+from tests.interpreter.scenario import check_history
 from tests.properties.replay import check_every_prefix, check_trail
 from tests.properties.workflows import definitions
 from tests.properties.world import Played, SlicedPlayed, play
@@ -19,6 +20,7 @@ def test_every_prefix_of_every_history_goes_on_as_if_it_had_not_been_cut(
     played = play(data, Played(parse(definition)))
     assert recover(played.workflow, played.events).execution == played.execution
     check_every_prefix(played.workflow, played.events, played.given)
+    check_history(played.execution, played.events)
 
 
 @given(definition=definitions(), data=st.data())
@@ -29,6 +31,7 @@ def test_commands_may_come_while_a_long_one_is_worked_off_in_slices(
     play(data, played)
     assert recover(played.workflow, played.events).execution == played.execution
     check_trail(played.workflow, played.trail)
+    check_history(played.execution, played.events)
 
 
 @given(definition=definitions(calm=True), data=st.data())
