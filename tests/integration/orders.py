@@ -21,18 +21,21 @@ KINDS = {path.stem: json.loads(path.read_text()) for path in sorted((ORDER / "in
 AT_LEAST = 10
 """How often every state of the definition is to be entered, over all orders."""
 
+FAILING_MS = {"broken": 9_000, "retries-exhausted": 3_000}
+"""A worker's partitions go to the other 6 s after its death; retries take their time in addition."""
+
 ANSWERS = (e.TaskSucceeded, e.TaskFailed, e.TaskTimedOut)
 
 
 def make_orders(count: int) -> dict[str, dict[str, Any]]:
-    """Return orders by name, of all kinds in turn. Those that fail while charging take a while, so that the goods are
-    reserved by then."""
+    """Return orders by name, of all kinds in turn. Where charging fails for good it takes so long that the goods beside
+    it are reserved by then, even if the worker that had them dies: else their task is cut off, and nobody ran it."""
     orders = {}
     kinds = list(KINDS)
     for number in range(count):
         kind = kinds[number % len(kinds)]
         order = {**KINDS[kind], "order_id": f"{kind}-{number}"}
-        order.setdefault("delay_ms", 600 + 50 * (number % 10))
+        order.setdefault("delay_ms", FAILING_MS.get(kind, 600 + 50 * (number % 10)))
         orders[order["order_id"]] = order
     return orders
 
@@ -127,8 +130,8 @@ def _states_of(scope: dict[str, Any]) -> Iterable[str]:
 
 
 def check_ledger(path: Path, histories: Iterable[list[e.AnyEvent]]) -> str:
-    """Assert that every task scheduled and not cut off stands in the workers' ledger with its input, and that exactly
-    one result was accepted of it; return a line that says how many there were."""
+    """Assert that every task scheduled stands in the workers' ledger with its input, and that exactly one result was
+    accepted of each that was not cut off; return a line that says how many there were."""
     noted = Counter(
         (line["token"], canonical_json(_payload(line["input"])))
         for line in map(json.loads, path.read_text().splitlines())
@@ -147,15 +150,14 @@ def check_ledger(path: Path, histories: Iterable[list[e.AnyEvent]]) -> str:
             elif isinstance(event, e.StateAborted) and event.scope in pending and not accepted[pending[event.scope]]:
                 cut.add(pending[event.scope])
     missing = {token for token, input in scheduled.items() if (token, input) not in noted}
-    assert missing <= cut, f"not in the ledger: {sorted(missing - cut)}"
+    assert missing == set()
     assert accepted == Counter(scheduled.keys() - cut)
     strangers = {token for token, _ in noted} - scheduled.keys()
     assert strangers == set()
     runs = noted.total()
     return (
-        f"{len(scheduled)} tasks scheduled, {len(scheduled) - len(missing)} in the ledger with their inputs,"
-        f" {len(cut)} cut off by a failure beside them ({len(missing)} of these before a worker had them);"
-        f" {runs} runs, {runs - len(noted)} of them repeated; one result accepted of each"
+        f"{len(scheduled)} tasks scheduled, all in the ledger with their inputs; {runs} runs,"
+        f" {runs - len(noted)} of them repeated; one result accepted of each, but for {len(cut)} cut off by a failure beside them"
     )
 
 
