@@ -94,7 +94,7 @@ def type_name(value: Json) -> TypeName:
             return "string"
         case list():
             return "array"
-        case dict():
+        case _:
             return "object"
 
 
@@ -240,11 +240,12 @@ def _run_tame(engine: Engine, text: str, found: Scan) -> _Read:
         states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
     ) -> Json | Undefined:
         seed = entropy() if draws else _UNUSED_SEED
+        if sandbox is None:
+            return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
         try:
             return engine.evaluate(states, variables, seed=seed, now=now, clock=TAME)
         except Exhausted:
-            if sandbox is None:
-                raise
+            pass
         return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
 
     return run

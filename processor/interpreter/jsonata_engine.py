@@ -75,10 +75,10 @@ MAX_STRING = 4_194_304  # bytes, as AWS
 MAX_RESULT = 2_097_152  # bytes of JSON: room above the quota, so that exceeding that is told by its own error
 
 TAME = Clock(0.03, 3)  # a tame expression copies at most 200 MB in that time
-WILD = Clock(0.25, 2)  # any other, where there is no sandbox
+WILD = Clock(0.25, 2)  # any, where there is no sandbox
 SANDBOXED = Clock(0.6, 1)  # within one; the rest of AWS's second is for the process around it
 
-_WRAPPER_DEPTH = 3  # levels that `_wrapped` adds
+_WRAPPER_DEPTH = 2  # levels that `_wrapped` adds
 _COMPARING = frozenset({"distinct"})
 TIMEOUT = "Expression evaluation timeout: Check for infinite loop"
 _STACK_OVERFLOW = (
@@ -105,8 +105,8 @@ class Engine:
         self._read = tuple(sorted(name for name in self.names - BUILT_IN if name.isidentifier()))
         self._shadowable = found.names & BUILT_IN
         self._drawing = found.names & {"random", "uuid"}
-        self._expression = self._wrapped(f'"r":(\n{text}\n)')
-        self._nan = self._wrapped(f'"r":$exists([(\n{text}\n)].**[$!=$])') if found.may_give_nan else None
+        self._expression = self._wrapped(f'"r":\n{text}\n')
+        self._nan = self._wrapped(f'"r":$exists([0,\n{text}\n].**[$!=$])') if found.may_give_nan else None
         self._max_array = MAX_ARRAY if found.names.isdisjoint(_COMPARING) else MAX_ARRAY_COMPARED
 
     def _wrapped(self, members: str) -> jlens.Expression:

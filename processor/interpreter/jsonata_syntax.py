@@ -33,7 +33,7 @@ REPEATING = frozenset({"distinct", "pad", "range", "reduce"})
 HIGHER_ORDER = frozenset({"each", "filter", "map", "replace", "sift", "single", "sort"})
 """What calls a function for each value, and hands none of its results to the next call."""
 
-MAX_GROWTH = 1_024
+MAX_GROWTH = 256
 """How often a value may be repeated within another by the constructors and calls of a tame text."""
 
 MAY_GIVE_NAN = frozenset({"parseInteger"})

@@ -1,0 +1,400 @@
+"""JSONata: values and undefined, AWS's wording of failures, what is refused, purity, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jlens
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.interpreter import jsonata_engine
+from processor.interpreter.jsonata import (
+    UNDEFINED,
+    EvaluationFailed,
+    Expression,
+    JsonataFault,
+    Task,
+    Undefined,
+    compile_expression,
+    type_name,
+)
+from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, WILD, Engine, Panicked
+from processor.interpreter.jsonata_functions import Exhausted, Refused
+from processor.interpreter.jsonata_syntax import scan
+from processor.model.ids import Millis
+from processor.model.json import Json
+
+NOW = Millis(1_700_000_000_123)
+SEED = bytes(range(16))
+STATES: Json = {
+    "input": {"a": {"b": 1}, "rows": [{"id": 1, "v": [1]}, {"id": 2}], "nothing": None, "one": [7]},
+    "result": [1, 2, 3],
+    "context": {"Execution": {"Name": "e"}},
+}
+
+
+def no_entropy() -> bytes:
+    raise AssertionError("drew")
+
+
+def evaluated(
+    text: str, states: Json = STATES, variables: Mapping[str, Json] | None = None, seed: bytes = SEED
+) -> Json | Undefined:
+    expression = compile_expression(text, field="Output")
+    return expression.evaluate(states, variables or {}, entropy=lambda: seed, now=NOW)
+
+
+def failure_of(text: str, states: Json = STATES, variables: Mapping[str, Json] | None = None) -> str:
+    expression = compile_expression(text, field="Output/x")
+    with pytest.raises(EvaluationFailed) as failed:
+        expression.value(states, variables or {}, entropy=lambda: SEED, now=NOW)
+    assert (failed.value.error, failed.value.location) == ("States.QueryEvaluationError", "Output/x")
+    return failed.value.cause
+
+
+def tail(cause: str) -> str:
+    return cause.partition("specified for the field 'Output/x' ")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$states.input.a.b", 1),
+        ("$states.input.a.b + 1", 2),
+        ("$states.input.nothing", None),
+        ("$states.input.rows.id", [1, 2]),
+        ("$states.input.rows.v", [1]),
+        ("$states.input.one", [7]),
+        ("$states.input.one.x", UNDEFINED),
+        ("$states.input.a.b.c", UNDEFINED),
+        ("$states.input.z", UNDEFINED),
+        ("$states.input.nothing.x", UNDEFINED),
+        ("$states.result[$ > 1]", [2, 3]),
+        ("$x", {"y": [2.0]}),
+        ("$x.y", [2.0]),
+        ("$n", 3),
+        ("$n & ''", "3"),
+        ("$gone", UNDEFINED),
+        ("$gone.x", UNDEFINED),
+        ("$exists($gone)", False),
+        ("$exists($states.input.nothing)", True),
+        ("null", None),
+        ("-12", -12),
+        ("'it'", "it"),
+        ("true", True),
+        ("[]", []),
+        ("($states.result.{'v': $, 'n': $n})[0]", {"v": 1, "n": 3}),
+        ("$string()", UNDEFINED),  # no context: reported of AWS
+        ("$sum($n)", 3),
+        ("function($v) { $v }", UNDEFINED),
+        ("$big", 9007199254740993),  # a path is not rounded as the engine would
+        ("$small", 2.5),
+        ("/a/ ~> $type", UNDEFINED),  # where a regular expression opens the text
+        ("/* no */ $n ? 'y' : 'n'", "y"),
+        ("$y := $n", 3),
+    ],
+)
+def test_an_expression_gives_its_value_or_undefined(text: str, expected: Json | Undefined) -> None:
+    variables: dict[str, Json] = {"x": {"y": [2.0]}, "n": 3.0, "big": 9007199254740993, "small": 2.5}
+    made = evaluated(text, variables=variables)
+    assert (made, type(made)) == (expected, type(expected))
+
+
+def test_an_expression_tells_what_it_reads() -> None:
+    read = compile_expression("  ($y := 1; $y + $states.input.a + $z + $sum($q)) ", field="Output")
+    assert read.text == "($y := 1; $y + $states.input.a + $z + $sum($q))"
+    assert (read.variables, read.states_fields) == (frozenset({"z", "q"}), frozenset({"input"}))
+    assert (read.whole, read.constant) == (None, False)
+    assert compile_expression("$states.input", field="Output").whole == "INPUT"
+    assert compile_expression("$states.result", field="Output").whole == "RESULT"
+    assert compile_expression("1", field="Seconds").constant
+
+
+def test_the_whole_input_is_handed_on_as_it_is() -> None:
+    states: Json = {"input": {"n": 1.0}}
+    assert isinstance(states, dict)
+    assert evaluated("$states.input", states) is states["input"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=2),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+        max_leaves=12,
+    ),
+    st.lists(st.sampled_from("abc"), max_size=4),
+)
+def test_a_compiled_path_gives_what_the_engine_gives(value: Json, steps: list[str]) -> None:
+    text = ".".join(["$x", *steps])
+    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, clock=WILD)
+    assert evaluated(text, {}, {"x": value}) == by_engine
+
+
+# ---- failures
+
+
+def test_undefined_fails_a_field_in_the_recorded_words() -> None:
+    assert failure_of("$doesNotExist") == (
+        "The JSONata expression '$doesNotExist' specified for the field 'Output/x' returned nothing (undefined)."
+    )
+
+
+def test_another_type_than_expected_fails_in_the_recorded_words() -> None:
+    expression = compile_expression("$ItemsVar", field="Items")
+    found: dict[str, Json] = {}
+    items: dict[str, Json] = {"number": 1, "boolean": True, "object": {"foo": "bar"}, "null": None, "string": "x"}
+    for name, value in items.items():
+        with pytest.raises(EvaluationFailed) as failed:
+            expression.value({}, {"ItemsVar": value}, entropy=no_entropy, now=NOW, expected="array")
+        found[name] = failed.value.cause
+    opening = "The JSONata expression '$ItemsVar' specified for the field 'Items' returned an unexpected result type. "
+    assert found == {
+        "number": opening + "Expected 'array', but was 'number' for value: 1",
+        "boolean": opening + "Expected 'array', but was 'boolean' for value: true",
+        "object": opening + "Expected 'array', but was 'object' for value: {\"foo\":\"bar\"}",
+        "null": opening + "Expected 'array', but was 'null' for value: null",
+        "string": opening + "Expected 'array', but was 'string' for value: \"x\"",
+    }
+    assert expression.value({}, {"ItemsVar": [1]}, entropy=no_entropy, now=NOW, expected="array") == [1]
+
+
+def test_a_value_too_deep_to_write_is_not_repeated_in_the_cause() -> None:
+    deep: Json = 1
+    for _ in range(400):
+        deep = {"a": deep}
+    with pytest.raises(EvaluationFailed, match="for value: …"):
+        compile_expression("$x", field="Items").value({}, {"x": deep}, entropy=no_entropy, now=NOW, expected="array")
+    assert (type_name(1.5), type_name([]), type_name({})) == ("number", "array", "object")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$randomSeeded($states.input)", ". T1006: Attempted to invoke a non-function"),
+        ("$eval('1+1')", ". T1006: Attempted to invoke a non-function"),
+        ("1 + 'a'", '. T2002: The right side of the "+" operator must evaluate to a number'),
+        ("$number('x')", '. D3030: Unable to cast value to a number: "x"'),
+        ("1 / 0", ". D1001: Number out of range: null"),
+        ("$power(10, 400)", None),
+        ("0 / 0", ". D1001: Number out of range: NaN"),
+        ("{'a': [1, 5 % 0]}", ". D1001: Number out of range: NaN"),
+        ("$parseInteger('abc', '0')", ". D1001: Number out of range: NaN"),
+        (r'"\ud800" & "x"', ": A string literal holds half of a surrogate pair"),
+    ],
+)
+def test_an_error_of_the_language_fails_with_its_code(text: str, expected: str | None) -> None:
+    said = tail(failure_of(text))
+    assert said.startswith("threw an error during evaluation")
+    assert expected is None or said == "threw an error during evaluation" + expected
+
+
+def test_null_among_results_of_a_division_is_null() -> None:
+    assert evaluated("[$states.input.nothing, {'a': 4 / 2, 'b': null}]") == [None, {"a": 2, "b": None}]
+    assert evaluated("4 / 2") == 2
+    assert evaluated("[4 / 2, 'x', {'y': true}]") == [2, "x", {"y": True}]
+
+
+def test_integers_beyond_64_bits_come_as_floats() -> None:
+    made = evaluated("[1e20, {'a': -$power(2, 64), 'b': 7, 'c': [$power(2, 63)]}, 'x']")
+    assert repr(made) == "[1e+20, {'a': -1.8446744073709552e+19, 'b': 7, 'c': [9223372036854775808]}, 'x']"
+    assert repr(evaluated("$power(2, 65) + 0")) == "3.6893488147419103e+19"
+    assert repr(evaluated("$power(2, 62) + 0")) == "4611686018427387904"
+
+
+def test_a_panic_of_the_engine_fails_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As the engine's binding calls it."""
+
+    def raising(kind: type[BaseException]) -> None:
+        def evaluated_here(*_: object) -> dict[str, Json]:
+            raise kind
+
+        monkeypatch.setattr(Engine, "_evaluated", evaluated_here)
+
+    raising(PanicException)
+    assert tail(failure_of("1 + 1")) == "threw an internal error during evaluation."
+    raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated("1 + 1")
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "position"),
+    [
+        ("1 +", "Unexpected end of expression", 3),
+        ('"unterminated', "String literal must be terminated by a matching quote", 13),
+        ("a[1,2)", 'Expected "]", got ","', 4),
+        ("", "Unexpected end of expression", 0),
+        ("1)})", None, None),
+        ("(" * 1100 + ")" * 1100, "The expression is nested too deeply (the limit is 1000 levels)", 1001),
+        ("1e400", 'Number out of range: "1e400"', 0),
+        ("'\ud800'", "The expression is no Unicode text: half of a pair", 1),
+        ("1" * (MAX_LENGTH + 1), f"The expression is longer than {MAX_LENGTH} characters", None),
+    ],
+)
+def test_what_is_no_expression_is_refused(text: str, message: str | None, position: int | None) -> None:
+    with pytest.raises(JsonataFault) as fault:
+        compile_expression(text, field="Output")
+    assert fault.value.code == "INVALID_JSONATA_EXPRESSION"
+    if message is not None:
+        assert (fault.value.message, fault.value.position) == (message, position)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("phone", "Reference to 'phone' at the top level is not supported."),
+        ("$", "Reference to '$' at the top level is not supported."),
+        ("$$", "Reference to '$$' is not supported."),
+        ("$count($states.result[$$ = 1])", "Reference to '$$' is not supported."),
+    ],
+)
+def test_a_context_that_is_not_there_is_refused(text: str, message: str) -> None:
+    with pytest.raises(JsonataFault) as fault:
+        compile_expression(text, field="Output")
+    assert (fault.value.code, fault.value.message) == ("UNSUPPORTED_JSONATA_EXPRESSION", message)
+
+
+# ---- purity
+
+
+def test_time_is_the_one_given() -> None:
+    assert evaluated("[$now(), $millis()]") == ["2023-11-14T22:13:20.123Z", 1_700_000_000_123]
+
+
+def test_draws_come_of_one_seed() -> None:
+    text = "[$random(), $random(), $uuid(), $uuid(), $shuffle([1,2,3,4,5,6,7,8])]"
+    first, again, other = evaluated(text), evaluated(text), evaluated(text, seed=bytes(16))
+    assert first == again != other
+    assert isinstance(first, list)
+    assert len({str(drawn) for drawn in first[:4]}) == 4
+    assert sorted(first[4:], key=str) == [1, 2, 3, 4, 5, 6, 7, 8] != first[4:]
+
+
+def test_nothing_is_drawn_where_nothing_is_random() -> None:
+    assert compile_expression("1 + 1", field="x").evaluate({}, {}, entropy=no_entropy, now=NOW) == 2
+
+
+def test_a_workflow_variable_hides_the_function_of_its_name() -> None:
+    assert evaluated("$sum + 1", variables={"sum": 4}) == 5
+    assert evaluated("$uuid", variables={"uuid": "mine"}) == "mine"
+
+
+# ---- limits
+
+
+def depth(text: str) -> str:
+    try:
+        return repr(evaluated(text))[:3]
+    except EvaluationFailed as failed:
+        return failed.cause.rpartition("evaluation: ")[2][:14]
+
+
+def test_nesting_ends_where_it_ends_on_aws() -> None:
+    recursion = "($f := function($n) { $n <= 0 ? 0 : 1 + $f($n - 1) }; $f(%d))"
+    assert [depth("+".join(["1"] * n)) for n in (100, 101)] == ["100", "Stack overflow"]
+    assert [depth("(" * n + "1" + ")" * n) for n in (99, 100)] == ["1", "Stack overflow"]
+    assert [depth(recursion % n) for n in (31, 32)] == ["31", "Stack overflow"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("($f := function($x) { $f($x + 1) }; $f(1))", "Expression evaluation timeout: Check for infinite loop"),
+        (
+            "($f := function($x) { 1 + $f($x) }; $f(1))",
+            "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive",
+        ),
+        ("$match('" + "a" * 40 + "b', /(a+)+$/)", "Expression evaluation timeout: Check for infinite loop"),
+        ("($p := function($s, $n) { $n = 0 ? $s : $p($s & $s, $n - 1) }; $p('x', 60))", None),
+        ("($p := function($s, $n) { $n = 0 ? $s : $p($append($s, $s), $n - 1) }; $p([1], 60))", None),
+        ("($p := function($s, $n) { $n = 0 ? $s : $p({'a': $s, 'b': $s}, $n - 1) }; $p(1, 60))", None),
+        (f"[1..{MAX_ARRAY + 1}]", None),
+        (f"$range(1, {MAX_ARRAY + 1}, 1)", None),
+        ("$range(-1e300, 1e300, 1)", None),
+        ("[1..200000].('0123456789')", None),
+        ("$distinct([1..20000])", None),
+    ],
+)
+def test_what_grows_without_end_is_ended(text: str, expected: str | None) -> None:
+    memory = "Expression evaluation memory limit exceeded: Check for excessive memory usage"
+    assert tail(failure_of(text)) == f"threw an error during evaluation: {expected or memory}"
+
+
+def test_a_range_larger_than_any_has_its_own_code() -> None:
+    assert "evaluation. D2014: " in failure_of("[1..100000000000]")
+
+
+def test_a_stall_of_the_machine_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Engine._evaluated
+    slow = "$match('" + "a" * 40 + "b', /(a+)+$/)"
+    with pytest.raises(jlens.JlensError) as told:
+        jlens.Expression(slow).evaluate(timeout=0.01)
+    stalls = [told.value]
+
+    def stalling(*arguments: object) -> dict[str, Json]:
+        if stalls:
+            raise stalls.pop()
+        return original(*arguments)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(Engine, "_evaluated", stalling)
+    assert evaluated("1 + 1") == 2
+
+
+# ---- the sandbox
+
+
+class Noting:
+    """A sandbox that evaluates here, and notes what it was given."""
+
+    def __init__(self, failure: Refused | None = None) -> None:
+        self.tasks: list[Task] = []
+        self.failure = failure
+
+    def evaluate(self, task: Task) -> Json | Undefined:
+        self.tasks.append(task)
+        if self.failure is not None:
+            raise self.failure
+        engine = Engine(task.text, scan(task.text))
+        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, clock=WILD)
+
+
+def sandboxed(expression: Expression, sandbox: Noting) -> Json | Undefined:
+    variables: dict[str, Json] = {"x": 1, "unread": 2}
+    return expression.evaluate(STATES, variables, entropy=lambda: SEED, now=NOW, sandbox=sandbox)
+
+
+def test_what_is_not_tame_runs_in_the_sandbox() -> None:
+    text = "($f := function($v) { $v + $x }; [$f(1), $random()])"
+    sandbox = Noting()
+    assert sandboxed(compile_expression(text, field="x"), sandbox) == evaluated(text, variables={"x": 1})
+    assert sandbox.tasks == [Task(text=text, states=STATES, variables={"x": 1}, seed=SEED, now=NOW)]
+
+
+def test_what_is_tame_runs_here() -> None:
+    sandbox = Noting()
+    assert sandboxed(compile_expression("$map([1, 2], function($v) { $v + $x })", field="x"), sandbox) == [2, 3]
+    assert sandbox.tasks == []
+
+
+def test_what_is_tame_and_takes_long_runs_in_the_sandbox_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonata_engine, "MAX_STEPS", 3)
+    sandbox = Noting(Exhausted("Expression evaluation timeout: Check for infinite loop"))
+    with pytest.raises(EvaluationFailed, match="infinite loop"):
+        sandboxed(compile_expression("[$uuid(), $x + 1, 2, 3]", field="x"), sandbox)
+    assert [task.seed for task in sandbox.tasks] == [SEED]
+    with pytest.raises(EvaluationFailed, match="infinite loop"):
+        evaluated("[1 + 1, 2, 3]")
+
+
+def test_a_failure_in_the_sandbox_is_told_as_one_here() -> None:
+    expression = compile_expression("($f := function($v) { $v }; $f(1))", field="Output/x")
+    with pytest.raises(EvaluationFailed, match=r"during evaluation\. T1: told"):
+        sandboxed(expression, Noting(Refused("T1", "told")))
+    with pytest.raises(EvaluationFailed, match="internal error"):
+        sandboxed(expression, Noting(Panicked()))
