@@ -154,10 +154,10 @@ def check_ledger(path: Path, histories: Iterable[list[e.AnyEvent]]) -> str:
     assert accepted == Counter(scheduled.keys() - cut)
     strangers = {token for token, _ in noted} - scheduled.keys()
     assert strangers == set()
-    runs = noted.total()
+    runs, repeated = noted.total(), noted.total() - len(noted)
     return (
-        f"{len(scheduled)} tasks scheduled, all in the ledger with their inputs; {runs} runs,"
-        f" {runs - len(noted)} of them repeated; one result accepted of each, but for {len(cut)} cut off by a failure beside them"
+        f"{len(scheduled)} tasks scheduled, all in the ledger with their inputs; {runs} runs, {repeated} repeated;"
+        f" one result accepted of each, but for {len(cut)} cut off by a failure beside them"
     )
 
 
