@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
 BIN := .venv/bin
-CHECKED := $(wildcard processor tests examples benchmarks scripts protocol)
+CHECKED := processor tests examples benchmarks
 MODULE_LINES := 500
 
 help: ## Show this list
