@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it bench docs
+.PHONY: help setup demo check test it cover bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -39,6 +39,10 @@ test: setup ## Run every test; those that need a Kafka skip where none can be ha
 
 it: setup ## Run only the tests against a real Kafka
 	@$(BIN)/pytest -m kafka --require-kafka $(ARGS)
+
+cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
+	@$(BIN)/pytest -q tests/model tests/interpreter tests/properties --cov=processor.model --cov=processor.interpreter \
+		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
