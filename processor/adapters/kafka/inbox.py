@@ -326,7 +326,10 @@ class KafkaInbox:
     def _fault(self, error: KafkaError, message: KafkaMessage) -> None:
         """What the consumer could not do by itself."""
         code = error.code()
-        if code in (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID):
+        # A consumer's fatal error comes as _FATAL, without its flag; which one it was stands in its text alone.
+        fatal = code == KafkaError._FATAL or error.fatal()
+        fenced = fatal and ("Static consumer fenced" in error.str() or "FENCED_INSTANCE_ID" in error.str())
+        if fenced or code in (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID):
             raise SlotTaken(slot=self._slot, reason=describe(error))
         if code in NOT_AUTHORIZED:
             raise self._connection.translate(error)
@@ -335,7 +338,7 @@ class KafkaInbox:
             raise TopicsUnfit([f"{where}: the committed offset is not in the topic: {error.str()}"])
         if code in UNKNOWN_TOPIC:
             raise TopicsUnfit([f"{self._names.commands}: {error.str()}"])
-        if error.fatal():
+        if fatal:
             raise self._connection.translate(error)
         if code != KafkaError._PARTITION_EOF:
             log.warning("consumer_fault", extra={"slot": self._slot, "reason": describe(error)})
