@@ -39,22 +39,20 @@ class Run:
         """Run a sync function. Everything it raises is the task's failure."""
         self.started = True
         try:
-            result = self.registration(self._arguments(), self.context)
+            return self._returned(self.registration(self._arguments(), self.context))
         except BaseException as raised:  # SystemExit too: a function cannot end its worker
             return self._failed(raised)
-        return self._returned(result)
 
     async def call_async(self) -> Result:
         self.started = True
         try:
-            result = await cast("Awaitable[Json]", self.registration(self._arguments(), self.context))
+            return self._returned(await cast("Awaitable[Json]", self.registration(self._arguments(), self.context)))
         except asyncio.CancelledError:
             if self.context.cancelled:
                 raise
             return self._failed(RuntimeError("the function cancelled itself"))
-        except Exception as raised:
+        except BaseException as raised:  # SystemExit would end the loop, and with it all other functions
             return self._failed(raised)
-        return self._returned(result)
 
     def cancelled_by(self, cancel: Callable[[], object]) -> None:
         self._cancel = cancel

@@ -7,12 +7,13 @@ from typing import Final
 
 from processor.apps.worker.routes import invokes_lambda, output_of, waits_for_token
 from processor.apps.worker.sdk import TaskError
+from processor.apps.worker.sender import write_command
 from processor.errors import InvalidCommand
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.commands import CompleteTask, FailTask, SubmitTask
 from processor.model.json import json_bytes, private_json, render_json
 from processor.model.records import Task
 
-MAX_RESULT_BYTES: Final = 256 * 1024
 # Lengths of AWS's SendTaskFailure: longer ones are cut, not refused.
 MAX_ERROR_LENGTH: Final = 256
 MAX_CAUSE_LENGTH: Final = 32_768
@@ -23,12 +24,15 @@ def command_for_result(task: Task, *, route: str, result: object, issuer: str) -
 
     The error names are AWS's: Runtime.MarshalError for what is not JSON, States.DataLimitExceeded over 256 KiB.
     """
+    kind = SubmitTask if waits_for_token(task) else CompleteTask
     try:
         output = output_of(task, route, private_json(result, what="result"))
+        command = kind(execution_id=task.execution_id, issuer=issuer, token=task.token, output=output)
+        write_command(command)  # refuses what is nested too deeply, too
     except (InvalidCommand, RecursionError) as fault:
         cause = f"Unable to marshal response: {fault}"
         return _failure(task, error="Runtime.MarshalError", cause=cause, issuer=issuer)
-    if len(json_bytes(output)) > MAX_RESULT_BYTES:
+    if len(json_bytes(output)) > MAX_PAYLOAD_BYTES:
         cause = (
             f"The state/task '{task.resource}' returned a result with a size exceeding "
             "the maximum number of bytes service limit."
@@ -40,34 +44,40 @@ def command_for_result(task: Task, *, route: str, result: object, issuer: str) -
             error="States.DataLimitExceeded",
             cause=cause,
         )
-    kind = SubmitTask if waits_for_token(task) else CompleteTask
-    return kind(execution_id=task.execution_id, issuer=issuer, token=task.token, output=output)
+    return command
 
 
 def command_for_exception(task: Task, *, raised: BaseException, issuer: str) -> FailTask:
     """Return FailTask under the exception's class name, as Lambda does; TaskError names error and cause itself."""
     if isinstance(raised, TaskError):
-        return FailTask(
-            execution_id=task.execution_id,
-            issuer=issuer,
-            token=task.token,
-            error=raised.error[:MAX_ERROR_LENGTH],
-            cause=None if raised.cause is None else raised.cause[:MAX_CAUSE_LENGTH],
-        )
+        # Whatever an author gave: TaskError(404) is as good as TaskError("404").
+        cause = None if raised.cause is None else _text(raised.cause)[:MAX_CAUSE_LENGTH]
+        error = _text(raised.error)[:MAX_ERROR_LENGTH]
+        return FailTask(execution_id=task.execution_id, issuer=issuer, token=task.token, error=error, cause=cause)
     # The first frame is the runner's own.
     trace = traceback.format_tb(raised.__traceback__)[1:]
-    return _failure(task, error=type(raised).__name__, cause=str(raised), issuer=issuer, trace=trace)
+    return _failure(task, error=type(raised).__name__, cause=raised, issuer=issuer, trace=trace)
 
 
-def _failure(task: Task, *, error: str, cause: str, issuer: str, trace: list[str] | None = None) -> FailTask:
+def _text(value: object) -> str:
+    """What can be written, whatever it is: without an answer the task would stay open for ever."""
+    try:
+        text = str(value)
+    except Exception as fault:  # an author's own __str__
+        text = f"<no text: {type(fault).__name__} in __str__>"
+    return text.encode("utf-8", "replace").decode()  # a file's name may hold lone surrogates, UTF-8 none
+
+
+def _failure(task: Task, *, error: str, cause: object, issuer: str, trace: list[str] | None = None) -> FailTask:
+    error, message = _text(error), _text(cause)
     if task.kind == "LAMBDA" or invokes_lambda(task):
-        cause = _lambda_cause(error, cause, trace or [])
+        message = _lambda_cause(error, message, [_text(frame) for frame in trace or ()])
     return FailTask(
         execution_id=task.execution_id,
         issuer=issuer,
         token=task.token,
         error=error[:MAX_ERROR_LENGTH],
-        cause=cause[:MAX_CAUSE_LENGTH],
+        cause=message[:MAX_CAUSE_LENGTH],
     )
 
 

@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from processor.apps.worker.routes import routes_of
-from processor.errors import InvalidSettings
+from processor.errors import InvalidCommand, InvalidSettings
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.commands import HeartbeatTask
 from processor.model.events import TaskScheduled
 from processor.model.ids import Millis, is_name
-from processor.model.json import Json
+from processor.model.json import Json, json_bytes, private_json
 from processor.model.records import Task
 
 DEFAULT_CONCURRENCY: Final = 16
@@ -74,7 +75,13 @@ class TaskContext:
         return self._cancelled.is_set()
 
     def heartbeat(self, detail: Json = None) -> None:
-        """Say that the work goes on. Returns at once; the processor records at most three per HeartbeatSeconds."""
+        """Say that the work goes on. Returns at once; the processor records at most three per HeartbeatSeconds.
+
+        Raises InvalidCommand for a detail that is no JSON, or takes over 256 KiB.
+        """
+        detail = private_json(detail, what="detail")
+        if (size := len(json_bytes(detail))) > MAX_PAYLOAD_BYTES:
+            raise InvalidCommand(where="detail", rule=f"must take at most {MAX_PAYLOAD_BYTES} bytes", value=size)
         self._send(
             HeartbeatTask(
                 execution_id=self.execution_id,

@@ -6,11 +6,11 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
-from processor.engine.encoding import encode_command
+from processor.engine.encoding import decode_command, encode_command
 from processor.engine.ports import Message, Outbox
-from processor.errors import LogUnavailable
+from processor.errors import DecodingFailed, InvalidCommand, LogUnavailable
 from processor.model.commands import CompleteTask, FailTask, HeartbeatTask, SubmitTask
 
 _log = logging.getLogger("processor.worker")
@@ -19,7 +19,21 @@ _FIRST_DELAY_SECONDS: Final = 0.1
 _LONGEST_DELAY_SECONDS: Final = 5.0
 _MAX_BATCH: Final = 500
 
-Sent = CompleteTask | SubmitTask | FailTask | HeartbeatTask
+Sent: TypeAlias = CompleteTask | SubmitTask | FailTask | HeartbeatTask
+_Written: TypeAlias = tuple[Sent, Message]
+
+
+def write_command(command: Sent) -> bytes:
+    """Return the value of the command's record.
+
+    Raises InvalidCommand where the processor could not read it: a dead letter would leave the task without an answer.
+    """
+    value = encode_command(command)
+    try:
+        decode_command(value)
+    except DecodingFailed as fault:
+        raise InvalidCommand(where=type(command).__name__, rule="must be readable", value=fault.reason) from None
+    return value
 
 
 class Sender:
@@ -27,7 +41,7 @@ class Sender:
 
     def __init__(self, make_outbox: Callable[[], Outbox], *, topic: str, sent: Callable[[Sent], None]) -> None:
         self._make_outbox, self._topic, self._sent = make_outbox, topic, sent
-        self._commands: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[_Written | None] = queue.SimpleQueue()
         self._give_up = threading.Event()
         self._outbox: Outbox | None = None
         self.failure: BaseException | None = None
@@ -35,7 +49,9 @@ class Sender:
         self._thread.start()
 
     def put(self, command: Sent) -> None:
-        self._commands.put(command)
+        """Send it in its turn. Raises InvalidCommand as `write_command` does: to whoever made it, not in the thread."""
+        message = Message(topic=self._topic, key=command.execution_id.encode(), value=write_command(command))
+        self._commands.put((command, message))
 
     def close(self, *, timeout_seconds: float) -> None:
         """Send what is waiting, give up on it after `timeout_seconds`."""
@@ -48,7 +64,7 @@ class Sender:
         try:
             while batch := self._next_batch():
                 self._send(batch)
-                for command in batch:
+                for command, _ in batch:
                     self._sent(command)
         except BaseException as fault:
             self.failure = fault  # raised by the runner's next step
@@ -56,30 +72,27 @@ class Sender:
             if self._outbox is not None:
                 self._outbox.close()
 
-    def _next_batch(self) -> list[Sent]:
-        batch: list[Sent] = []
-        command = self._commands.get()
-        while command is not None:
-            batch.append(command)
+    def _next_batch(self) -> list[_Written]:
+        batch: list[_Written] = []
+        written = self._commands.get()
+        while written is not None:
+            batch.append(written)
             if len(batch) == _MAX_BATCH:
                 return batch
             try:
-                command = self._commands.get_nowait()
+                written = self._commands.get_nowait()
             except queue.Empty:
                 return batch
         if batch:  # the end was reached behind them: it is met again
             self._commands.put(None)
         return batch
 
-    def _send(self, batch: list[Sent]) -> None:
+    def _send(self, batch: list[_Written]) -> None:
         """Send until it is durable, waiting longer from try to try. Sent twice is harmless: each token counts once.
 
         Raises LogUnavailable when closing takes too long: what was not sent is done again by the next owner.
         """
-        messages = [
-            Message(topic=self._topic, key=command.execution_id.encode(), value=encode_command(command))
-            for command in batch
-        ]
+        messages = [message for _, message in batch]
         delay = _FIRST_DELAY_SECONDS
         while True:
             try:
