@@ -144,7 +144,7 @@ class Applier:
             self._definitions.refresh()  # "latest" is resolved here, once
         revision = command.revision or self._definitions.latest(machine)
         try:
-            workflow = self._definitions.workflow(machine, revision) if revision is not None else None
+            workflow = self._definitions.to_start(machine, revision) if revision is not None else None
         except InvalidDefinition as fault:
             return self._refuse(record, command, Refused("InvalidDefinition", str(fault)[:1000]))
         if workflow is None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+
 from processor.engine.encoding import decode_definition_record, encode_definition_record
-from processor.engine.ports import Message, Reader
-from processor.engine.topics import TopicNames
-from processor.errors import InvalidDefinition
+from processor.engine.ports import Message, Reader, Record
+from processor.engine.topics import PARTITIONS_KEY, TopicNames
+from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition
 from processor.interpreter.parse import parse
 from processor.model.definition import Workflow
 from processor.model.events import MachineType
 from processor.model.ids import Millis
 from processor.model.json import Json
 from processor.model.records import Definition
+
+log = logging.getLogger(__name__)
 
 
 def deployment(
@@ -27,17 +32,23 @@ def deployment(
         definition=workflow.definition,
         deployed_at=now,
     )
-    key = f"{state_machine}#{workflow.revision}".encode()
+    key = _key(state_machine, workflow.revision)
     return workflow, Message(topic=names.definitions, key=key, value=encode_definition_record(record), partition=0)
 
 
 class Definitions:
-    """Revisions are immutable, so a compiled one is kept; only `latest` may change, and `refresh` reads on."""
+    """Revisions are immutable, so a compiled one is kept; only `latest` may change, and `refresh` reads on.
 
-    def __init__(self, reader: Reader, names: TopicNames) -> None:
+    A record that cannot be read is counted and passed over: whoever may write here must not end every processor. What
+    its key names cannot be started until it is deployed again.
+    """
+
+    def __init__(self, reader: Reader, names: TopicNames, *, counts: Counter[str] | None = None) -> None:
         self._reader = reader
         self._topic = names.definitions
+        self._counts: Counter[str] = Counter() if counts is None else counts
         self._next_offset = 0
+        self._unreadable: dict[tuple[str, str], InvalidDefinition] = {}
         self._written: dict[tuple[str, str], Definition] = {}
         self._latest: dict[str, str] = {}
         self._compiled: dict[tuple[str, str], Workflow | InvalidDefinition] = {}
@@ -55,15 +66,43 @@ class Definitions:
         self._fresh = True
         for record in self._reader.read(self._topic, 0, start=self._next_offset):
             self._next_offset = record.offset + 1
-            if record.value is None:
-                continue
-            decoded = decode_definition_record(record.value)
-            if isinstance(decoded, Definition):
-                self._written[decoded.state_machine, decoded.revision] = decoded
-                self._latest[decoded.state_machine] = decoded.revision
+            if record.value is not None and record.key != PARTITIONS_KEY:
+                self._take(record, record.value)
+
+    def _take(self, record: Record, value: bytes) -> None:
+        try:
+            definition = decode_definition_record(value)
+            if not isinstance(definition, Definition):
+                raise DecodingFailed(what="a definition", reason="is the count of partitions, under another key")
+            id = definition.state_machine, definition.revision
+            if record.key != _key(*id):  # compaction would keep and drop it as another
+                raise DecodingFailed(what="a definition", reason=f"the key is not {id[0]}#{id[1]}")
+        except DecodingFailed as fault:
+            self._pass_over(record, fault)
+            return
+        self._written[id] = definition
+        self._latest[definition.state_machine] = definition.revision
+        self._unreadable.pop(id, None)
+
+    def _pass_over(self, record: Record, fault: DecodingFailed) -> None:
+        log.error("definition_unreadable", extra={"offset": record.offset, "reason": fault.reason})
+        self._counts["unreadable_definitions"] += 1
+        machine, hash_sign, revision = (record.key or b"").decode(errors="replace").rpartition("#")
+        if hash_sign:
+            self._unreadable[machine, revision] = _invalid("UNREADABLE", str(fault))
+            self._latest[machine] = revision
 
     def latest(self, state_machine: str) -> str | None:
         return self._latest.get(state_machine)
+
+    def to_start(self, state_machine: str, revision: str) -> Workflow | None:
+        """As `workflow`, for a new execution. Raises InvalidDefinition also where the revision's last record cannot be
+        read: the one before may be compacted away, and nobody could restore the execution then."""
+        workflow = self.workflow(state_machine, revision)
+        unreadable = self._unreadable.get((state_machine, revision))
+        if unreadable is not None:
+            raise unreadable
+        return workflow
 
     def workflow(self, state_machine: str, revision: str) -> Workflow | None:
         """Return the compiled definition, compiling it the first time; None where it is not known, even after
@@ -83,3 +122,11 @@ class Definitions:
         if isinstance(compiled, InvalidDefinition):
             raise compiled
         return compiled
+
+
+def _key(state_machine: str, revision: str) -> bytes:
+    return f"{state_machine}#{revision}".encode()
+
+
+def _invalid(code: str, message: str) -> InvalidDefinition:
+    return InvalidDefinition([Diagnostic(pointer="", code=code, message=message)])

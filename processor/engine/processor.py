@@ -58,7 +58,8 @@ class Processor:
         count = verify_partitions(self._reader, log.names)
         self._inbox = log.inbox(slot=slot)
         limit = self._inbox.max_record_bytes
-        self._definitions = Definitions(self._reader, log.names)
+        self.counts: Counter[str] = Counter()
+        self._definitions = Definitions(self._reader, log.names, counts=self.counts)
         self._applier = Applier(
             names=log.names,
             partitions=count,
@@ -71,7 +72,6 @@ class Processor:
         )
         self._partitions: dict[int, Partition] = {}
         self._batch_size = 100
-        self.counts: Counter[str] = Counter()
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
         """Step until `stop()`; what was begun is finished first."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from processor.engine.encoding import decode_definition_record, encode_definition_record
 from processor.engine.ports import Log, Message, Reader
 from processor.engine.topics import DEFAULT_PARTITIONS, PARTITIONS_KEY, TopicNames, topic_specs
-from processor.errors import TopicsUnfit
+from processor.errors import DecodingFailed, TopicsUnfit
 from processor.model.records import PartitionCount
+
+log = logging.getLogger(__name__)
 
 
 def create_topics(
@@ -55,13 +58,17 @@ def verify_partitions(reader: Reader, names: TopicNames) -> int:
 
 
 def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
-    """Return the count written at creation; None where there is none."""
+    """Return the count written at creation, the last that can be read; None where there is none."""
     if reader.partitions(names.definitions) is None:
         return None
     found = None
     for record in reader.read(names.definitions, 0):
         if record.key == PARTITIONS_KEY and record.value is not None:
-            decoded = decode_definition_record(record.value)
+            try:
+                decoded = decode_definition_record(record.value)
+            except DecodingFailed as fault:  # the topics' own counts still have to agree with what is found
+                log.error("partition_count_unreadable", extra={"offset": record.offset, "reason": fault.reason})
+                continue
             if isinstance(decoded, PartitionCount):
                 found = decoded.partitions
     return found

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from processor.engine.definitions import Definitions, deployment
+from processor.engine.encoding import encode_definition_record
 from processor.engine.ports import Message, Reader, Record
 from processor.errors import InvalidDefinition
 from processor.model.ids import EPOCH
 from processor.model.json import Json
+from processor.model.records import PartitionCount
 from tests.engine.world import PASS, TASK, World
 
 
@@ -109,3 +111,87 @@ def test_each_record_is_read_once(world: World) -> None:
         definitions.refresh()
 
     assert reader.starts == [0, 2, 3]  # the count of partitions stands at 0
+
+
+# ---- records that anyone with the right to write may have left
+
+
+def leave(world: World, key: bytes | None, value: bytes) -> None:
+    world.write(Message(topic=world.names.definitions, key=key, value=value, partition=0))
+
+
+GARBAGE = b"garbage"
+NEWER = b"\xc3\x01" + bytes.fromhex("0123456789abcdef") + b"whatever"
+
+
+@pytest.mark.parametrize("key", [None, b"no revision", b"\xff\xfe", b"x#y"])
+@pytest.mark.parametrize("value", [GARBAGE, NEWER, b""])
+def test_a_record_that_cannot_be_read_is_counted_and_every_other_machine_goes_on(
+    world: World, key: bytes | None, value: bytes
+) -> None:
+    leave(world, key, value)
+    world.deploy("m", PASS)
+    world.start("m:a")
+    world.settle()
+
+    assert world.types("m:a")[-1] == "ExecutionSucceeded"
+    assert world.counts() == {"unreadable_definitions": 1, "started": 1}
+    world.restart()
+    world.start("m:b")
+    world.settle()
+    assert world.types("m:b")[-1] == "ExecutionSucceeded"
+
+
+def refusals(world: World) -> list[tuple[str, str, str]]:
+    return sorted((r.execution_id, r.reason, r.detail) for r in world.rejections())
+
+
+def test_what_an_unreadable_records_key_names_is_refused_and_older_revisions_are_not(world: World) -> None:
+    old = world.deploy("m", PASS)
+    leave(world, b"m#fedcba9876543210", NEWER)
+    world.start("m:latest")
+    world.start("m:named", revision="fedcba9876543210")
+    world.start("m:old", revision=old)
+    world.settle()
+
+    detail = "/: Definition does not decode: schema 0123456789abcdef is not one this release ships; upgrade the reader"
+    assert refusals(world) == [
+        ("m:latest", "InvalidDefinition", detail),
+        ("m:named", "InvalidDefinition", detail),
+    ]
+    assert world.types("m:old")[-1] == "ExecutionSucceeded"
+
+
+def test_a_revision_overwritten_by_garbage_starts_no_more_and_what_runs_on_it_goes_on(world: World) -> None:
+    revision = world.deploy("m", TASK)
+    world.start("m:a")
+    world.settle()
+    leave(world, f"m#{revision}".encode(), GARBAGE)
+    world.restart()
+    world.start("m:b")
+    world.settle()
+    world.answer("done")
+
+    assert world.types("m:a")[-1] == "ExecutionSucceeded"
+    assert [(id, reason) for id, reason, _ in refusals(world)] == [("m:b", "InvalidDefinition")]
+    world.deploy("m", TASK)
+    world.start("m:b")
+    world.settle()
+    assert world.types("m:b")[-1] == "TaskScheduled"
+
+
+def test_a_definition_under_another_key_is_not_taken_for_deployed(world: World) -> None:
+    _, message = deployment(world.names, state_machine="m", definition=PASS, type="STANDARD", now=EPOCH)
+    assert message.value is not None
+    leave(world, b"n#1", message.value)
+    leave(world, b"n#2", encode_definition_record(PartitionCount(partitions=7)))
+    world.start("m:a")
+    world.start("n:a", revision="1")
+    world.start("n:b", revision="2")
+    world.settle()
+
+    assert [(id, reason) for id, reason, _ in refusals(world)] == [
+        ("m:a", "DefinitionNotFound"),
+        ("n:a", "InvalidDefinition"),
+        ("n:b", "InvalidDefinition"),
+    ]

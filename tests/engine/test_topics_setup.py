@@ -72,6 +72,18 @@ def test_a_count_that_changed_since_the_creation_is_refused(log: MemoryLog) -> N
     )
 
 
+def test_a_count_that_cannot_be_read_is_passed_over_and_written_anew_where_it_is_the_only_one(log: MemoryLog) -> None:
+    garbage = Message(topic=NAMES.definitions, key=b"#partitions", value=b"garbage", partition=0)
+    log.create_topics(topic_specs(NAMES, partitions=2))
+    log.outbox().send([garbage])
+    with pytest.raises(TopicsUnfit, match="holds no partition count"):
+        verify_partitions(log.reader(), NAMES)
+
+    create_topics(log, partitions=2)
+    log.outbox().send([garbage])
+    assert verify_partitions(log.reader(), NAMES) == 2
+
+
 def grown(log: MemoryLog) -> MemoryLog:
     """The definitions of `log`, all other topics made anew with more partitions."""
     other = MemoryLog(NAMES, clock=ManualClock())
