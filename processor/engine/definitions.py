@@ -115,13 +115,23 @@ class Definitions:
         compiled = self._compiled.get((state_machine, revision))
         if compiled is None:
             try:
-                compiled = parse(written.definition, type=written.type)
+                compiled = _compile(written)
             except InvalidDefinition as fault:
                 compiled = fault
             self._compiled[state_machine, revision] = compiled
         if isinstance(compiled, InvalidDefinition):
             raise compiled
         return compiled
+
+
+def _compile(written: Definition) -> Workflow:
+    workflow = parse(written.definition, type=written.type)
+    # Events name the revision of the content: a start under another name could not be restored.
+    if workflow.revision != written.revision:
+        raise _invalid("REVISION", f"the content is of revision {workflow.revision}, not {written.revision}")
+    if workflow.definition_hash != written.definition_hash:
+        raise _invalid("REVISION", "definition_hash is not that of the content")
+    return workflow
 
 
 def _key(state_machine: str, revision: str) -> bytes:

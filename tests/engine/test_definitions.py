@@ -10,9 +10,10 @@ from processor.engine.definitions import Definitions, deployment
 from processor.engine.encoding import encode_definition_record
 from processor.engine.ports import Message, Reader, Record
 from processor.errors import InvalidDefinition
+from processor.interpreter.parse import parse
 from processor.model.ids import EPOCH
 from processor.model.json import Json
-from processor.model.records import PartitionCount
+from processor.model.records import Definition, PartitionCount
 from tests.engine.world import PASS, TASK, World
 
 
@@ -195,3 +196,25 @@ def test_a_definition_under_another_key_is_not_taken_for_deployed(world: World) 
         ("n:a", "InvalidDefinition"),
         ("n:b", "InvalidDefinition"),
     ]
+
+
+@pytest.mark.parametrize("fields", [{"revision": "0123456789abcdef"}, {"definition_hash": bytes(32)}])
+def test_a_revision_that_is_not_the_hash_of_its_content_is_refused_at_the_start(
+    world: World, fields: dict[str, str | bytes]
+) -> None:
+    workflow = parse(TASK)
+    true = {"revision": workflow.revision, "definition_hash": workflow.definition_hash}
+    lying = Definition(state_machine="m", type="STANDARD", definition=TASK, deployed_at=EPOCH, **true | fields)  # type: ignore[arg-type]  # each of its own type
+    leave(world, f"m#{lying.revision}".encode(), encode_definition_record(lying))
+    world.deploy("n", TASK)
+    world.start("m:a")
+    world.start("n:a")
+    world.settle()
+
+    detail = f"/: the content is of revision {workflow.revision}, not {lying.revision}"
+    if lying.revision == workflow.revision:
+        detail = "/: definition_hash is not that of the content"
+    assert refusals(world) == [("m:a", "InvalidDefinition", detail)]
+    world.restart()
+    world.settle()
+    assert (world.processor.partitions, world.types("n:a")[-1]) == ((0, 1), "TaskScheduled")
