@@ -125,13 +125,14 @@ class Executor:
         loop = asyncio.get_running_loop()
         run.cancelled_by(lambda: loop.call_soon_threadsafe(task.cancel))
         if run.context.cancelled:  # cancelled between start and here
-            task.cancel()
+            _cancel_begun(task)
 
     async def _run_async(self, run: Run) -> None:
         result = None
         try:
             async with self._slots:
-                result = await run.call_async()
+                if not run.context.cancelled:
+                    result = await run.call_async()
         finally:
             self._finished(run, result)
 
@@ -139,9 +140,14 @@ class Executor:
         runs = dict(self._async_runs)
         for task, run in runs.items():
             run.context.cancel()  # so that the cancellation is not taken for the function's own failure
-            task.cancel()
+            _cancel_begun(task)
         await asyncio.gather(*runs, return_exceptions=True)
         asyncio.get_running_loop().stop()
+
+
+def _cancel_begun(task: asyncio.Task[None]) -> None:
+    """Cancel after the task's first step: one cancelled before it never runs, not even its `finally`, which reports."""
+    task.get_loop().call_soon(task.cancel)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
