@@ -34,6 +34,7 @@ class _Pending(Struct):
 
     at: Millis
     repeat_ms: int = REPEAT_AFTER_MS
+    fired: bool = False
 
 
 class _Partition:
@@ -48,9 +49,16 @@ class _Partition:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def arm(self, timer_id: str, at: Millis, repeat_ms: int = REPEAT_AFTER_MS) -> None:
-        self._pending[timer_id] = _Pending(at, repeat_ms)
-        heapq.heappush(self._heap, (at, timer_id))
+    def arm(self, timer_id: str, due: Millis, now: Millis) -> None:
+        """Take its record. One that was fired and is due again already waits for its repetition all the same: armed
+        anew after each firing, by a clock that is behind, it would fire without end."""
+        pending = self._pending.get(timer_id)
+        if pending is None or not pending.fired or due > now:
+            self._set(timer_id, _Pending(due))
+
+    def _set(self, timer_id: str, pending: _Pending) -> None:
+        self._pending[timer_id] = pending
+        heapq.heappush(self._heap, (pending.at, timer_id))
 
     def resolve(self, timer_id: str) -> None:
         self._pending.pop(timer_id, None)
@@ -81,7 +89,8 @@ class _Partition:
     def repeat(self, timer_id: str, now: Millis) -> None:
         """It was fired: fire again later, twice as late each time, as long as there is no tombstone."""
         pending = self._pending[timer_id]
-        self.arm(timer_id, Millis(now + pending.repeat_ms), min(pending.repeat_ms * 2, REPEAT_AT_MOST_MS))
+        longer = min(pending.repeat_ms * 2, REPEAT_AT_MOST_MS)
+        self._set(timer_id, _Pending(Millis(now + pending.repeat_ms), longer, fired=True))
 
     def put_back(self, timer_id: str) -> None:
         heapq.heappush(self._heap, (self._pending[timer_id].at, timer_id))
@@ -138,7 +147,7 @@ class TimerService:
         if record.value is None:
             partition.resolve(timer_id)
         else:
-            partition.arm(timer_id, decode_timer(record.value).due)
+            partition.arm(timer_id, decode_timer(record.value).due, self._clock.now())
 
     def _fire(self) -> None:
         now, room = self._clock.now(), MAX_FIRED_AT_ONCE

@@ -176,6 +176,39 @@ def test_a_rearmed_timer_fires_at_its_new_time_only(
     assert fired(log) == [fire("order:1##3#heartbeat")]
 
 
+def test_a_fired_timer_rearmed_for_a_time_already_past_waits_for_its_repetition(
+    log: UnreliableLog, clock: ManualClock, service: TimerService
+) -> None:
+    behind = clock.now()  # the processor's clock: it takes none of the firings
+    gaps, waited = [], 0
+    write(log, "order:1##3#heartbeat", behind)
+    service.step(0)
+    while len(gaps) < 4:
+        before = len(fired(log))
+        write(log, "order:1##3#heartbeat", behind)
+        service.step(0)
+        clock.advance(timedelta(minutes=1))
+        service.step(0)
+        waited += 1
+        if len(fired(log)) > before:
+            gaps.append(waited)
+            waited = 0
+    assert gaps == [1, 2, 4, 8]
+    assert fired(log) == [fire("order:1##3#heartbeat")] * 5
+
+
+def test_a_fired_timer_rearmed_for_a_time_to_come_fires_then(
+    log: UnreliableLog, clock: ManualClock, service: TimerService
+) -> None:
+    write(log, "order:1##3#heartbeat", clock.now())
+    service.step(0)
+    write(log, "order:1##3#heartbeat", clock.now() + 5_000)
+    service.step(0)
+    clock.advance(timedelta(seconds=5))
+    service.step(0)
+    assert fired(log) == [fire("order:1##3#heartbeat")] * 2
+
+
 def test_a_timer_moved_away_and_back_fires_once(log: UnreliableLog, clock: ManualClock, service: TimerService) -> None:
     for due in (10_000, 20_000, 10_000):
         write(log, "order:1##3#heartbeat", clock.now() + due)
