@@ -137,12 +137,17 @@ def _heartbeat(execution: Execution, task: Pending, envelope: Envelope, command:
 
 
 def _live(execution: Execution, key: ScopeKey) -> Scope | None:
-    """The scope at `key`, unless the execution has ended or the scope is being cut with one around it."""
+    """The scope at `key`, unless the execution has ended or it is cut, or going to be, with a scope around it.
+
+    A container that has begun to be cut may have spent its slice: what it still holds is as good as cut, for with
+    another result its counters would let it end, or start what the failure would then miss.
+    """
     if execution.closed:
         return None
     scope = execution.scopes.get(key)
     around = (execution.scopes.get(key[:depth]) for depth in range(len(key)))
-    return None if any(outer is None or isinstance(outer.phase, Cut) for outer in around) else scope
+    doomed = any(outer is None or isinstance(outer.phase, Cut) or outer.cut_from is not None for outer in around)
+    return None if doomed else scope
 
 
 # ---- timers

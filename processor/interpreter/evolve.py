@@ -173,7 +173,7 @@ def _retry_scheduled(execution: Execution, event: e.RetryScheduled) -> Execution
         phase=Retrying(sequence=event.sequence, due=event.due),
         attempts=tuple(attempts),
         retry_count=scope.retry_count + 1,
-        cut_from=0,
+        cut_from=None,
         aborted=False,
     )
     return put(stilled(execution, event.scope), event, waiting, aws=0)
@@ -309,4 +309,4 @@ def _reopened(scope: Scope) -> Scope:
         phase = phase.before
     elif not isinstance(phase, (Next, Ended)):
         phase = ENTERED
-    return replace(scope, phase=phase, children=children, attempts=(), retry_count=0, cut_from=0, aborted=False)
+    return replace(scope, phase=phase, children=children, attempts=(), retry_count=0, cut_from=None, aborted=False)

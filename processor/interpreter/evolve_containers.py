@@ -55,7 +55,7 @@ def parallel_started(execution: Execution, event: e.ParallelStarted) -> Executio
     execution = without_children(execution, key)
     scope = execution.scopes[key]
     value = event.input if event.has_input else scope.value
-    parent = replace(scope, phase=RUNNING, children=Branches(count=len(event.first)), cut_from=0, aborted=False)
+    parent = replace(scope, phase=RUNNING, children=Branches(count=len(event.first)), cut_from=None, aborted=False)
     execution = put(execution, event, parent, aws=1)
     with execution.scopes.mutate() as scopes:
         for index, first in enumerate(event.first):
@@ -73,7 +73,7 @@ def map_started(execution: Execution, event: e.MapStarted) -> Execution:
     children = Iterations(items=items, mode=event.mode, first=event.first, max_concurrency=event.max_concurrency)
     # Without a slot (a negative MaxConcurrencyPath) it has nothing to do, now or ever.
     phase: Phase = FILLING if children.has_work else RUNNING
-    started = replace(scope, phase=phase, children=children, cut_from=0, aborted=False)
+    started = replace(scope, phase=phase, children=children, cut_from=None, aborted=False)
     return put(execution, event, started, aws=1)
 
 
@@ -143,7 +143,7 @@ def joined(children: Branches | Iterations) -> Json:
 
 def container_failed(execution: Execution, event: e.ParallelFailed | e.MapFailed) -> Execution:
     scope = execution.scopes[event.scope]
-    failed = replace(scope, phase=Failed(event.error, event.cause, reported=True), cut_from=0)
+    failed = replace(scope, phase=Failed(event.error, event.cause, reported=True), cut_from=None)
     return put(stilled(execution, event.scope), event, failed, aws=1)
 
 
@@ -163,6 +163,7 @@ def _with_iterations(parent: Scope, children: Iterations) -> Scope:
 
 
 def cut_up_to(execution: Execution, key: ScopeKey) -> Execution:
+    """From here on nothing else below the container goes on, whatever commands come between two slices."""
     container = key[:-1]
     parent = execution.scopes[container]
     return put_also(execution, container, replace(parent, cut_from=key[-1]))

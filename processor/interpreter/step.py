@@ -252,7 +252,7 @@ def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None)
     scope = execution.scopes[container]
     children = scope.children
     assert children is not None
-    for index in range(scope.cut_from, children.started):
+    for index in range(scope.cut_from or 0, children.started):
         key = (*container, index)
         child = execution.scopes.get(key)
         if child is None or index == failing:

@@ -172,7 +172,7 @@ class Scope(Struct, frozen=True, kw_only=True, gc=False):
     attempts: tuple[int, ...] = ()  # retries per retrier
     retry_count: int = 0
     children: Children | None = None
-    cut_from: int = 0  # children below this index are cut, while a failure is carried out
+    cut_from: int | None = None  # children below this index are cut; None: none is being cut
     aborted: bool = False  # its StateAborted is written
     silent: bool = False  # under a distributed Map: its events have no AWS ids
 

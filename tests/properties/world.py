@@ -46,14 +46,15 @@ SEED = bytes(range(16))
 class Played:
     """An execution and everything that came of the commands given to it."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, *, input: Json = INPUT) -> None:
         self.workflow = workflow
+        self.input = input
         self.events: list[AnyEvent] = []
         self.given: list[Given] = []
         self.execution = self._start()
 
     def _start(self) -> Execution:
-        outcome = start(self.workflow, INPUT, context={"environment": "test"}, seed=SEED)
+        outcome = start(self.workflow, self.input, context={"environment": "test"}, seed=SEED)
         assert not isinstance(outcome, Rejected)
         self.events += outcome.events
         return outcome.execution
@@ -108,13 +109,13 @@ class Played:
 class SlicedPlayed(Played):
     """As Played, with a slice of a few events after each command, so that commands come while it is runnable."""
 
-    def __init__(self, workflow: Workflow, *, max_events: int) -> None:
+    def __init__(self, workflow: Workflow, *, max_events: int, input: Json = INPUT) -> None:
         self.max_events = max_events
         self.trail: list[tuple[AnyEvent, Given | None]] = []
-        super().__init__(workflow)
+        super().__init__(workflow, input=input)
 
     def _start(self) -> Execution:
-        command = StartExecution(execution_id="local:1", input=INPUT)
+        command = StartExecution(execution_id="local:1", input=self.input)
         started = first_event(self.workflow, command, now=EPOCH, seed=SEED, cause=cause_of(command, offset=None))
         assert isinstance(started, ExecutionStarted)
         self._note(started, None)
@@ -154,7 +155,7 @@ def is_pending(execution: Execution, token: str) -> bool:
     around = [execution.scopes.get(key[:depth]) for depth in range(len(key))]
     return (
         not execution.closed
-        and not any(outer is None or isinstance(outer.phase, Cut) for outer in around)
+        and not any(outer is None or isinstance(outer.phase, Cut) or outer.cut_from is not None for outer in around)
         and scope is not None
         and isinstance(scope.phase, Pending)
         and scope.phase.sequence == sequence
