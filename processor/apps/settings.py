@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from processor.engine.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, TopicNames
+from processor.engine.topics import DEFAULT_PREFIX, TopicNames
 from processor.errors import InvalidSettings
 
 DEFAULT_FILE: Final = "asl.toml"
@@ -42,12 +42,16 @@ _EXAMPLES: Final[dict[str, str]] = {
 }
 
 
+_RULES: Final[dict[str, str]] = {"log": "must be sqlite:PATH or kafka:HOST:PORT[,HOST:PORT…]"}
+"""Where the pattern says less to its reader than words."""
+
+
 class Settings(BaseSettings):
     """What the roles and commands are told. `log` None: not given anywhere."""
 
     model_config = SettingsConfigDict(env_prefix="ASL_", frozen=True, extra="forbid", validate_default=False)
 
-    log: str | None = Field(None, pattern=r"^(sqlite|kafka):.+$")
+    log: str | None = Field(None, pattern=r"^(sqlite:.+|kafka:[^,\s]+:[0-9]+(,[^,\s]+:[0-9]+)*)$")
     prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9._-]{0,150}$")
     slot: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     partitions: int | None = Field(None, ge=1, le=10_000)
@@ -59,10 +63,6 @@ class Settings(BaseSettings):
     @property
     def names(self) -> TopicNames:
         return TopicNames(self.prefix)
-
-    @property
-    def partition_count(self) -> int:
-        return self.partitions or DEFAULT_PARTITIONS
 
     def required_log(self) -> str:
         """Return the log's address. Raises InvalidSettings, with an example, where none was given."""
@@ -96,7 +96,8 @@ def load_settings(*, file: Path | None = None, **given: object) -> Settings:
         if error["type"] == "extra_forbidden":
             rule, example = f"is no setting; these are: {', '.join(Settings.model_fields)}", _EXAMPLES["log"]
         else:
-            rule, example = f"{error['msg']}, got {error['input']!r}", _EXAMPLES[str(error["loc"][0])]
+            rule = f"{_RULES.get(setting, error['msg'])}, got {error['input']!r}"
+            example = _EXAMPLES[str(error["loc"][0])]
         raise InvalidSettings(setting=setting, rule=rule, example=example) from None
 
 

@@ -67,10 +67,16 @@ def test_a_missing_log_is_named_with_an_example() -> None:
     )
 
 
-def test_a_log_of_an_unknown_kind_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASL_LOG", "redis:localhost")
-    with pytest.raises(InvalidSettings, match=r"^log: .*got 'redis:localhost', for example --log sqlite:"):
-        load_settings()
+@pytest.mark.parametrize("address", ["redis:localhost", "sqlite:", "kafka:broker", "kafka:broker:9092,other"])
+def test_what_is_no_address_is_refused_with_what_is_one(address: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(log=address)
+    assert refused.value.rule == f"must be sqlite:PATH or kafka:HOST:PORT[,HOST:PORT…], got {address!r}"
+
+
+@pytest.mark.parametrize("address", ["sqlite:a b/log.db", "kafka:broker:9092", "kafka:one:9092,[::1]:9093"])
+def test_an_address_is_taken_as_it_is(address: str) -> None:
+    assert load_settings(log=address).required_log() == address
 
 
 def test_an_unknown_setting_in_the_file_is_refused_with_the_known_ones(tmp_path: Path) -> None:
