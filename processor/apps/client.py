@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from processor.apps.executions import topic_partitions
 from processor.engine.definitions import deployment
 from processor.engine.encoding import encode_command
 from processor.engine.ports import Clock, Log, Message
@@ -19,11 +20,11 @@ ISSUER = "cli"
 
 
 class Client:
-    """A context manager; holds one outbox."""
+    """A context manager; holds one outbox. Raises TopicsUnfit where a topic is missing that it would write to."""
 
     def __init__(self, log: Log, clock: Clock) -> None:
         self._names, self._clock = log.names, clock
-        self._outbox = log.outbox()
+        self._reader, self._outbox = log.reader(), log.outbox()
 
     def __enter__(self) -> Self:
         return self
@@ -31,6 +32,7 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reader.close()
         self._outbox.close()
 
     def deploy(self, *, state_machine: str, definition: Json, type: MachineType = "STANDARD") -> str:
@@ -41,13 +43,19 @@ class Client:
         workflow, message = deployment(
             self._names, state_machine=state_machine, definition=definition, type=type, now=self._clock.now()
         )
-        self._outbox.send([message])
+        self._write(message)
         return workflow.revision
 
     def send(self, command: AnyCommand) -> None:
         """Return once the command is durably written; what comes of it is to be read from events and rejections."""
         key = command.execution_id.encode()
-        self._outbox.send([Message(topic=self._names.commands, key=key, value=encode_command(command))])
+        self._write(Message(topic=self._names.commands, key=key, value=encode_command(command)))
+
+    def _write(self, message: Message) -> None:
+        topic_partitions(
+            self._reader, message.topic
+        )  # asked first: of a missing topic a producer only says "timed out"
+        self._outbox.send([message])
 
 
 def new_command_id() -> str:

@@ -130,7 +130,7 @@ def events_partition(reader: Reader, names: TopicNames, execution_id: str) -> in
     Raises InvalidCommand for what is no execution id, TopicsUnfit where there is no such topic.
     """
     parse_execution_id(execution_id)
-    return partition_of(execution_id.encode(), _partitions(reader, names.events))
+    return partition_of(execution_id.encode(), topic_partitions(reader, names.events))
 
 
 class History:
@@ -167,7 +167,7 @@ class Rejections:
 
     def __init__(self, reader: Reader, names: TopicNames, *, execution_id: str, command_id: str) -> None:
         self._reader, self._topic, self._command_id = reader, names.rejections, command_id
-        self._partition = partition_of(execution_id.encode(), _partitions(reader, names.rejections))
+        self._partition = partition_of(execution_id.encode(), topic_partitions(reader, names.rejections))
         self._offset = reader.end(self._topic, self._partition)
 
     def find(self) -> Rejection | None:
@@ -215,7 +215,7 @@ def describe(history: History, *, seen: Seen = ignore) -> Description | None:
 def summaries(reader: Reader, names: TopicNames, *, seen: Seen = ignore) -> list[Summary]:
     """Return every execution that the events topic holds, in the order of their starts."""
     found: dict[str, Summary] = {}
-    for partition in range(_partitions(reader, names.events)):
+    for partition in range(topic_partitions(reader, names.events)):
         passed = 0
         for record in reader.read(names.events, partition):
             seen(record.offset + 1 - passed)
@@ -228,7 +228,7 @@ def summaries(reader: Reader, names: TopicNames, *, seen: Seen = ignore) -> list
 
 def total_events_offsets(reader: Reader, names: TopicNames) -> int:
     """Return how many offsets `summaries` will pass, for progress."""
-    return sum(reader.end(names.events, partition) for partition in range(_partitions(reader, names.events)))
+    return sum(reader.end(names.events, partition) for partition in range(topic_partitions(reader, names.events)))
 
 
 _STATUS_TYPES: Final = frozenset(t.__name__ for t in (e.ExecutionStarted, e.ExecutionRedriven, *e.TERMINAL_EVENTS))
@@ -270,7 +270,8 @@ def _update(found: dict[str, Summary], event: e.Event, status: Status, stopped_a
         )
 
 
-def _partitions(reader: Reader, topic: str) -> int:
+def topic_partitions(reader: Reader, topic: str) -> int:
+    """Return how many partitions the topic has. Raises TopicsUnfit where there is no such topic."""
     partitions = reader.partitions(topic)
     if partitions is None:
         raise TopicsUnfit([f"{topic}: does not exist; asl topics create makes it"])

@@ -238,6 +238,7 @@ def test_a_refused_command_tells_why() -> None:
 
 @pytest.mark.parametrize("command", ["describe", "history"])
 def test_an_execution_that_does_not_exist_is_bad_usage(command: str) -> None:
+    asl("topics", "create", "--log", "sqlite:log.db")
     result = asl(command, "order:1", "--log", "sqlite:log.db")
     assert (result.exit_code, result.stdout, result.stderr) == (
         2, "", "asl: sqlite:log.db holds no execution order:1; asl list shows those there are\n",
@@ -259,9 +260,56 @@ def test_a_fault_as_json_is_one_line_of_it() -> None:
     assert (result.exit_code, lines(result.stderr)[0]["error"]) == (2, "InvalidSettings")
 
 
-def test_a_sqlite_log_has_its_topics_from_its_first_use_on() -> None:
+def test_a_sqlite_log_has_its_topics_from_its_first_writer_on() -> None:
+    asl("deploy", "greeting.asl.json", "--log", "sqlite:new.db")
     assert asl("topics", "check", "--log", "sqlite:new.db").stdout == "the topics fit\n"
     assert asl("topics", "create", "--log", "sqlite:new.db").stderr == "every topic is there already\n"
+
+
+def test_topics_create_lists_what_it_made_on_a_new_file(folder: Path) -> None:
+    created = asl("topics", "create", "--partitions", "6", "--log", "sqlite:new.db")
+    assert (created.exit_code, created.stdout.split()) == (0, list(Settings().names.all))
+    log = SqliteLog(folder / "new.db")
+    assert log.reader().partitions("asl.events") == 6
+    log.close()
+
+
+@pytest.mark.parametrize("count", ["partitions", "task_partitions"])
+def test_topics_that_stand_with_another_count_are_told(count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASL_LOG", "sqlite:log.db")
+    asl("topics", "create", "--partitions", "6")
+    topic = {"partitions": "asl.commands", "task_partitions": "asl.tasks"}[count]
+    problem = f"{topic}: has 6 partitions, not the 12 asked for; a topic keeps those it was made with"
+
+    created = asl("topics", "create", f"--{count.replace('_', '-')}", "12")
+    assert (created.exit_code, created.stdout, created.stderr) == (2, "", f"asl: {problem}\n")
+
+    monkeypatch.setenv(f"ASL_{count.upper()}", "12")
+    checked = asl("topics", "check")
+    assert (checked.exit_code, checked.stdout.splitlines()[0]) == (2, problem)
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["describe", "order:1"], ["history", "order:1"], ["topics", "check"]], ids=" ".join
+)
+def test_who_only_reads_makes_no_file(folder: Path, command: list[str]) -> None:
+    result = asl(*command, "--log", "sqlite:absent/log.db")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        2, "",
+        "asl: cannot reach the log at sqlite:absent/log.db: there is no such file; "
+        "asl topics create or asl deploy makes it\n",
+    )  # fmt: skip
+    assert not (folder / "absent").exists()
+
+
+@pytest.mark.parametrize("command", [["list"], ["deploy", "greeting.asl.json"], ["start", "greeting"]], ids=" ".join)
+def test_missing_topics_are_named_whatever_is_done(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Kafka, where a file's first writer does not make them."""
+    monkeypatch.setattr("processor.apps.logs._make_topics", lambda log, settings: None)
+    SqliteLog("log.db").close()
+    result = asl(*command, "--log", "sqlite:log.db")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(r"asl: asl\.\w+: does not exist; asl topics create makes it\n", result.stderr)
 
 
 def test_an_unknown_option_is_bad_usage() -> None:

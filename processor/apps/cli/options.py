@@ -14,6 +14,7 @@ from processor.errors import InvalidSettings
 from processor.model.events import MachineType
 
 if TYPE_CHECKING:
+    from processor.apps.logs import Missing
     from processor.apps.settings import Settings
     from processor.engine.ports import Log, Reader
 
@@ -51,12 +52,12 @@ ExecutionArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help=
 
 
 @contextmanager
-def opened_log(settings: Settings) -> Iterator[Log]:
+def opened_log(settings: Settings, *, missing: Missing = "MAKE") -> Iterator[Log]:
     from processor.apps.journal import log_nothing
     from processor.apps.logs import open_log
 
     log_nothing()
-    log = open_log(settings)
+    log = open_log(settings, missing=missing)
     try:
         yield log
     finally:
@@ -67,7 +68,7 @@ def opened_log(settings: Settings) -> Iterator[Log]:
 def opened_reader(*, log: str | None, settings_file: Path | None, prefix: str | None) -> Iterator[tuple[Log, Reader]]:
     from processor.apps.settings import load_settings
 
-    with opened_log(load_settings(file=settings_file, log=log, prefix=prefix)) as opened:
+    with opened_log(load_settings(file=settings_file, log=log, prefix=prefix), missing="REFUSE") as opened:
         reader = opened.reader()
         try:
             yield opened, reader

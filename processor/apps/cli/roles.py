@@ -21,7 +21,8 @@ from processor.apps.cli.terminal import Terminal
 if TYPE_CHECKING:
     from processor.apps.roles import Role
     from processor.apps.settings import Settings
-    from processor.engine.ports import Log
+    from processor.engine.ports import Log, Reader
+    from processor.engine.topics import TopicNames
 
     MakeFromLog: TypeAlias = Callable[[Log, Settings], Role]
 
@@ -102,7 +103,9 @@ def create_topics(
     log: LogOption = None,
     partitions: Annotated[
         int | None,
-        typer.Option("--partitions", help="Of commands, events, snapshots, closed, timers; fixed at creation. 24."),
+        typer.Option(
+            "--partitions", help="Of commands, events, snapshots, closed, timers; fixed at creation. 24; SQLite 4."
+        ),
     ] = None,
     task_partitions: Annotated[
         int | None, typer.Option("--task-partitions", help="Of tasks. As many as the others.")
@@ -114,7 +117,7 @@ def create_topics(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Create the topics that are missing; existing ones are left as they are."""
+    """Create the topics that are missing; existing ones are left as they are, and must have the counts asked for."""
     from processor.apps.settings import load_settings
     from processor.engine.topics_setup import create_topics as create
 
@@ -126,7 +129,7 @@ def create_topics(
         task_partitions=task_partitions,
         replication_factor=replication_factor,
     )
-    with opened_log(chosen) as opened:
+    with opened_log(chosen, missing="MAKE_FILE") as opened:
         created = create(opened, partitions=_partition_count(opened, chosen), task_partitions=chosen.task_partitions)
     terminal = Terminal(as_json=json)
     if json:
@@ -151,13 +154,13 @@ def check_topics(
 
     chosen = load_settings(file=settings, log=log, prefix=prefix)
     problems: list[str] = []
-    with opened_log(chosen) as opened:
+    with opened_log(chosen, missing="REFUSE") as opened:
         reader = opened.reader()
         try:
             count = verify_partitions(reader, opened.names)
-            tasks = chosen.task_partitions or reader.partitions(opened.names.tasks)
+            tasks = reader.partitions(opened.names.tasks)
             specs = topic_specs(opened.names, partitions=count, task_partitions=tasks)
-            problems = list(opened.check_topics(specs))
+            problems = [*_unlike(chosen, opened.names, reader), *opened.check_topics(specs)]
         except TopicsUnfit as fault:
             problems = list(fault.problems)
         finally:
@@ -171,14 +174,34 @@ def check_topics(
 
 
 def _partition_count(log: Log, settings: Settings) -> int:
-    """Return the count asked for, else the one that was written down, else the default."""
+    """Return the count that the topics have, else the one asked for, else the default.
+
+    Raises TopicsUnfit where topics have another count than the one asked for: it is fixed when they are made.
+    """
+    from processor.apps.logs import default_partitions
     from processor.engine.topics_setup import recorded_partitions
+    from processor.errors import TopicsUnfit
 
     reader = log.reader()
     try:
-        return settings.partitions or recorded_partitions(reader, log.names) or settings.partition_count
+        if problems := _unlike(settings, log.names, reader):
+            raise TopicsUnfit(problems)
+        made = recorded_partitions(reader, log.names) or reader.partitions(log.names.commands)
+        return made or settings.partitions or default_partitions(settings)
     finally:
         reader.close()
+
+
+def _unlike(settings: Settings, names: TopicNames, reader: Reader) -> list[str]:
+    """Return a line for each count that is another than the settings ask for. `commands` stands for those that must
+    have the same."""
+    asked = {names.commands: settings.partitions, names.tasks: settings.task_partitions}
+    counts = {topic: reader.partitions(topic) for topic in asked}
+    return [
+        f"{topic}: has {counts[topic]} partitions, not the {count} asked for; a topic keeps those it was made with"
+        for topic, count in asked.items()
+        if count is not None and counts[topic] not in (None, count)
+    ]
 
 
 def _run(name: str, make: MakeFromLog, settings: Settings, *, as_json: bool) -> None:
