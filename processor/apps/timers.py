@@ -3,13 +3,14 @@
 A timer's record says when it is due; the processor writes a tombstone once it is resolved, and the record again with
 another time where it re-arms it. The index alone is the state: nothing is stored here, on assignment a partition is
 read from its beginning and fires only once all of it has been seen. Firing twice is harmless: the processor takes a
-timer by its id, once.
+timer by its id, once. An index is only an index: a record in it that is no timer is logged, counted and skipped.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -17,8 +18,9 @@ from msgspec import Struct
 
 from processor.engine.encoding import decode_timer, encode_command
 from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
+from processor.errors import DecodingFailed, InvalidCommand
 from processor.model.commands import FireTimer
-from processor.model.ids import Millis, parse_timer_id
+from processor.model.ids import Millis, parse_execution_id, parse_timer_id
 
 ISSUER: Final = "timers"
 REPEAT_AFTER_MS: Final = 60_000
@@ -102,6 +104,7 @@ class TimerService:
     def __init__(self, log: Log, clock: Clock) -> None:
         """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
         self._names, self._clock = log.names, clock
+        self.counts: Counter[str] = Counter()
         self._partitions: dict[int, _Partition] = {}
         self._outbox = log.outbox()
         self._feed = log.feed(log.names.timers, group=log.names.prefix + "timers", from_beginning=True)
@@ -143,11 +146,19 @@ class TimerService:
         partition = self._partitions.get(record.partition)
         if partition is None or record.key is None:
             return
-        timer_id = record.key.decode()
-        if record.value is None:
+        try:
+            timer_id = record.key.decode()
+            parse_execution_id(parse_timer_id(timer_id)[0])
+            due = None if record.value is None else decode_timer(record.value).due
+        except (UnicodeDecodeError, InvalidCommand, DecodingFailed) as fault:
+            self.counts["skipped"] += 1
+            fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            _log.error("timer_skipped", extra=fields | {"reason": str(fault)})
+            return
+        if due is None:
             partition.resolve(timer_id)
         else:
-            partition.arm(timer_id, decode_timer(record.value).due, self._clock.now())
+            partition.arm(timer_id, due, self._clock.now())
 
     def _fire(self) -> None:
         now, room = self._clock.now(), MAX_FIRED_AT_ONCE

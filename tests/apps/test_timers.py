@@ -180,7 +180,7 @@ def test_a_fired_timer_rearmed_for_a_time_already_past_waits_for_its_repetition(
     log: UnreliableLog, clock: ManualClock, service: TimerService
 ) -> None:
     behind = clock.now()  # the processor's clock: it takes none of the firings
-    gaps, waited = [], 0
+    gaps, waited = list[int](), 0
     write(log, "order:1##3#heartbeat", behind)
     service.step(0)
     while len(gaps) < 4:
@@ -207,6 +207,28 @@ def test_a_fired_timer_rearmed_for_a_time_to_come_fires_then(
     clock.advance(timedelta(seconds=5))
     service.step(0)
     assert fired(log) == [fire("order:1##3#heartbeat")] * 2
+
+
+@pytest.mark.parametrize("key", [b"order:1##3#wait", b"order:1", b"no execution##3#wait", b"\xff", b""])
+def test_what_is_no_timer_is_counted_and_skipped(
+    log: UnreliableLog, clock: ManualClock, service: TimerService, key: bytes
+) -> None:
+    place = partition_of(b"order:1", PARTITIONS)
+    log.outbox().send([Message(topic=log.names.timers, key=key, value=b"garbage", partition=place)])
+    write(log, "order:1##4#wait", clock.now())
+    service.step(0)
+    assert (fired(log), service.counts) == ([fire("order:1##4#wait")], {"skipped": 1})
+
+
+def test_a_timer_under_the_key_of_something_else_is_counted_and_skipped(
+    log: UnreliableLog, clock: ManualClock, service: TimerService
+) -> None:
+    write(log, "order:1##3#wait", clock.now())
+    [*_, record] = log.reader().read(log.names.timers, partition_of(b"order:1", PARTITIONS))
+    service.step(0)
+    log.outbox().send([Message(topic=record.topic, key=b"order:1", value=record.value, partition=record.partition)])
+    service.step(0)
+    assert (fired(log), service.counts) == ([fire("order:1##3#wait")], {"skipped": 1})
 
 
 def test_a_timer_moved_away_and_back_fires_once(log: UnreliableLog, clock: ManualClock, service: TimerService) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from processor.apps.worker import TaskContext, TaskError, Worker
-from processor.engine.encoding import decode_command, encode_command
+from processor.engine.encoding import decode_command, encode_command, encode_task
+from processor.engine.ports import Message
 from processor.errors import InvalidCommand
 from processor.model.commands import FailTask
 from processor.model.json import Json
-from tests.apps.test_worker import Bench, completed, failed
+from tests.apps.test_worker import Bench, completed, failed, task_of
 
 SURROGATE = b"/no/such\xff".decode("utf-8", "surrogateescape")
 SERVICE: dict[str, Any] = {"kind": "SERVICE", "resource_type": "sqs", "resource": "sendMessage"}
@@ -118,3 +119,41 @@ def test_a_heartbeat_that_cannot_be_written_is_told_to_the_function_that_sends_i
 
     bench.schedule("order:1##2")
     assert bench.results(bench.runner(worker)) == [completed("order:1##2", "goes on")]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"order:1##2", b"garbage"),
+        (b"order:1##2", encode_task(task_of("order:1##7"))),
+        (b"order:1", encode_task(task_of("order:1##7"))),
+        (b"no execution##2", None),
+        (b"\xff", None),
+        (None, b"garbage"),
+    ],
+)
+def test_what_is_no_task_is_counted_and_skipped_and_does_not_hold_back_the_committed_offset(
+    bench: Bench, worker: Worker, key: bytes | None, value: bytes | None
+) -> None:
+    worker.task("charge")(lambda arguments: "charged")
+    bench.log.outbox().send([Message(topic=bench.log.names.tasks, key=key, value=value, partition=0)])
+    first = bench.runner(worker)
+    bench.results(first)
+    first.close()
+    bench.schedule("order:1##3")
+    second = bench.runner(worker)
+    assert bench.results(second) == [completed("order:1##3", "charged")]
+    assert (first.counts, second.counts) == ({"skipped": 1}, {})
+
+
+def test_a_task_of_a_newer_release_is_left_to_its_workers(bench: Bench, worker: Worker) -> None:
+    unknown = b"\xc3\x01" + bytes(8)
+    bench.log.outbox().send([Message(topic=bench.log.names.tasks, key=b"order:1##2", value=unknown, partition=0)])
+    bench.schedule("order:1##3")
+    bench.resolve("order:1##3")
+    runners = [bench.runner(worker)]
+    bench.results(runners[0])
+    runners[0].close()
+    runners.append(bench.runner(worker))
+    bench.results(runners[1])
+    assert [runner.counts for runner in runners] == [{"skipped": 1}, {"skipped": 1}]

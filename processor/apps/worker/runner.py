@@ -3,7 +3,8 @@
 A record is a task, its tombstone says that it is resolved. A partition is read from the lowest offset that was
 unresolved when its last owner committed, up to what stood there when it was taken; what then has no tombstone is
 run, and from there on everything that arrives. A task is run again only by another process, or by Retry under a new
-token: the workflow's timeouts are the interpreter's.
+token: the workflow's timeouts are the interpreter's. An index is only an index: a record in it that is no task is
+logged, counted and skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -29,8 +30,9 @@ from processor.engine.ports import (
     Record,
     RecordArrived,
 )
+from processor.errors import DecodingFailed, InvalidCommand, UnknownSchema
 from processor.model.commands import HeartbeatTask
-from processor.model.ids import Millis
+from processor.model.ids import Millis, parse_execution_id, parse_task_token
 from processor.model.records import Task
 
 DEFAULT_GRACE_SECONDS: Final = 30.0
@@ -67,6 +69,7 @@ class WorkerRunner:
         `grace_seconds`: how long `close` waits for functions that still run.
         """
         self._worker, self._clock, self._grace_seconds = worker, clock, grace_seconds
+        self.counts: Counter[str] = Counter()
         self._partitions: dict[int, _Partition] = {}
         self._runs: dict[str, Run] = {}
         self._beats: dict[str, Millis] = {}  # token → when its next automatic heartbeat is due
@@ -136,8 +139,8 @@ class WorkerRunner:
             case PartitionTaken(partition=number):
                 self._partitions[number] = _Partition()
             case RecordArrived(record=record):
-                if (partition := self._partitions.get(record.partition)) is not None and record.key is not None:
-                    self._take(partition, record, record.key.decode())
+                if (partition := self._partitions.get(record.partition)) is not None:
+                    self._take(partition, record)
             case CaughtUp(partition=number):
                 self._partitions[number].caught_up = True
                 waiting = len(self._partitions[number].waiting)
@@ -146,16 +149,25 @@ class WorkerRunner:
                 # What runs goes on: the first result of a token counts, whoever gives it.
                 self._partitions.pop(number, None)
 
-    def _take(self, partition: _Partition, record: Record, token: str) -> None:
+    def _take(self, partition: _Partition, record: Record) -> None:
         partition.position = record.offset + 1
+        try:
+            token = _token_of(record)
+            task = None if record.value is None else _task_of(record.value, token)
+        except (UnicodeDecodeError, InvalidCommand, DecodingFailed) as fault:
+            self.counts["skipped"] += 1
+            fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            _log.error("task_skipped", extra=fields | {"reason": str(fault)})
+            if isinstance(fault, UnknownSchema):  # a newer release wrote it, and will find it there
+                partition.unresolved[(record.key or b"").decode()] = record.offset
+            return
         partition.unresolved.pop(token, None)
-        if record.value is None:
+        if task is None:
             partition.waiting.pop(token, None)
             self._answered.pop(token, None)
             if (run := self._runs.get(token)) is not None:
                 run.cancel()
             return
-        task = decode_task(record.value)
         partition.unresolved[token] = record.offset
         if self._worker.registration_for(task) is not None:
             partition.waiting[token] = task
@@ -251,3 +263,16 @@ class WorkerRunner:
     def _patience(self, timeout_seconds: float) -> float:
         due = min(self._beats.values(), default=None)
         return timeout_seconds if due is None else min(timeout_seconds, max(0.0, (due - self._clock.now()) / 1000))
+
+
+def _token_of(record: Record) -> str:
+    token = (record.key or b"").decode()
+    parse_execution_id(parse_task_token(token)[0])
+    return token
+
+
+def _task_of(value: bytes, token: str) -> Task:
+    task = decode_task(value)
+    if (task.token, task.execution_id) != (token, parse_task_token(token)[0]):
+        raise InvalidCommand(where="token", rule=f"must be the record's key, {token}", value=task.token)
+    return task
