@@ -35,7 +35,7 @@ class Refused(Struct, frozen=True):
 
 class Nothing(Struct, frozen=True):
     """The command applies and there is nothing to record: a heartbeat too soon after the last, a heartbeat's timer
-    that has to be set again."""
+    that one recorded since has put off."""
 
 
 Decision: TypeAlias = e.AnyEvent | Refused | Nothing
@@ -198,9 +198,11 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
             return _retry(execution, key, scope)
         case "timeout":
             return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT)
-        case "heartbeat" if execution.time < due:
-            return Nothing()
         case "heartbeat":
+            # A timer applies whatever the clock says. Only one that a later heartbeat put off is early, and set again.
+            put_off = isinstance(scope.phase, Pending) and scope.phase.last_heartbeat is not None
+            if put_off and execution.time < due:
+                return Nothing()
             return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT, heartbeat=True)
         case _:
             assert_never(kind)

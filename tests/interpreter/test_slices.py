@@ -6,6 +6,7 @@ Every history here is checked as the property tests check theirs: event by event
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def side_by_side(*branches: Fields) -> Fields:
     return scope_of("P", {"Type": "Parallel", "Branches": list(branches), "End": True})
 
 
-def a_map(**fields: object) -> Fields:
+def a_map(**fields: Any) -> Fields:
     each = {"Type": "Map", "ItemProcessor": scope_of("T", task("T", **fields)), "End": True}
     return scope_of("M", each)
 

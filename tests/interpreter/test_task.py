@@ -213,6 +213,15 @@ def test_a_heartbeat_is_recorded_at_most_once_in_a_third_of_its_interval() -> No
     assert due(run) == 16_000
 
 
+def test_a_task_that_never_gave_a_heartbeat_is_timed_out_whatever_the_clock_says() -> None:
+    """The timer's own clock may run ahead; were it set again for the same time it would fire again at once."""
+    run = Run(scope_of("A", task("A", HeartbeatSeconds=9)), {})
+    assert run.fire("heartbeat", "A", now=8_999) == run.built(
+        (TaskTimedOut, (), "A", {"error": "States.Timeout", "heartbeat": True}),
+        (ExecutionFailed, (), "", {"error": "States.Timeout"}),
+    )
+
+
 def test_a_heartbeats_timer_that_fires_early_is_set_again() -> None:
     run = Run(scope_of("A", task("A", HeartbeatSeconds=9)), {})
     run.heartbeat("A", now=8_000)
