@@ -16,7 +16,7 @@ from processor.errors import InvalidCommand
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failed_of, handle, turn_of
-from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope, envelope_of
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.definition import StateFailure, TaskState
@@ -72,17 +72,6 @@ def _check_addressee(execution: Execution, command: c.AnyCommand) -> None:
     c.check_command(command)
 
 
-def _envelope(execution: Execution, key: ScopeKey, state: str) -> Envelope:
-    return {
-        "execution_id": execution.execution_id,
-        "sequence": execution.sequence,
-        "time": execution.time,
-        "caused_by": execution.caused_by,
-        "scope": key,
-        "state": state,
-    }
-
-
 # ---- tasks
 
 
@@ -91,7 +80,7 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
     scope = _live(execution, key)
     if scope is None or not isinstance(scope.phase, Pending) or scope.phase.sequence != sequence:
         return Refused("TaskNotPending", f"no task waits for the token {command.token}")
-    envelope = _envelope(execution, key, scope.state)
+    envelope = envelope_of(execution, key, scope.state)
     match command:
         case c.CompleteTask():
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSucceeded(
@@ -189,7 +178,7 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
     if execution.quarantined is not None:
         return Refused("ExecutionQuarantined", f"{execution.execution_id} is quarantined; its timers fire on release")
     if kind == "execution":
-        return e.ExecutionTimedOut(**_envelope(execution, (), ""))  # recorded: neither error nor cause
+        return e.ExecutionTimedOut(**envelope_of(execution, (), ""))  # recorded: neither error nor cause
     scope = execution.scopes[key]
     match kind:
         case "wait":
@@ -197,13 +186,13 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
         case "retry":
             return _retry(execution, key, scope)
         case "timeout":
-            return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT)
+            return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT)
         case "heartbeat":
             # A timer applies whatever the clock says. Only one that a later heartbeat put off is early, and set again.
             put_off = isinstance(scope.phase, Pending) and scope.phase.last_heartbeat is not None
             if put_off and execution.time < due:
                 return Nothing()
-            return e.TaskTimedOut(**_envelope(execution, key, scope.state), error=TIMEOUT, heartbeat=True)
+            return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT, heartbeat=True)
         case _:
             assert_never(kind)
 
@@ -214,7 +203,7 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
         return end_wait(turn)
     except StateFailure as failure:
         failed = failed_of(turn, failure)
-        return e.ExecutionFailed(**_envelope(execution, (), ""), error=failed.error, cause=failed.cause)
+        return e.ExecutionFailed(**envelope_of(execution, (), ""), error=failed.error, cause=failed.cause)
 
 
 def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
@@ -237,4 +226,4 @@ def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
 def _stop(execution: Execution, command: c.StopExecution) -> Decision:
     if execution.closed:
         return Refused("ExecutionEnded", f"{execution.execution_id} is {execution.status}")
-    return e.ExecutionAborted(**_envelope(execution, (), ""), error=command.error, cause=command.cause)
+    return e.ExecutionAborted(**envelope_of(execution, (), ""), error=command.error, cause=command.cause)

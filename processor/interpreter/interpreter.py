@@ -1,4 +1,4 @@
-"""start, resume, recover: what a definition, an input and commands come to. Pure; see the package's README.
+"""start, resume, recover: what a definition, an input and commands come to. Pure.
 
 start    decide the first event, then whatever follows until the execution rests
 resume   the same for a command, or without one from wherever a log was cut

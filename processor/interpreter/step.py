@@ -20,7 +20,7 @@ from processor.interpreter.retry import (
 from processor.interpreter.states.containers import fill, run_map, run_parallel
 from processor.interpreter.states.simple import run_choice, run_fail, run_pass, run_succeed, run_wait
 from processor.interpreter.states.task import run_task
-from processor.interpreter.turn import DataLimitExceeded, Envelope, Turn, exit_with
+from processor.interpreter.turn import DataLimitExceeded, Turn, envelope_of, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     AnyState,
@@ -138,14 +138,14 @@ def failed_of(turn: Turn, failure: StateFailure) -> Failed:
 
 
 def _enter(execution: Execution, key: ScopeKey, name: str) -> e.StateEntered:
-    return e.StateEntered(**_envelope(execution, key, name), type=_TYPES[type(execution.workflow.states[name])])
+    return e.StateEntered(**envelope_of(execution, key, name), type=_TYPES[type(execution.workflow.states[name])])
 
 
 def _end(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
     """Only the top and iterations come here: a branch's value goes to its Parallel with its last exit."""
     if key == TOP:
-        return e.ExecutionSucceeded(**_envelope(execution, TOP, ""), output=scope.value)
-    return e.MapIterationSucceeded(**_envelope(execution, key, execution.scopes[key[:-1]].state))
+        return e.ExecutionSucceeded(**envelope_of(execution, TOP, ""), output=scope.value)
+    return e.MapIterationSucceeded(**envelope_of(execution, key, execution.scopes[key[:-1]].state))
 
 
 # ---- failures
@@ -243,7 +243,7 @@ def _pass_up(turn: Turn, failed: Failed) -> e.AnyEvent:
 
 
 def _fail_execution(turn: Turn, failed: Failed) -> e.ExecutionFailed:
-    return e.ExecutionFailed(**_envelope(turn.execution, TOP, ""), error=failed.error, cause=failed.cause)
+    return e.ExecutionFailed(**envelope_of(turn.execution, TOP, ""), error=failed.error, cause=failed.cause)
 
 
 def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None) -> e.AnyEvent | None:
@@ -266,22 +266,11 @@ def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None)
 def _cut(execution: Execution, key: ScopeKey, child: Scope, *, iteration: bool) -> e.AnyEvent | None:
     if iteration and not isinstance(child.phase, Cut):
         name = execution.scopes[key[:-1]].state
-        return e.MapIterationAborted(**_envelope(execution, key, name))
+        return e.MapIterationAborted(**envelope_of(execution, key, name))
     if child.children is not None:
         event = _next_cut(execution, key, failing=None)
         if event is not None:
             return event
     if child.type in ABORTABLE and not child.aborted:
-        return e.StateAborted(**_envelope(execution, key, child.state))
+        return e.StateAborted(**envelope_of(execution, key, child.state))
     return None
-
-
-def _envelope(execution: Execution, key: ScopeKey, name: str) -> Envelope:
-    return {
-        "execution_id": execution.started.execution_id,
-        "sequence": execution.sequence,
-        "time": execution.time,
-        "caused_by": execution.caused_by,
-        "scope": key,
-        "state": name,
-    }

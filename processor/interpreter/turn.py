@@ -27,6 +27,18 @@ class Envelope(TypedDict):
     state: str
 
 
+def envelope_of(execution: Execution, key: ScopeKey, state: str) -> Envelope:
+    """Return the envelope of the execution's next event; the execution's own have scope () and state ""."""
+    return {
+        "execution_id": execution.started.execution_id,
+        "sequence": execution.sequence,
+        "time": execution.time,
+        "caused_by": execution.caused_by,
+        "scope": key,
+        "state": state,
+    }
+
+
 class Turn:
     """Also the Environment of the state's expressions. `item` is the Map item being selected, if one is."""
 
@@ -55,15 +67,7 @@ class Turn:
         return self._context
 
     def envelope(self) -> Envelope:
-        execution = self.execution
-        return {
-            "execution_id": execution.started.execution_id,
-            "sequence": execution.sequence,
-            "time": execution.time,
-            "caused_by": execution.caused_by,
-            "scope": self.key,
-            "state": self.scope.state,
-        }
+        return envelope_of(self.execution, self.key, self.scope.state)
 
     def prepared(self) -> Json:
         """Return the state's input after InputPath and Parameters. Raises StateFailure."""

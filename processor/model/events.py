@@ -1,8 +1,8 @@
 """Facts, past tense. One class per member of the union in `schemas/event_batch.avsc`, in its order.
 
 In memory every event carries its envelope itself; on the topic one command's consecutive events share one
-(`EventBatch`). Payloads are JSON values here and JSON text there. What each renders to in AWS's
-GetExecutionHistory, and how evolve folds it, is in `interpreter/evolve.py` and `docs/architecture.md`.
+(`EventBatch`). Payloads are JSON values here and JSON text there. How each folds is in
+`interpreter/evolve.py`, what it renders to in AWS's GetExecutionHistory in `interpreter/history.py`.
 """
 
 from __future__ import annotations
