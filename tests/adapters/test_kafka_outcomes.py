@@ -23,7 +23,7 @@ from processor.engine.ports import (
     Transaction,
 )
 from processor.engine.topics import TopicNames
-from processor.errors import InvalidSettings, NotAuthorized, SlotTaken
+from processor.errors import InvalidSettings, LogUnavailable, NotAuthorized, SlotTaken
 from tests.adapters.kafka_fakes import Cluster, FakeClients, FakeConsumer, ManualTiming, fault
 
 NAMES = TopicNames(prefix="t.")
@@ -236,6 +236,53 @@ def test_a_commit_that_never_answers_counts_as_unknown(member: Member0) -> None:
 
     assert member.timing.seconds >= 30
     assert member.cluster.producers == 2
+
+
+@pytest.mark.parametrize("call", ["init", "committed"])
+def test_an_outcome_that_cannot_be_settled_in_time_is_left_to_a_takeover_however_often(
+    member: Member0, call: str
+) -> None:
+    for _ in range(2):  # a broker that is away twice in a minute is no second process in this slot
+        before = member.timing.seconds
+        member.cluster.faults["commit"] = [fault(KafkaError._FAIL, after=True)]
+        member.cluster.faults[call] = [fault(KafkaError._TIMED_OUT)] * 1_000
+
+        assert not member.commit()
+
+        assert 30 <= member.timing.seconds - before < 32  # only then is a signal heard
+        assert member.poll()[:2] == [PartitionLost(partition=0), PartitionLost(partition=1)]
+        member.cluster.faults.clear()
+        member.timing.sleep(1)
+        retaken = member.until(PartitionRestored, 2)
+        opened = [
+            member.inbox.open(partition=d.partition, assignment=d.assignment, fallback_offset=0)
+            for d in retaken
+            if isinstance(d, PartitionRestored)
+        ]
+        assert opened == [1, 1]  # it was committed, and is not applied again
+
+
+def test_an_abort_that_gets_no_new_producer_in_time_is_left_to_a_takeover(member: Member0) -> None:
+    member.cluster.faults["produce"] = [fault(KafkaError.MSG_SIZE_TOO_LARGE)]
+    member.cluster.faults["init"] = [fault(KafkaError._TIMED_OUT)] * 1_000
+
+    assert not member.commit()
+
+    assert 30 <= member.timing.seconds < 32
+    assert member.poll() == [PartitionLost(partition=0), PartitionLost(partition=1)]
+    assert member.cluster.records == []
+
+
+def test_opening_a_partition_ends_where_the_broker_stays_away(member: Member0) -> None:
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    [*_, restored] = member.until(PartitionRestored, 1)
+    assert isinstance(restored, PartitionRestored)
+    member.cluster.faults["starts"] = [fault(KafkaError._TRANSPORT)] * 1_000
+
+    with pytest.raises(LogUnavailable):
+        member.inbox.open(partition=0, assignment=restored.assignment, fallback_offset=0)
+
+    assert 30 <= member.timing.seconds < 32
 
 
 def test_a_member_id_that_changed_means_that_everything_was_lost(member: Member0) -> None:

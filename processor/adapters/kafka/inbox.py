@@ -51,6 +51,7 @@ BUSY_SECONDS = 0.01
 IDLE_SECONDS = 0.1
 RENEW_SECONDS = 5.0
 CALL_SECONDS = 5.0
+OPEN_SECONDS = 30.0  # a stop is heard only between two calls of the inbox
 
 
 @dataclass(slots=True, kw_only=True)
@@ -240,7 +241,7 @@ class KafkaInbox:
         """Return where to begin without a committed offset: not before what is left of the topic."""
         place = (self._names.commands, partition)
         asking = backing_off(
-            self._timing, retry=lambda e: is_passing(error_of(e)), within_seconds=None, event="log_unavailable"
+            self._timing, retry=lambda e: is_passing(error_of(e)), within_seconds=OPEN_SECONDS, event="log_unavailable"
         )
         try:
             start = asking(self._connection.admin.starts, [place])[place]
@@ -271,6 +272,8 @@ class KafkaInbox:
                 self._seek_back()
             case Outcome.FENCED:
                 self._note_fenced()
+            case Outcome.UNSETTLED:
+                log.warning("transaction_unsettled", extra={"slot": self._slot, "partitions": sorted(self._held)})
         return False
 
     @property

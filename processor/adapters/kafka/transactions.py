@@ -7,6 +7,8 @@ expelled, fenced                          no producer until `renew`; FENCED
 another process in this slot, no right    SlotTaken, NotAuthorized
 unknown                                   new producer, whose init_transactions settles it; the committed
                                           metadata tells which: COMMITTED or ABORTED
+not settled in time                       no producer until `renew`; UNSETTLED. All is taken over anew, which needs no
+                                          comparison; whoever calls hears a signal meanwhile
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ log = logging.getLogger(__name__)
 CALL_SECONDS = 5.0
 ABORT_SECONDS = 5.0
 REPEAT_SECONDS = 30.0
-"""How long one call is repeated before its outcome counts as unknown: three transaction timeouts."""
+"""How long one call is repeated before its outcome counts as unknown: three transaction timeouts. So long, too, the
+settling of it is tried."""
 
 
 class Outcome(Enum):
     COMMITTED = auto()
     ABORTED = auto()
     FENCED = auto()
+    UNSETTLED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +120,14 @@ class Transactions:
         self._counter += 1
         return Author(transactional_id=self._transactional_id, process=self._process, counter=self._counter)
 
-    def renew(self, *, within_seconds: float | None = None) -> bool:
+    def renew(self, *, within_seconds: float) -> bool:
         """Make a producer and let it take the transactional.id: whoever had it is fenced, what it left open aborted.
 
         Return False where that took too long, or where another took the id meanwhile. Raises NotAuthorized.
         """
+        return self._renew(within_seconds) is None
+
+    def _renew(self, within_seconds: float) -> _Ended | None:
         self._producer = None
         producer = self._connection.producer(self._settings)
         try:
@@ -130,14 +137,14 @@ class Transactions:
                 "producer_not_renewed", extra={"transactional_id": self._transactional_id, "reason": str(ended)}
             )
             self._raise_if_final(ended)
-            return False
+            return ended
         self._producer = producer
-        return True
+        return None
 
     def run(self, *, offsets: Mapping[int, int], messages: Sequence[Message], group: GroupMetadata) -> Outcome:
         """Commit all or nothing, with the group metadata of the last rebalance callback.
 
-        FENCED leaves no producer; ABORTED leaves a new one. Raises SlotTaken, NotAuthorized.
+        FENCED and UNSETTLED leave no producer; ABORTED leaves a new one. Raises SlotTaken, NotAuthorized.
         """
         producer = self._producer
         assert producer is not None, "renew() comes first"
@@ -182,8 +189,8 @@ class Transactions:
         except KafkaException as error:
             raise _Ended(judge(error_of(error)), error_of(error)) from error
 
-    def _repeat(self, call: Callable[[], None], *, within_seconds: float | None = REPEAT_SECONDS) -> None:
-        """Call until it is answered: for ever, or so long that the answer counts as unknown."""
+    def _repeat(self, call: Callable[[], None], *, within_seconds: float = REPEAT_SECONDS) -> None:
+        """Call until it is answered, or for so long that the answer counts as unknown."""
         try:
             try:
                 call()
@@ -218,9 +225,8 @@ class Transactions:
             case Verdict.FENCED:
                 return Outcome.FENCED
             case Verdict.UNKNOWN | Verdict.REPEAT:
-                if not self.renew():
-                    return Outcome.FENCED
-                return self._compare(offsets, metadata)
+                failed = self._renew(REPEAT_SECONDS)
+                return self._compare(offsets, metadata) if failed is None else _without_producer(failed)
             case Verdict.SLOT_TAKEN | Verdict.NOT_AUTHORIZED:
                 raise AssertionError("raised above")
             case _:
@@ -236,7 +242,8 @@ class Transactions:
                 return Outcome.FENCED
             # Whatever else: the next init_transactions aborts what is left open.
             log.info("abort_left_to_next_producer", extra={"slot": self._slot, "reason": describe(error)})
-        return Outcome.ABORTED if self.renew() else Outcome.FENCED
+        failed = self._renew(REPEAT_SECONDS)
+        return Outcome.ABORTED if failed is None else _without_producer(failed)
 
     def _compare(self, offsets: Mapping[int, int], metadata: str) -> Outcome:
         """Tell a committed transaction from an aborted one, now that it is settled.
@@ -251,11 +258,11 @@ class Transactions:
             found = self._committed_metadata(tuple(offsets))
 
         try:
-            self._repeat(read, within_seconds=None)
+            self._repeat(read)
         except _Ended as ended:
             self._raise_if_final(ended)
             self._producer = None
-            return Outcome.FENCED  # everything is taken over anew, which needs no comparison
+            return _without_producer(ended)
         committed = metadata in found.values()
         log.warning("unknown_outcome_settled", extra={"slot": self._slot, "committed": committed})
         return Outcome.COMMITTED if committed else Outcome.ABORTED
@@ -265,3 +272,7 @@ class Transactions:
             raise SlotTaken(slot=self._slot, reason=str(ended)) from ended
         if ended.verdict is Verdict.NOT_AUTHORIZED:
             raise self._connection.translate(ended.error) from ended
+
+
+def _without_producer(ended: _Ended) -> Outcome:
+    return Outcome.FENCED if ended.verdict is Verdict.FENCED else Outcome.UNSETTLED
