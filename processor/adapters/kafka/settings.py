@@ -1,6 +1,6 @@
 """Properties of each kind of client: the user's, under those that correctness needs and over those that are tuning.
 
-Figures were measured on Apache Kafka 4.4 with confluent-kafka 2.16 (docs/decisions).
+Figures were measured on Apache Kafka 4.4 with confluent-kafka 2.16 (docs/decisions/0005).
 """
 
 from __future__ import annotations
