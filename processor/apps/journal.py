@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from typing import Final
@@ -11,6 +12,7 @@ import orjson
 
 # What every record carries; anything else came as a field.
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_BARE: Final = re.compile(r"[^\s\"=]+")
 
 
 def log_to_stderr(*, as_json: bool, level: int = logging.INFO) -> None:
@@ -28,11 +30,11 @@ def log_nothing() -> None:
 
 
 class TextLines(logging.Formatter):
-    """12:03:04.123 INFO partition_taken partition=3"""
+    """12:03:04.123 INFO partition_taken partition=3 reason="as asked" seconds=0.2"""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={_quoted(str(value))}" for name, value in _fields(record).items())
         line = f"{moment}.{int(record.msecs):03} {record.levelname} {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -51,6 +53,11 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _quoted(text: str) -> str:
+    """Return the text as it is where its end can be seen, else as a JSON string."""
+    return text if _BARE.fullmatch(text) else orjson.dumps(text).decode()
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -20,6 +20,11 @@ def test_as_text_the_fields_follow_the_event() -> None:
     assert line.endswith(".500 INFO partition_taken partition=3 reason=none")
 
 
+def test_what_holds_spaces_is_quoted_so_that_its_end_is_seen() -> None:
+    line = TextLines().format(record(reason='no "offset" left', empty="", where="a=b", path="/tmp/log.db"))
+    assert line.endswith(r'partition_taken reason="no \"offset\" left" empty="" where="a=b" path=/tmp/log.db')
+
+
 def test_as_json_they_are_one_object() -> None:
     line = JsonLines().format(record(partition=3, offsets={0: 7}))
     assert json.loads(line) == {
