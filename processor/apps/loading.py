@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -59,7 +60,7 @@ def load_json(text: str, *, option: str, stdin: TextIO) -> Json:
 def load_worker(place: str) -> Worker:
     """Return the Worker of a module or a Python file, `MODULE[:ATTRIBUTE]`; without an attribute it has just one.
 
-    Raises InvalidSettings where there is none, or more than one; what the module itself raises is passed on.
+    Raises InvalidSettings where there is none, or more than one, and where the module cannot be loaded.
     """
     from processor.apps.worker import Worker
 
@@ -85,8 +86,13 @@ def _load_module(source: str) -> ModuleType:
             raise _no_worker(f"{source} is no file")
         module = importlib.util.module_from_spec(spec)
         sys.modules.setdefault(path.stem, module)
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as fault:  # whatever an author's module raises
+            raise _broken(source, fault) from fault
         return module
+    if not source:
+        raise _no_worker("'' names no module")
     # A console script's path holds its own folder, not the one it is called in.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -95,9 +101,17 @@ def _load_module(source: str) -> ModuleType:
     except ModuleNotFoundError as fault:
         if fault.name is not None and (source == fault.name or source.startswith(fault.name + ".")):
             raise _no_worker(f"there is no module {fault.name}") from None
-        raise
-    except ValueError:
-        raise _no_worker(f"{source!r} names no module") from None
+        raise _broken(source, fault) from fault
+    except Exception as fault:
+        raise _broken(source, fault) from fault
+
+
+def _broken(source: str, fault: Exception) -> InvalidSettings:
+    where = ""
+    if not isinstance(fault, SyntaxError):  # that one names its line itself
+        last = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f" ({Path(last.filename).name}, line {last.lineno})"
+    return _no_worker(f"{source} cannot be loaded: {type(fault).__name__}: {' '.join(str(fault).split())}{where}")
 
 
 def _no_worker(rule: str) -> InvalidSettings:

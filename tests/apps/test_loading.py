@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,25 @@ def test_a_place_without_one_worker_is_refused(
     assert (refused.value.setting, refused.value.rule) == ("worker", message)
 
 
-def test_what_a_module_lacks_itself_is_not_taken_for_its_absence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["broken_worker.py", "broken_worker"])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "\nimport absent_dependency",
+            "ModuleNotFoundError: No module named 'absent_dependency' (broken_worker.py, line 2)",
+        ),
+        ("def f(:", "SyntaxError: invalid syntax (broken_worker.py, line 1)"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines (broken_worker.py, line 1)"),
+    ],
+)
+def test_a_module_that_cannot_be_loaded_is_named_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, text: str, error: str
 ) -> None:
-    (tmp_path / "broken_worker.py").write_text("import absent_dependency")
+    (tmp_path / "broken_worker.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="absent_dependency"):
-        load_worker("broken_worker")
+    monkeypatch.delitem(sys.modules, "broken_worker", raising=False)
+    with pytest.raises(InvalidSettings) as refused:
+        load_worker(place)
+    assert (refused.value.setting, refused.value.rule) == ("worker", f"{place} cannot be loaded: {error}")
