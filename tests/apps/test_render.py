@@ -28,7 +28,7 @@ def event(type_: type[e.Event], /, **fields: object) -> e.AnyEvent:
         (event(e.ExecutionQuarantined, reason="a bug"), "a bug"),
         (event(e.StateEntered, type="Pass"), ""),
         (event(e.StateExited, output_of="INPUT", next="Next"), "next Next"),
-        (event(e.StateExited, output_of="INPUT", next="Next", catcher=1), "caught by 1, next Next"),
+        (event(e.StateExited, output_of="INPUT", next="Next", catcher=1), "caught by Catch[1], next Next"),
         (event(e.StateExited, output_of="INPUT"), "end"),
         (event(e.TaskScheduled, kind="LAMBDA", resource="charge", arguments=None), "charge"),
         (

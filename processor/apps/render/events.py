@@ -31,7 +31,7 @@ def render_details(event: e.AnyEvent) -> str:
         case e.ExecutionSucceeded():
             return render_short(event.output)
         case e.StateExited():
-            caught = "" if event.catcher is None else f"caught by {event.catcher}, "
+            caught = "" if event.catcher is None else f"caught by Catch[{event.catcher}], "
             return f"{caught}next {event.next}" if event.next else f"{caught}end"
         case e.TaskScheduled():
             service = f"{event.resource_type}:" if event.resource_type else ""
