@@ -7,12 +7,13 @@ partition, so `describe` and `history` read one; `list` reads all, and decodes o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from processor.engine.encoding import decode_events, decode_rejection
-from processor.engine.ports import Reader, Record
+from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
 from processor.model import events as e
@@ -179,6 +180,16 @@ class Rejections:
                 if rejection.command_id == self._command_id:
                     return rejection
         return None
+
+
+def await_start(
+    history: History, *, clock: Clock, pause: Callable[[], object], within: timedelta
+) -> list[tuple[e.AnyEvent, ...]]:
+    """Return the first batches of an execution that may just have been started; [] where none come within that time."""
+    deadline = clock.now() + within // timedelta(milliseconds=1)
+    while not (batches := list(history.read())) and clock.now() < deadline:
+        pause()
+    return batches
 
 
 def follow(

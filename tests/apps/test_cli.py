@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,18 @@ def test_an_execution_is_stopped() -> None:
     assert asl("start", "waiting", "--name", "one").stdout == "waiting:one\n"
     stopped = asl("stop", "waiting:one", "--error", "Enough", "--cause", "a test", "--wait", "--json")
     [told] = lines(stopped.stdout)
-    assert (stopped.exit_code, told["status"], told["error"], told["cause"]) == (1, "ABORTED", "Enough", "a test")
+    assert (stopped.exit_code, told["status"], told["error"], told["cause"]) == (0, "ABORTED", "Enough", "a test")
+
+
+@pytest.mark.usefixtures("engine")
+def test_waiting_for_an_execution_that_another_stops_is_a_failure(folder: Path) -> None:
+    asl("deploy", "waiting.json")
+    waiting = asl_process(folder, "start", "waiting", "--name", "one", "--wait")
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline() == "waiting:one …\n"
+    assert asl("stop", "waiting:one", "--wait").exit_code == 0
+    _, told = waiting.communicate(timeout=30)
+    assert (waiting.returncode, told) == (1, "waiting:one ABORTED\n")
 
 
 @pytest.mark.usefixtures("engine")
@@ -243,6 +255,16 @@ def test_an_execution_that_does_not_exist_is_bad_usage(command: str) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (
         2, "", "asl: sqlite:log.db holds no execution order:1; asl list shows those there are\n",
     )  # fmt: skip
+
+
+def test_an_execution_that_does_not_come_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.apps.cli.executions._STARTS_WITHIN", timedelta())
+    asl("topics", "create", "--log", "sqlite:log.db")
+    result = asl("history", "order:1", "--follow", "--log", "sqlite:log.db")
+    assert (result.exit_code, result.stdout, result.stderr.splitlines()) == (2, "", [
+        "asl: order:1 is not there yet: waiting 0 s for its start",
+        "asl: sqlite:log.db holds no execution order:1; asl list shows those there are",
+    ])  # fmt: skip
 
 
 # ---- settings and topics

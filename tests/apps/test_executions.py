@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from processor.apps.executions import (
     History,
     Rejections,
     Summary,
+    await_start,
     describe,
     follow,
     summaries,
@@ -140,6 +142,28 @@ def test_reading_goes_on_where_it_ended_and_tells_what_it_passed(log: MemoryLog)
     assert list(past.read(seen=passed.append)) == [(started(),)]
     write(log, [entered(1, "Both")])
     assert (list(past.read(seen=passed.append)), sum(passed), past.end()) == ([(entered(1, "Both"),)], 2, 2)
+
+
+def test_an_execution_that_was_just_started_is_waited_for(log: MemoryLog) -> None:
+    clock = ManualClock(Millis(0))
+
+    def pause() -> None:
+        clock.advance(timedelta(seconds=1))
+        if clock.now() == 3_000:
+            write(log, [started()])
+
+    assert await_start(history(log), clock=clock, pause=pause, within=timedelta(seconds=5)) == [(started(),)]
+    assert clock.now() == 3_000
+
+
+def test_an_execution_that_does_not_come_is_given_up(log: MemoryLog) -> None:
+    clock = ManualClock(Millis(0))
+
+    def pause() -> None:
+        clock.advance(timedelta(seconds=1))
+
+    assert await_start(history(log), clock=clock, pause=pause, within=timedelta(seconds=5)) == []
+    assert clock.now() == 5_000
 
 
 def test_following_ends_with_the_execution(log: MemoryLog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
@@ -28,12 +29,14 @@ from processor.apps.cli.terminal import Terminal
 from processor.errors import InvalidSettings
 
 if TYPE_CHECKING:
-    from processor.apps.executions import History, Rejections, Summary
+    from processor.apps.executions import Description, History, Rejections, Summary
     from processor.engine.ports import Log, Reader
     from processor.model.commands import AnyCommand
     from processor.model.events import AnyEvent
+    from processor.model.records import Status
 
 _LOOK_EVERY_SECONDS: Final = 0.1
+_STARTS_WITHIN: Final = timedelta(seconds=5)  # what `history --follow` grants an execution that was just started
 _STATUSES: Final = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the execution's end and tell it.")]
@@ -97,7 +100,7 @@ def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
         revision=revision,
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        _send(opened, command, Terminal(as_json=json), wait=wait)
+        _send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
 
 
 def stop(
@@ -110,7 +113,7 @@ def stop(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Abort an execution."""
+    """Abort an execution; with --wait exit 1 where it was refused, or came to another end before."""
     from processor.apps.client import ISSUER, new_command_id
     from processor.apps.settings import load_settings
     from processor.model.commands import StopExecution
@@ -121,7 +124,7 @@ def stop(
         execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, error=error, cause=cause
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        _send(opened, command, Terminal(as_json=json), wait=wait)
+        _send(opened, command, Terminal(as_json=json), wait=wait, wanted="ABORTED")
 
 
 def describe(
@@ -152,14 +155,17 @@ def describe(
 
 def history(
     execution_id: ExecutionArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the execution ends; wait 5 s for its start.")
+    ] = False,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print an execution's events; as JSON, one line each."""
-    from processor.apps.executions import History
+    from processor.adapters.clock import SystemClock
+    from processor.apps.executions import History, await_start
     from processor.apps.executions import follow as follow_events
 
     terminal = Terminal(as_json=json)
@@ -167,7 +173,10 @@ def history(
         past = History(reader, opened.names, execution_id)
         with terminal.progress("reading events", total=past.end()) as progress:
             batches = list(past.read(seen=progress))
-        if not batches and not follow:
+        if not batches and follow:
+            terminal.say(f"asl: {execution_id} is not there yet: waiting {_STARTS_WITHIN.seconds} s for its start")
+            batches = await_start(past, clock=SystemClock(), pause=_pause, within=_STARTS_WITHIN)
+        if not batches:
             raise terminal.refusal("UnknownExecution", _unknown(execution_id, opened.address))
         show = _HistoryView(terminal)
         ended = False
@@ -214,7 +223,7 @@ def list_executions(
         _print_summaries(terminal, chosen)
 
 
-def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool) -> None:
+def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, wanted: Status) -> None:
     from processor.adapters.clock import SystemClock
     from processor.apps.client import Client
     from processor.apps.executions import History, Rejections
@@ -228,7 +237,9 @@ def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool) -> N
         with Client(log, SystemClock()) as client:
             client.send(command)
         if wait:
-            _wait(log, reader, history, rejections, terminal)
+            description = _wait(log, reader, history, rejections, terminal)
+            if description is not None:
+                report_end(terminal, description, wanted=wanted)
         elif terminal.as_json:
             terminal.result({"execution_id": execution_id, "command_id": command_id})
         else:
@@ -237,8 +248,9 @@ def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool) -> N
         reader.close()
 
 
-def _wait(log: Log, reader: Reader, history: History, rejections: Rejections, terminal: Terminal) -> None:
-    """Tell the execution's end, or the command's refusal: one of them comes behind the offset it was sent at."""
+def _wait(log: Log, reader: Reader, history: History, rejections: Rejections, terminal: Terminal) -> Description | None:
+    """Return the execution at its end, or tell the command's refusal: one of them comes behind the offset it was sent
+    at."""
     from processor.apps.executions import Chronicle, History, describe, follow
     from processor.model.events import ExecutionStarted
     from processor.model.records import Rejection
@@ -249,17 +261,16 @@ def _wait(log: Log, reader: Reader, history: History, rejections: Rejections, te
     for seen in follow(history, pause=_pause, rejections=rejections):
         if isinstance(seen, Rejection):
             report_rejection(terminal, seen)
-            return
+            return None
         for event in seen:
             if isinstance(event, ExecutionStarted):
                 chronicle = Chronicle(event)
             elif chronicle is not None:
                 chronicle.add(event)
     # It had been started before: what came before the command is read after all.
-    past = History(reader, log.names, history.execution_id)
-    description = describe(past) if chronicle is None else chronicle.description()
-    if description is not None:
-        report_end(terminal, description)
+    if chronicle is None:
+        return describe(History(reader, log.names, history.execution_id))
+    return chronicle.description()
 
 
 class _HistoryView:

@@ -13,13 +13,16 @@ from processor.model.json import Json
 
 if TYPE_CHECKING:
     from processor.apps.executions import Description
-    from processor.model.records import Rejection
+    from processor.model.records import Rejection, Status
 
 WORKFLOW_FAILED: Final = 1
 
 
-def report_end(terminal: Terminal, description: Description, *, events: list[Json] | None = None) -> None:
-    """Print the output of an execution that succeeded; exit 1 where it did not. As JSON: the whole description."""
+def report_end(
+    terminal: Terminal, description: Description, *, wanted: Status = "SUCCEEDED", events: list[Json] | None = None
+) -> None:
+    """Print the output of an execution that succeeded; exit 1 where its end is not the one that was wanted. As JSON:
+    the whole description."""
     if terminal.as_json:
         told: dict[str, Json] = struct_json(description)
         terminal.result(told if events is None else told | {"events": events})
@@ -29,7 +32,7 @@ def report_end(terminal: Terminal, description: Description, *, events: list[Jso
     else:
         told_failure = render_failure(description.error, description.cause, width=2_000)
         terminal.say(f"{description.execution_id} {description.status}" + (told_failure and f": {told_failure}"))
-    if description.status not in ("SUCCEEDED", "RUNNING"):
+    if description.status not in (wanted, "RUNNING"):
         raise typer.Exit(WORKFLOW_FAILED)
 
 
