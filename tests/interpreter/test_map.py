@@ -297,6 +297,16 @@ def test_a_map_that_cannot_start_fails_the_execution(fields: dict[str, Any], inp
     assert cause in said
 
 
+def test_items_that_take_more_than_a_state_may_hold_fail_the_map() -> None:
+    """A path may name a value many times: here every level of a deep input with all that is below it."""
+    deep: Any = "x" * 2000
+    for _ in range(200):
+        deep = [deep]
+    run = Run(scope_of("M", each(asks(), ItemsPath="$..*")), deep)
+    assert told(begun(run)) == [("StateEntered", (), "M"), ("MapFailed", (), "M"), ("ExecutionFailed", (), "")]
+    assert run.execution.error == "States.DataLimitExceeded"
+
+
 def test_a_selector_whose_input_is_too_large_cuts_what_runs() -> None:
     """The container's own failure while children run: they are cut first."""
     selector = {"v.$": "$$.Map.Item.Value", "w.$": "$$.Map.Item.Value"}

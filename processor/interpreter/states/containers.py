@@ -27,7 +27,7 @@ def run_parallel(turn: Turn, state: ParallelState) -> e.AnyEvent:
 
 def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
     prepared = turn.prepared()
-    items = check_items(prepared) if state.items is None else state.items(prepared, turn)
+    items = check_items(prepared) if state.items is None else turn.bounded(state.items(prepared, turn))
     assert isinstance(items, list)
     own = state.prepare is not None or state.items is not None
     return e.MapStarted(
