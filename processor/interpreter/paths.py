@@ -25,7 +25,7 @@ from processor.interpreter.paths_select import (
 )
 from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, parse_path
 from processor.model.definition import Environment, Evaluate, StateFailure
-from processor.model.json import Json, render_json
+from processor.model.json import Json, is_longer, render_json
 
 __all__ = [
     "MISSING",
@@ -221,8 +221,14 @@ def _quoted(step: str | tuple[str, ...]) -> str:
     return f"'{step}'" if isinstance(step, str) else ",".join(f"'{name}'" for name in step)
 
 
+_MAX_RENDERED = 262_144  # bytes
+
+
 def rendered(value: Json) -> str:
-    """Return the JSON text for a cause; a value nested deeper than any text may be is not repeated."""
+    """Return the JSON text for a cause. What is nested deeper than any text may be, or is longer than anything a state
+    may hold, is not repeated."""
+    if is_longer(value, _MAX_RENDERED):
+        return "…"
     try:
         return render_json(value)
     except TypeError:

@@ -12,7 +12,7 @@ from processor.model import events as e
 from processor.model.definition import AnyState, StateFailure
 from processor.model.execution import Execution, Scope
 from processor.model.ids import Millis, ScopeKey
-from processor.model.json import Json, json_bytes
+from processor.model.json import Json, is_longer, json_bytes
 
 MAX_PAYLOAD_BYTES = 262_144
 """AWS's quota for the input or output of a state, as UTF-8 JSON text."""
@@ -76,6 +76,8 @@ class Turn:
 
     def bounded(self, value: Json) -> Json:
         """Return `value`, newly made here, if a state may hold so much. Raises StateFailure."""
+        if is_longer(value, MAX_PAYLOAD_BYTES):
+            raise DataLimitExceeded(self.scope.state)
         try:
             size = len(json_bytes(value))
         except JSONEncodeError:  # what cannot be written down cannot be an output; the writer takes 254 levels

@@ -6,6 +6,7 @@ enters, so a value and its text stand for each other for ever.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import orjson
@@ -34,6 +35,36 @@ def render_json(value: Json) -> str:
 
 def json_bytes(value: Json) -> bytes:
     return orjson.dumps(value)
+
+
+def is_longer(value: Json, limit: int) -> bool:
+    """Whether the value's text surely takes more than `limit` bytes, told in the time and memory of `limit` alone.
+
+    Values are shared: one of a few objects may stand for gigabytes of text. False says little: escapes, numbers and
+    characters beyond ASCII count as one byte each.
+    """
+    least = 1
+    stack = [value]
+    while stack:
+        some = stack.pop()
+        held: Iterable[Json]
+        # one byte of each value is counted where it is held
+        if isinstance(some, dict):
+            least += 5 * len(some) + sum(map(len, some))
+            held = some.values()
+        elif isinstance(some, list):
+            least += 2 * len(some)
+            held = some
+        else:
+            least += len(some) + 1 if isinstance(some, str) else 0
+            held = ()
+        if least > limit:
+            return True
+        stack += [one for one in held if type(one) in _LONG]
+    return False
+
+
+_LONG = frozenset((dict, list, str))
 
 
 def canonical_json(value: Json) -> bytes:

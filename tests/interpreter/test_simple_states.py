@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from processor import (
     StateEntered,
     StateExited,
     WaitStarted,
+    recover,
+    resume,
 )
-from tests.interpreter.scenario import Run, begun, machine, scope_of
+from tests.interpreter.scenario import RUNS, Run, begun, machine, scope_of
 
 TOO_LARGE = "The state/task 'A' returned a result with a size exceeding the maximum number of bytes service limit."
 
@@ -74,6 +77,31 @@ def test_a_value_that_was_larger_than_a_state_may_hold_fails_the_execution() -> 
         (StateEntered, (), "A", {"type": "Pass"}),
         (ExecutionFailed, (), "", {"error": "States.DataLimitExceeded", "cause": TOO_LARGE}),
     )
+
+
+SHARED = {f"a{number}.$": "$" for number in range(400)}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Parameters": SHARED},
+        {"Parameters": {"deeper": [SHARED]}},
+        {"InputPath": "$[" + "0," * 400 + "0]"},
+        {"InputPath": "$[" + "0," * 400 + "0]", "Parameters": {"a.$": "$.not-there"}},
+    ],
+)
+def test_a_value_is_not_written_out_to_learn_that_it_is_too_large(fields: dict[str, Any]) -> None:
+    """A short definition can name its input any number of times; what that is in bytes is never held in memory."""
+    run = Run(scope_of("A", {"Type": "Pass", **fields, "End": True}), ["x" * 250_000])
+    assert run.status == "FAILED"
+    RUNS.clear()
+    tracemalloc.start()
+    again = resume(recover(run.workflow, run.events[:2]).execution)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert again.events == run.events[2:]
+    assert peak < 2_000_000
 
 
 def test_an_output_larger_than_a_state_may_have_fails_the_execution() -> None:

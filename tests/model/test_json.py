@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processor import InvalidCommand
 from processor.errors import DecodingFailed
-from processor.model.json import canonical_json, json_bytes, parse_json, private_json, render_json
+from processor.model.json import canonical_json, is_longer, json_bytes, parse_json, private_json, render_json
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
@@ -26,6 +26,19 @@ def test_a_value_and_its_text_stand_for_each_other(value: Any) -> None:
     text = render_json(value)
     assert render_json(parse_json(text)) == text
     assert json_bytes(private_json(value, what="x")) == json_bytes(value)
+
+
+@given(VALUES)
+def test_no_value_counts_as_longer_than_its_text(value: Any) -> None:
+    assert not is_longer(value, len(json_bytes(value)))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [("x" * 9, 9), ([1] * 9, 18), ([[]] * 9, 18), ({"k" * 9: 1}, 13), ({"a": [["x" * 9]]}, 20)]
+)
+def test_a_value_is_longer_where_what_it_holds_is(value: Any, limit: int) -> None:
+    assert is_longer(value, limit)
+    assert len(json_bytes(value)) > limit
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "{'a': 1}", '"\\ud800"', "01", "nul"])
