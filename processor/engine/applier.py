@@ -14,7 +14,7 @@ from processor.engine.encoding import content_type_of, decode_command, encode_ev
 from processor.engine.index import Index
 from processor.engine.partitions import Closed, Partition
 from processor.engine.ports import Clock, Entropy, Message, Record
-from processor.engine.staging import Overlay, Staged, message_bytes
+from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import DecodingFailed, InvalidDefinition
 from processor.interpreter.decide import Nothing, Refused, decide, timer_due
@@ -66,6 +66,12 @@ class Applier:
     def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged:
         """Return what a command stages. Never raises for what the command holds: bytes that do not decode are dead
         letters, commands that cannot apply rejections, an interpreter that raises a quarantine."""
+        try:
+            return self._checked(self._applied(record, partition, overlay))
+        except RecordTooLarge as fault:  # a log may deliver, compressed, more than it takes
+            return self._dead_letter(record, str(fault))
+
+    def _applied(self, record: Record, partition: Partition, overlay: Overlay) -> Staged:
         try:
             command = decode_command(record.value or b"", content_type=content_type_of(record.headers))
         except DecodingFailed as fault:
@@ -261,9 +267,11 @@ class Applier:
             Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)
             for b in encode_events(events)
         ]
-        staged = Staged(execution=execution, messages=[*batches, *messages], events=len(events))
+        return self._checked(Staged(execution=execution, messages=[*batches, *messages], events=len(events)))
+
+    def _checked(self, staged: Staged) -> Staged:
         for message in staged.messages:
-            size = message_bytes(message)
+            size = record_bytes(message)
             if size > self._max_record_bytes:
                 raise RecordTooLarge(message.topic, size, self._max_record_bytes)
         return staged

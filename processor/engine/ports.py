@@ -103,7 +103,7 @@ class Transaction(Struct, frozen=True, kw_only=True):
 class Inbox(Protocol):
     @property
     def max_record_bytes(self) -> int:
-        """What a record may take, key, value and headers together."""
+        """What a record may take, key, value and headers together, as staging.record_bytes counts them."""
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         """Return what has arrived, waiting at most `timeout_seconds` for the first.

@@ -191,7 +191,7 @@ def test_an_answer_too_large_for_a_record_is_refused_and_the_task_stays_pending(
     world.start("task:a")
     world.settle()
     task = scheduled(world, "task:a")
-    world.send(c.FailTask.of(task, cause="x" * 1_048_380))
+    world.send(c.FailTask.of(task, cause="x" * 1_048_420))
     world.start("pass:a")
     world.settle()
 

@@ -135,6 +135,27 @@ def test_a_dead_letter_is_cut_where_its_headers_would_take_it_over_the_limit(wor
     assert world.types("pass:a") == DONE
 
 
+def test_a_misrouted_command_larger_than_the_limit_is_a_dead_letter_and_blocks_nothing(world: World) -> None:
+    """A broker's limit is on batches as they are sent, compressed; the record that is read may be larger."""
+    command = c.StartExecution(execution_id="pass:a", input="x" * 2_000_000)
+    home = partition_of(b"pass:a", 2)
+    large = Message(topic=world.names.commands, key=b"pass:a", value=encode_command(command), partition=1 - home)
+    world.log.store().append([large])
+    world.start("pass:b")
+    world.start("pass:c")
+    world.settle()
+
+    [letter] = world.dead_letters()
+    headers = dict(letter.headers)
+    assert large.value is not None
+    assert large.value.startswith(letter.value or b"no")
+    assert headers["asl-truncated"] == str(len(large.value)).encode()
+    assert headers["asl-reason"] == (
+        f"a record of asl.commands takes {len(large.value) + 6} bytes, 1048488 are allowed".encode()
+    )
+    assert world.counts() == {"dead_letters": 1, "started": 2}
+
+
 def test_a_misrouted_command_is_written_again_where_it_belongs(world: World) -> None:
     command = encode_command(c.StartExecution(execution_id="pass:a", input=None))
     home = partition_of(b"pass:a", 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store, record_bytes
+from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store
 from processor.engine.ports import (
     CommandArrived,
     Delivery,
@@ -15,6 +15,7 @@ from processor.engine.ports import (
     PartitionTaken,
     Transaction,
 )
+from processor.engine.staging import record_bytes
 from processor.engine.topics import TopicNames
 
 # One poll restores no more than this, so that commands of the other partitions are not kept waiting.

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from processor.adapters.embedded.feed import EmbeddedFeed
 from processor.adapters.embedded.inbox import EmbeddedInbox
-from processor.adapters.embedded.store import MAX_RECORD_BYTES, Store, record_bytes
+from processor.adapters.embedded.store import MAX_RECORD_BYTES, Store
 from processor.engine.ports import Message, Record
+from processor.engine.staging import record_bytes
 from processor.engine.topics import TopicNames, TopicSpec
 from processor.errors import InvalidCommand, TopicsUnfit
 

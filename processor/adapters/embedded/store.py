@@ -84,9 +84,3 @@ class Store(Protocol):
         """Return when `version()` is no longer `seen`, or after `seconds`."""
 
     def close(self) -> None: ...
-
-
-def record_bytes(message: Message) -> int:
-    """Return what a record takes of `MAX_RECORD_BYTES`."""
-    headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
-    return len(message.key or b"") + len(message.value or b"") + headers

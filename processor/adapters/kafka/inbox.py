@@ -32,12 +32,12 @@ from processor.engine.ports import (
     CommandArrived,
     Delivery,
     EventsRestored,
-    Message,
     PartitionLost,
     PartitionRestored,
     PartitionTaken,
     Transaction,
 )
+from processor.engine.staging import record_bytes
 from processor.errors import SlotTaken, TopicsUnfit
 
 log = logging.getLogger(__name__)
@@ -284,11 +284,7 @@ class KafkaInbox:
         """Return whether what is written is for partitions that are open here, and no record is too large."""
         if not transaction.offsets or not transaction.offsets.keys() <= self._open:
             return False
-        return all(
-            len(m.key or b"") + len(m.value or b"") <= self._max_record_bytes
-            and (not m.headers or _size(m) <= self._max_record_bytes)
-            for m in transaction.messages
-        )
+        return all(record_bytes(message) <= self._max_record_bytes for message in transaction.messages)
 
     def _seek_back(self) -> None:
         for partition, holding in self._held.items():
@@ -353,11 +349,6 @@ class KafkaInbox:
         self._restorer.stop()
         self._transactions.close()
         self._consumer.close()
-
-
-def _size(message: Message) -> int:
-    headers = sum(len(name.encode()) + len(value) for name, value in message.headers)
-    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 def committed_metadata(consumer: Consumer, commands: str) -> Callable[[Sequence[int]], Mapping[int, str | None]]:
