@@ -81,7 +81,6 @@ class Stable:
     partition: int
     assignment: int
     offset: int | None
-    metadata: str | None
 
 
 Result: TypeAlias = Stable | EventsRestored | PartitionRestored | Exception
@@ -220,7 +219,6 @@ class Restorer:
                     partition=take.partition,
                     assignment=take.assignment,
                     offset=place.offset if place.offset >= 0 else None,
-                    metadata=place.metadata,
                 )
             )
         return True
