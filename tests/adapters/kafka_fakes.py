@@ -55,6 +55,7 @@ class Cluster:
     calls: list[str] = field(default_factory=list)
     records: list[tuple[str, bytes | None]] = field(default_factory=list)
     offsets: dict[int, tuple[int, str | None]] = field(default_factory=dict)
+    ends: dict[Place, int] = field(default_factory=dict)
     producers: int = 0
     group: list[Member] = field(default_factory=list)
     consumers: list[FakeConsumer] = field(default_factory=list)
@@ -188,7 +189,7 @@ class FakeConsumer:
 
 
 class FakeAdmin:
-    """Topics of two partitions with nothing in them; the group as the test has it."""
+    """Topics of two partitions that begin at 0 and end where the test says; the group as the test has it."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -210,7 +211,7 @@ class FakeAdmin:
         return dict.fromkeys(places, 0)
 
     def ends(self, places: Iterable[Place], *, committed: bool) -> Mapping[Place, int]:
-        return dict.fromkeys(places, 0)
+        return {place: self._cluster.ends.get(place, 0) for place in places}
 
     def members(self, group: str) -> Sequence[Member]:
         self._cluster.call("members")

@@ -36,7 +36,9 @@ log = logging.getLogger(__name__)
 CHUNK = 500
 """Records in one EventsRestored."""
 WAITING_CHUNKS = 40
-"""What stands between this thread and the poll thread; beyond it nothing is read, so memory stays bounded."""
+WAITING_BYTES = 32 * 1024 * 1024
+"""What may stand between this thread and the poll thread: with so much of either nothing is read, so memory stays
+bounded: by this, one reading, and what the client has fetched ahead (`queued.max.messages.kbytes`)."""
 
 BLOCKED_SECONDS = 1.0
 HANGING_SECONDS = 30.0  # on top of the transaction timeout
@@ -100,6 +102,8 @@ class Restorer:
         self._fencing = Fencing(connection, slot=slot)
         self._requests: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        # Two sums, each written by one thread only, need no lock.
+        self._bytes_put = self._bytes_taken = 0
         self._takes: dict[int, Take] = {}
         self._reader: Consumer | None = None
         self._stopped = threading.Event()
@@ -123,9 +127,12 @@ class Restorer:
             self.step(wait=False)
         while len(found) < limit:
             try:
-                found.append(self._results.get_nowait())
+                result = self._results.get_nowait()
             except queue.Empty:
                 break
+            if isinstance(result, EventsRestored):
+                self._bytes_taken += _size(result.records)
+            found.append(result)
         return found
 
     def start(self) -> None:
@@ -267,7 +274,8 @@ class Restorer:
             if self._takes:  # only waiting for the poll thread, or for a pending offset
                 self._timing.sleep(0.002)
             return
-        if self._results.qsize() >= WAITING_CHUNKS:
+        waiting_bytes = self._bytes_put - self._bytes_taken
+        if self._results.qsize() >= WAITING_CHUNKS or waiting_bytes >= WAITING_BYTES:
             self._timing.sleep(READ_SECONDS)
             return
         records: dict[int, list[Record]] = {}
@@ -277,6 +285,7 @@ class Restorer:
             self._receive(message, records)
         for partition, found in records.items():
             assignment = self._takes[partition].assignment
+            self._bytes_put += _size(found)
             self._results.put(EventsRestored(partition=partition, assignment=assignment, records=tuple(found)))
         self._finish([take for take in self._in(Phase.READING) if take.done])
 
@@ -358,3 +367,7 @@ class Restorer:
                 reader.list_topics(topic, REQUEST_SECONDS)
             self._reader = reader
         return self._reader
+
+
+def _size(records: Iterable[Record]) -> int:
+    return sum(len(record.key or b"") + len(record.value or b"") for record in records)
