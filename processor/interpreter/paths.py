@@ -141,12 +141,15 @@ def _evaluate_find(find: Find, fail: Fail) -> Evaluate:
 
 
 def _select(select: Callable[[Json, Search], list[Json]], text: str) -> Evaluate:
-    def evaluate(value: Json, _: Environment) -> Json:
+    def evaluate(value: Json, environment: Environment) -> Json:
+        search = Search(value, visited=environment.visited)
         try:
-            return select(value, Search(value))
+            found = select(value, search)
         except TooManyValues:
-            cause = f"The JSONPath '{text}' looks at more than {MAX_VISITS} values"
+            cause = f"The JSONPath '{text}' looks at more than {MAX_VISITS} values, with those before it"
             raise StateFailure("States.Runtime", cause) from None
+        environment.visited = search.visited
+        return found
 
     return evaluate
 

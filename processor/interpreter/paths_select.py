@@ -1,6 +1,6 @@
 """What the segments of an indefinite path select: compiled to functions from a list of values to a list of values.
 
-Paths and payloads come from users, so the work of one evaluation is bounded (`Search`) and nothing recurses over a
+Paths and payloads come from users, so the work for one event is bounded (`Search`) and nothing recurses over a
 payload.
 """
 
@@ -29,11 +29,11 @@ from processor.interpreter.paths_syntax import (
 )
 from processor.model.json import Json
 
-MAX_VISITS = 1_000_000  # values one evaluation may look at: well under a second
+MAX_VISITS = 1_000_000  # values that all paths of one event may look at: well under a second
 
 
 class TooManyValues(Exception):
-    """One evaluation looked at more than MAX_VISITS values."""
+    """The paths of one event looked at more than MAX_VISITS values."""
 
 
 class Missing:
@@ -46,16 +46,16 @@ MISSING: Final = Missing()
 
 
 class Search:
-    """One evaluation: what `$` is within filters, and how many values may still be looked at."""
+    """One evaluation: what `$` is within filters, and how many values were looked at, by those before it too."""
 
-    __slots__ = ("left", "root")
+    __slots__ = ("root", "visited")
 
-    def __init__(self, root: Json) -> None:
-        self.root, self.left = root, MAX_VISITS
+    def __init__(self, root: Json, *, visited: int = 0) -> None:
+        self.root, self.visited = root, visited
 
     def spend(self, visits: int) -> None:
-        self.left -= visits
-        if self.left < 0:
+        self.visited += visits
+        if self.visited > MAX_VISITS:
             raise TooManyValues
 
 
@@ -87,13 +87,13 @@ def compile_segments(segments: Sequence[Segment]) -> Callable[[Json, Search], li
         found = [value]
         for select in selects:
             found = select(found, search)
-            search.spend(len(found))
         return found
 
     return select_all
 
 
 def compile_segment(segment: Segment) -> Select:
+    """Return the function of one segment; it counts what it looks at before it gathers that."""
     match segment:
         case Names(names):
             return _select_names(names)
@@ -101,9 +101,9 @@ def compile_segment(segment: Segment) -> Select:
             return _select_indexes(indexes)
         case Slice(start, stop, step):
             part = slice(start, stop, step)
-            return lambda found, _: [element for value in found if type(value) is list for element in value[part]]
+            return _select_parts(lambda value: value[part] if type(value) is list else [])
         case Wildcard():
-            return lambda found, _: [child for value in found for child in _children(value)]
+            return _select_parts(_children)
         case Descent():
             return _descend
         case Filter(condition):
@@ -127,14 +127,33 @@ def pick_names(value: Json, names: tuple[str, ...]) -> Json | Missing:
 
 
 def _select_names(names: tuple[str, ...]) -> Select:
-    if len(names) == 1:
-        name = names[0]
-        return lambda found, _: [value[name] for value in found if type(value) is dict and name in value]
-    return lambda found, _: [value[name] for value in found if type(value) is dict for name in names if name in value]
+    one = names[0] if len(names) == 1 else None
+
+    def select(found: Sequence[Json], search: Search) -> list[Json]:
+        search.spend(len(found) * len(names))
+        if one is not None:
+            return [value[one] for value in found if type(value) is dict and one in value]
+        return [value[name] for value in found if type(value) is dict for name in names if name in value]
+
+    return select
+
+
+def _select_parts(parts: Callable[[Json], list[Json]]) -> Select:
+    def select(found: Sequence[Json], search: Search) -> list[Json]:
+        search.spend(len(found))
+        selected: list[Json] = []
+        for value in found:
+            some = parts(value)
+            search.spend(len(some))
+            selected += some
+        return selected
+
+    return select
 
 
 def _select_indexes(indexes: tuple[int, ...]) -> Select:
-    def select(found: Sequence[Json], _: Search) -> list[Json]:
+    def select(found: Sequence[Json], search: Search) -> list[Json]:
+        search.spend(len(found) * len(indexes))
         steps = (find_step(value, index) for value in found for index in indexes)
         return [element for element in steps if not isinstance(element, Missing)]
 

@@ -42,7 +42,7 @@ def envelope_of(execution: Execution, key: ScopeKey, state: str) -> Envelope:
 class Turn:
     """Also the Environment of the state's expressions. `item` is the Map item being selected, if one is."""
 
-    __slots__ = ("_context", "execution", "item", "key", "scope", "state")
+    __slots__ = ("_context", "execution", "item", "key", "scope", "state", "visited")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Turn:
         self.scope = scope
         self.state = state
         self.item = item
+        self.visited = 0
         self._context: Json = None
 
     @property

@@ -25,7 +25,12 @@ class StateFailure(Exception):
 
 
 class Environment(Protocol):
-    """What an expression may read besides its input."""
+    """What an expression may read besides its input, and what all those of one event may use together.
+
+    `visited`: how many values their paths have looked at so far.
+    """
+
+    visited: int
 
     @property
     def context(self) -> Json:

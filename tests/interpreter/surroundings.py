@@ -17,6 +17,14 @@ class Surroundings:
 
     def __init__(self, context: Json = CONTEXT) -> None:
         self.context = context
+        self.visited = 0
 
 
-NOWHERE = Surroundings()
+class _Nowhere(Surroundings):
+    """Each evaluation by itself: it forgets what was looked at."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, 0 if name == "visited" else value)
+
+
+NOWHERE = _Nowhere()

@@ -23,7 +23,7 @@ class Drawn:
     """An Environment that also draws; `asked` are the numbers it was asked for."""
 
     def __init__(self, context: Json = None, *, seed: bytes = b"seed") -> None:
-        self.context, self.seed = context, seed
+        self.context, self.seed, self.visited = context, seed, 0
         self.asked: list[int] = []
 
     def draw(self, number: int) -> bytes:

@@ -27,6 +27,7 @@ class Surroundings:
 
     def __init__(self, value: Json) -> None:
         self.context: Json = {"Execution": {"Input": value, "Name": "<ExecArnPart_0idx>"}, "StateMachine": MACHINE}
+        self.visited = 0
 
     def draw(self, number: int) -> bytes:
         return bytes(16)

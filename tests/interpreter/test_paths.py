@@ -17,7 +17,7 @@ from processor.interpreter.paths_select import Search, definite_steps, equal
 from processor.interpreter.paths_syntax import MAX_DEPTH, MAX_LENGTH, Wildcard
 from processor.model.definition import StateFailure
 from processor.model.json import Json
-from tests.interpreter.surroundings import CONTEXT, NOWHERE
+from tests.interpreter.surroundings import CONTEXT, NOWHERE, Surroundings
 
 STORE: Json = {
     "store": {
@@ -335,6 +335,29 @@ def test_a_path_as_deep_as_its_payload_needs_no_stack() -> None:
     assert rendered(value) == "…"
 
 
+def test_the_paths_of_one_event_share_what_they_may_look_at() -> None:
+    """Else a template of many paths takes many times as long for its one event."""
+    here = Surroundings()
+    some = compile_path("$[?(@.z == 2)]", field="x.$")
+    assert [some.evaluate([1] * 400_000, here) for _ in range(2)] == [[], []]
+    with pytest.raises(StateFailure) as failure:
+        some.evaluate([1] * 400_000, here)
+    cause = "The JSONPath '$[?(@.z == 2)]' looks at more than 1000000 values, with those before it"
+    assert (failure.value.error, failure.value.cause) == ("States.Runtime", cause)
+
+
+@pytest.mark.parametrize("path", ["$[0,0,0][0,0,0]", "$[0,0,0][*]", "$[0,0,0][0:]", "$[0,0,0]['a','a','a']"])
+def test_what_a_path_names_more_than_once_counts_each_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted before it is gathered: two segments of some thousand names would fill the memory."""
+    monkeypatch.setattr(paths_select, "MAX_VISITS", 11)
+    value: Json = [{"a": 1}] if path.endswith("]['a','a','a']") else [[1, 2, 3]]
+    with pytest.raises(StateFailure, match="looks at more than"):
+        value_of(path, value)
+    monkeypatch.setattr(paths_select, "MAX_VISITS", 15)
+    found = value_of(path, value)
+    assert found in ([1] * 9, [1, 2, 3] * 3)
+
+
 def test_a_path_that_looks_at_too_many_values_fails_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths_select, "MAX_VISITS", 5_000)
     chain: Json = 0
@@ -345,7 +368,7 @@ def test_a_path_that_looks_at_too_many_values_fails_its_state(monkeypatch: pytes
     for path, value in (("$" + "..*" * 6, chain), ("$[?(@[?(@ in $[*][*])])]", wide), ("$[?($..* == $..*)]", wide)):
         with pytest.raises(StateFailure) as failure:
             value_of(path, value)
-        assert failure.value.cause == f"The JSONPath '{path}' looks at more than 1000000 values"
+        assert failure.value.cause == f"The JSONPath '{path}' looks at more than 1000000 values, with those before it"
 
 
 def test_a_search_that_squares_its_payload_is_cut_off_soon() -> None:

@@ -96,8 +96,10 @@ def test_a_value_is_not_written_out_to_learn_that_it_is_too_large(fields: dict[s
     run = Run(scope_of("A", {"Type": "Pass", **fields, "End": True}), ["x" * 250_000])
     assert run.status == "FAILED"
     RUNS.clear()
+    entered = recover(run.workflow, run.events[:2]).execution
+    assert entered is not None
     tracemalloc.start()
-    again = resume(recover(run.workflow, run.events[:2]).execution)
+    again = resume(entered)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert again.events == run.events[2:]
