@@ -67,7 +67,7 @@ class Applier:
         """Return what a command stages. Never raises for what the command holds: bytes that do not decode are dead
         letters, commands that cannot apply rejections, an interpreter that raises a quarantine."""
         try:
-            return self._checked(self._applied(record, partition, overlay))
+            return self._completed(self._applied(record, partition, overlay))
         except RecordTooLarge as fault:  # a log may deliver, compressed, more than it takes
             return self._dead_letter(record, str(fault))
 
@@ -94,9 +94,15 @@ class Applier:
 
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
         """Return what a slice of a runnable execution stages."""
-        staged = self._staged(execution, None, partition)
+        staged = self._completed(self._staged(execution, None, partition))
         staged.counts += ("slices",)
         return staged
+
+    def _completed(self, staged: Staged) -> Staged:
+        """Whatever an execution's end comes of, its reply is added here; and every record's size is checked."""
+        if staged.execution is not None and staged.execution.closed:
+            staged.also(self._answers.finished(staged.execution))
+        return self._checked(staged)
 
     # ---- commands
 
@@ -129,7 +135,7 @@ class Applier:
                 return self._nothing(command, held, partition, now=now)
             case event:
                 staged = self._staged(held, event, partition)
-        staged.messages += self._answers.accepted(command, now=now)
+        staged.also(self._answers.accepted(command, now=now))
         staged.counts += ("applied",)
         return staged
 
@@ -162,7 +168,7 @@ class Applier:
         if isinstance(started, Refused):
             return self._refuse(record, command, started)
         staged = self._staged(None, started, partition, workflow=workflow)
-        staged.messages += self._answers.accepted(command, now=now)
+        staged.also(self._answers.accepted(command, now=now))
         staged.counts += ("started",)
         return staged
 
@@ -173,7 +179,9 @@ class Applier:
         if isinstance(held, Execution) and not held.closed:
             same = input_hash(held.started.input, held.started.context)
             if same == input_hash(command.input, command.context):
-                return Staged(messages=list(self._answers.accepted(command, now=now)), counts=("repeated_starts",))
+                staged = Staged(counts=("repeated_starts",))
+                staged.also(self._answers.accepted(command, now=now))
+                return staged
             detail = f"{command.execution_id} runs with another input"
         else:
             detail = f"{command.execution_id} has ended as {held.status}"
@@ -181,9 +189,10 @@ class Applier:
 
     def _nothing(self, command: c.AnyCommand, held: Execution, partition: Partition, *, now: Millis) -> Staged:
         """A heartbeat's timer that fired too early is set again, from the last heartbeat."""
-        accepted = list(self._answers.accepted(command, now=now))
+        accepted = self._answers.accepted(command, now=now)
         if not isinstance(command, c.FireTimer):
-            return Staged(messages=accepted, counts=("applied",))
+            accepted.counts += ("applied",)
+            return accepted
         due = timer_due(held, command.timer_id)
         execution_id, scope, sequence, kind = parse_timer_id(command.timer_id)
         assert due is not None
@@ -197,7 +206,9 @@ class Applier:
             state=held.scopes[scope].state,
         )
         rearmed = self._index.timer_record(timer, partition=partition.number)
-        return Staged(messages=[rearmed, *accepted], counts=("rearmed_timers",))
+        staged = Staged(messages=[rearmed], counts=("rearmed_timers",))
+        staged.also(accepted)
+        return staged
 
     # ---- events
 
@@ -260,8 +271,6 @@ class Applier:
         for event, after in trail:
             events.append(event)
             messages += self._index.changes(execution, event, after, partition=partition.number)
-            if after.closed:
-                messages += self._answers.finished(event, after)
             execution = after
         batches = [
             Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)
@@ -286,8 +295,7 @@ class Applier:
                 return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)
             return Staged(messages=[tombstone], counts=("stale_timers",))
-        messages = self._answers.rejected(record, command, refused, now=self._clock.now())
-        return Staged(messages=list(messages), counts=("rejected",))
+        return self._answers.rejected(record, command, refused, now=self._clock.now())
 
     def _dead_letter(self, record: Record, reason: str) -> Staged:
         return Staged(messages=[self._answers.dead_letter(record, reason)], counts=("dead_letters",))

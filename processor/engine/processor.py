@@ -60,11 +60,12 @@ class Processor:
         limit = self._inbox.max_record_bytes
         self.counts: Counter[str] = Counter()
         self._definitions = Definitions(self._reader, log.names, counts=self.counts)
+        self._answers = Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit)
         self._applier = Applier(
             names=log.names,
             partitions=count,
             definitions=self._definitions,
-            answers=Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit),
+            answers=self._answers,
             clock=clock,
             entropy=entropy,
             max_record_bytes=limit,
@@ -103,6 +104,7 @@ class Processor:
         else:
             log.warning("transaction_dropped", extra={"offsets": dict(overlay.offsets)})
             self.counts["dropped_transactions"] += 1
+            self._answers.forget()
         for partition, id in slices:
             partition.put_back(id)
         self._adapt(len(commands), self._clock.now() - began)

@@ -18,6 +18,11 @@ class Staged(Struct):
     counts: tuple[str, ...] = ()
     events: int = 0
 
+    def also(self, other: Staged) -> None:
+        """Stage what stands beside an effect, as replies do."""
+        self.messages += other.messages
+        self.counts += other.counts
+
 
 class Overlay:
     """The effects so far, over the committed state."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from processor.engine.ports import Transaction
 from processor.engine.topics import TopicSpec, partition_of
 from processor.errors import NotAuthorized
 from processor.model import commands as c
 from processor.model.records import Reply
 from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
 
-INBOX = "shop.answers"
+INBOX = "asl.replies.shop"
 
 
 @pytest.fixture
@@ -98,44 +101,127 @@ def test_the_replies_topic_of_the_processor_may_be_named(world: World) -> None:
     assert sorted(reply.kind for reply in world.replies()) == ["ACCEPTED", "FINISHED"]
 
 
-@pytest.mark.parametrize(
-    "topic", ["asl.events", "asl.commands", "asl.definitions", "asl.timers", "asl.dead-letters", "__consumer_offsets"]
-)
+NOT_FOR_REPLIES = [
+    "asl.events", "asl.commands", "asl.definitions", "asl.dead-letters", "asl.repliesx", "__consumer_offsets", "shop.x",
+    "prod.events", "prod.replies", "", "..", "asl.replies.no name", "asl.replies." + "x" * 300,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", NOT_FOR_REPLIES)
 def test_a_topic_that_is_not_for_replies_is_refused(world: World, topic: str) -> None:
+    """Though it may exist: the processor must not write where whoever sends a command may not."""
+    world.log.create_topics([TopicSpec(name=name, partitions=1, config={}) for name in ("shop.x", "prod.events")])
     world.start("pass:a", reply_to=topic)
+    world.start("pass:b")
     world.settle()
 
     [rejection] = world.rejections()
-    detail = f"{topic} is not for replies; asl.replies is"
+    detail = f"{topic[:249]!r} is not for replies; asl.replies is, and topics named asl.replies.…"
     assert (rejection.reason, rejection.detail) == ("ReplyTopicRefused", detail)
-    assert world.histories() == {}
+    assert list(world.histories()) == ["pass:b"]
 
 
-@pytest.mark.parametrize("topic", ["shop.nothing", "", "..", "not a name", "x" * 300])
-def test_a_topic_that_is_not_there_is_refused_and_nothing_else_fails(world: World, topic: str) -> None:
-    world.start("pass:a", reply_to=topic)
-    world.start("pass:b", reply_to=topic)
+def test_a_topic_that_is_not_there_is_refused_and_nothing_else_fails(world: World) -> None:
+    world.start("pass:a", reply_to="asl.replies.nobody")
+    world.start("pass:b", reply_to="asl.replies.nobody")
     world.start("pass:c")
     world.settle()
 
     assert [(r.reason, r.detail) for r in world.rejections()] == [
-        ("ReplyTopicRefused", f"there is no topic {topic[:249]!r}")
+        ("ReplyTopicRefused", "there is no topic 'asl.replies.nobody'")
     ] * 2
     assert list(world.histories()) == ["pass:c"]
 
 
-def test_a_topic_made_later_is_found_after_a_while(world: World) -> None:
-    world.start("pass:a", reply_to="shop.later")
+# ---- topics that go while an execution runs
+
+
+@pytest.fixture
+def gone(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what deletes INBOX: asked, it is not there, and no transaction that writes to it is committed."""
+    there = [True]
+    partitions, commit = world.processor._reader.partitions, world.processor._inbox.commit
+
+    def counts(topic: str) -> int | None:
+        return partitions(topic) if there[0] or topic != INBOX else None
+
+    def commits(transaction: Transaction) -> bool:
+        if there[0] or all(message.topic != INBOX for message in transaction.messages):
+            return commit(transaction)
+        return commit(Transaction(offsets={}, messages=()))  # refused, and rewound
+
+    monkeypatch.setattr(world.processor._reader, "partitions", counts)
+    monkeypatch.setattr(world.processor._inbox, "commit", commits)
+    return lambda: there.__setitem__(0, False)
+
+
+def test_a_reply_to_a_topic_that_was_deleted_is_lost_and_the_execution_ends(
+    world: World, gone: Callable[[], None]
+) -> None:
+    world.start("task:a", reply_to=INBOX)
     world.settle()
-    world.log.create_topics([TopicSpec(name="shop.later", partitions=1, config={})])
-    world.start("pass:a", reply_to="shop.later")
+    gone()
+    world.advance(10)
+    world.answer("done")
+
+    assert world.types("task:a")[-1] == "ExecutionSucceeded"
+    assert [reply.kind for reply in world.replies(INBOX)] == ["ACCEPTED"]
+    assert world.counts() == {"started": 1, "applied": 1, "lost_replies": 1}
+
+
+def test_a_topic_deleted_a_moment_ago_costs_one_transaction(world: World, gone: Callable[[], None]) -> None:
+    world.start("task:a", reply_to=INBOX)
+    world.settle()
+    gone()
+    world.start("pass:b", reply_to=INBOX)
+    world.answer("done")
+
+    assert world.types("task:a")[-1] == "ExecutionSucceeded"
+    assert world.reasons() == [("StartExecution", "ReplyTopicRefused")]
+    assert world.counts() == {"started": 1, "applied": 1, "lost_replies": 1, "rejected": 1, "dropped_transactions": 1}
+
+
+def test_a_slice_that_ends_an_execution_does_not_wait_for_its_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(slice_events=2)
+    world.log.create_topics([TopicSpec(name=INBOX, partitions=1, config={})])
+    world.deploy("pass", PASS)
+    world.start("pass:a", reply_to=INBOX)
+    world.step(2)
+    assert world.types("pass:a")[-1] != "ExecutionSucceeded"
+    monkeypatch.setattr(world.processor._reader, "partitions", lambda topic: None)
+    world.advance(10)
+    world.settle()
+
+    assert world.types("pass:a")[-1] == "ExecutionSucceeded"
+    assert world.counts() == {"started": 1, "slices": 1, "lost_replies": 1}
+
+
+def test_a_reply_too_large_for_a_record_is_lost_and_the_execution_ends(world: World) -> None:
+    """The cause fits into the events, not into the reply, which names what it is about at length."""
+    world.start("task:a", correlation_id="x" * 1_024, reply_to=world.names.replies)
+    world.settle()
+    world.send(c.FailTask.of(scheduled(world, "task:a"), cause="x" * 1_047_900))
+    world.settle()
+
+    assert world.types("task:a")[2:] == ["TaskScheduled", "TaskFailed", "ExecutionFailed"]
+    assert [reply.kind for reply in world.replies()] == ["ACCEPTED"]
+    assert world.counts() == {"started": 1, "applied": 1, "lost_replies": 1}
+
+
+def test_a_topic_made_later_is_found_after_a_while(world: World) -> None:
+    world.start("pass:a", reply_to="asl.replies.later")
+    world.settle()
+    world.log.create_topics([TopicSpec(name="asl.replies.later", partitions=1, config={})])
+    world.start("pass:a", reply_to="asl.replies.later")
     world.settle()
     assert list(world.histories()) == []  # not asked for with every command
 
     world.advance(10)
-    world.start("pass:a", reply_to="shop.later")
+    world.start("pass:a", reply_to="asl.replies.later")
     world.settle()
-    assert sorted(reply.kind for reply in world.replies("shop.later")) == ["ACCEPTED", "FINISHED"]
+    assert sorted(reply.kind for reply in world.replies("asl.replies.later")) == ["ACCEPTED", "FINISHED"]
 
 
 def test_a_topic_that_the_processor_may_not_see_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +229,7 @@ def test_a_topic_that_the_processor_may_not_see_is_refused(world: World, monkeyp
         raise NotAuthorized(role="reader", reason=f"{topic} is not for you")
 
     monkeypatch.setattr(world.processor._reader, "partitions", refuses)
-    world.start("pass:a", reply_to="secret")
+    world.start("pass:a", reply_to="asl.replies.secret")
     world.settle()
 
     assert world.reasons() == [("StartExecution", "ReplyTopicRefused")]
@@ -151,7 +237,7 @@ def test_a_topic_that_the_processor_may_not_see_is_refused(world: World, monkeyp
 
 def test_names_of_topics_are_not_kept_without_bound(world: World) -> None:
     for number in range(10_050):
-        world.start(f"pass:{number}", reply_to=f"nothing-{number}")
+        world.start(f"pass:{number}", reply_to=f"asl.replies.{number}")
     world.settle()
 
     assert len(world.rejections()) == 10_050

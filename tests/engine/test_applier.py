@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from processor.engine import applier
+from processor.engine.ports import Message
+from processor.engine.staging import record_bytes
 from processor.interpreter import step
 from processor.interpreter.evolve import evolve
 from processor.interpreter.states.simple import run_pass
@@ -213,19 +215,24 @@ def test_an_output_over_the_payload_limit_fails_the_task_and_no_record_is_droppe
     assert failed.error == "States.DataLimitExceeded"
 
 
-def test_what_follows_and_cannot_be_written_leaves_the_fact_and_a_quarantine(world: World) -> None:
-    """The failure's cause fits into TaskFailed, not into the reply, which names what it is about at length."""
-    world.start("task:a", correlation_id="x" * 1_024, reply_to=world.names.replies)
+def test_what_follows_and_cannot_be_written_leaves_the_fact_and_a_quarantine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counts(message: Message) -> int:
+        types = dict(message.headers).get("event-types", b"")
+        return 2_000_000 if b"ExecutionFailed" in types else record_bytes(message)
+
+    world.start("task:a")
     world.settle()
-    world.send(c.FailTask.of(scheduled(world, "task:a"), cause="x" * 1_047_900))
+    monkeypatch.setattr(applier, "record_bytes", counts)
+    world.send(c.FailTask.of(scheduled(world, "task:a")))
     world.start("pass:a")
     world.settle()
 
     assert world.types("task:a")[2:] == ["TaskScheduled", "TaskFailed", "ExecutionQuarantined"]
     last = world.events("task:a")[-1]
     assert isinstance(last, e.ExecutionQuarantined)
-    assert last.reason.startswith("RecordTooLarge: a record of asl.replies takes ")
-    assert [reply.kind for reply in world.replies()] == ["ACCEPTED"]
+    assert last.reason == "RecordTooLarge: a record of asl.events takes 2000000 bytes, 1048488 are allowed"
     assert world.types("pass:a")[-1] == "ExecutionSucceeded"
 
 
