@@ -22,12 +22,14 @@ _YAML_BOOLEAN: Final = re.compile(r"^(?:true|false)$")
 _WORKER_EXAMPLE: Final = "--worker examples/order/workers.py, or --worker orders.tasks:worker"
 
 
-def load_definition(path: Path) -> Json:
-    """Return the definition in a JSON file, or a YAML one by its suffix.
+def load_definition(path: Path, *, stdin: TextIO | None = None) -> Json:
+    """Return the definition in a JSON file, or a YAML one by its suffix; `-` is `stdin` where that is given.
 
     Raises InvalidDefinition, with one diagnostic, for a file that cannot be read or is no JSON or YAML.
     """
     try:
+        if stdin is not None and str(path) == "-":
+            return parse_json(stdin.read(), what="standard input")
         text = path.read_bytes()
         return _parse_yaml(text) if path.suffix in YAML_SUFFIXES else parse_json(text, what=str(path))
     except OSError as fault:

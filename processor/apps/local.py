@@ -30,8 +30,8 @@ def has_function_for(event: TaskScheduled, workers: Sequence[Worker]) -> bool:
     return any(worker.registration_for(event) is not None for worker in workers)
 
 
-class EventsTail:
-    """What is written to the events topic, all partitions, from now on."""
+class Tail:
+    """What is written to a topic, all partitions, from now on."""
 
     def __init__(self, reader: Reader, topic: str) -> None:
         self._reader, self._topic = reader, topic

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from processor.apps.loading import load_worker
 from processor.apps.local import start_roles
 from processor.apps.roles import Roles
 from processor.apps.settings import Settings
+from processor.engine.ports import Message
 
 REPOSITORY = Path(__file__).parents[2]
 GREETING = {"StartAt": "Greet", "States": {"Greet": {"Type": "Pass", "Result": "hello", "End": True}}}
@@ -104,6 +106,16 @@ def test_a_file_that_cannot_be_read_is_a_fault_too() -> None:
     assert (result.exit_code, lines(result.stdout)[0]["diagnostics"][0]["code"]) == (2, "UNREADABLE")
 
 
+def test_several_definitions_are_checked_and_all_are_told() -> None:
+    result = asl("validate", "greeting.asl.json", "faulty.json", "-", "--json", input=json.dumps(FAILING))
+    assert result.exit_code == 2
+    assert [(told["file"], told["valid"]) for told in lines(result.stdout)] == [
+        ("greeting.asl.json", True),
+        ("faulty.json", False),
+        ("-", True),
+    ]
+
+
 def test_the_order_example_is_valid() -> None:
     assert asl("validate", str(REPOSITORY / "examples/order/order.asl.json")).exit_code == 0
 
@@ -168,10 +180,24 @@ def test_input_that_is_no_json_is_bad_usage() -> None:
     assert result.stderr.startswith("asl: --input: ")
 
 
-def test_a_faulty_definition_cannot_be_run() -> None:
-    result = asl("run", "faulty.json")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "faulty.json"],
+        ["deploy", "faulty.json", "--log", "sqlite:log.db"],
+        ["dev", "--definition", "faulty.json", "--log", "sqlite:log.db"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_faulty_definition_is_refused_as_validate_tells_it(command: list[str]) -> None:
+    result = asl(*command)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert {line.split()[3].rstrip(":") for line in result.stderr.splitlines()} == FAULTS
+    assert result.stderr == asl("validate", "faulty.json").stdout
+
+    as_json = asl(*command, "--json")
+    [told], [validated] = lines(as_json.stderr), lines(asl("validate", "faulty.json", "--json").stdout)
+    assert (as_json.exit_code, told["error"], told["file"]) == (2, "InvalidDefinition", "faulty.json")
+    assert told["diagnostics"] == validated["diagnostics"]
 
 
 # ---- deploy, start, stop, describe, history, list
@@ -376,6 +402,55 @@ def test_dev_runs_everything_in_one_process(folder: Path) -> None:
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert [event["event"] for event in lines(output)][-1] == "ExecutionSucceeded"
+
+
+JUNK = Message(topic="asl.commands", key=b"order:1", value=b"junk", partition=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "rejected", "dead"),
+    [
+        (
+            ["--json"],
+            r'"rejected":true,.*"reason":"DefinitionNotFound"',
+            r'"dead_letter":true,"key":"order:1",.*"junk"',
+        ),
+        ([], r"StartExecution by cli +StartExecution rejected, DefinitionNotFound: ", r"a command +dead letter: .*"),
+    ],
+    ids=["json", "text"],
+)
+def test_dev_shows_what_is_refused(folder: Path, options: list[str], rejected: str, dead: str) -> None:
+    process = asl_process(folder, "dev", *options)
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        assert "processor, timers and 0 workers" in process.stderr.readline()
+        assert asl("start", "nowhere", "--log", "sqlite:asl-dev.db").exit_code == 0
+        assert any(re.search(rejected, line) for line in process.stdout)
+        log = SqliteLog(folder / "asl-dev.db")
+        log.outbox().send([JUNK])
+        log.close()
+        assert any(re.search(dead, line) for line in process.stdout)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_reader_that_has_seen_enough_ends_it_quietly(folder: Path) -> None:
+    asl("deploy", "greeting.asl.json")
+    asl("start", "greeting", "--name", "one", "--wait")
+    process = asl_process(folder, "history", "greeting:one")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()  # as head does
+    assert (process.stderr.read(), process.wait(timeout=30)) == ("", 0)
+
+
+def test_asl_tells_its_version() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "processor", "--version"], check=True, capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert told.stdout == f"asl {version('asl-processor')}\n"
 
 
 def test_a_broker_that_is_absent_is_named(folder: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from processor.apps.cli import authoring, executions, roles
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
-from processor.errors import AslError, InvalidDefinition
+from processor.errors import AslError
 
 FAULT = 2
 
@@ -21,12 +24,12 @@ class FaultReporting(TyperGroup):
         try:
             return super().invoke(ctx)
         except AslError as fault:
-            terminal = Terminal(as_json=bool(ctx.meta.get(WANTS_JSON)))
-            if isinstance(fault, InvalidDefinition):
-                terminal.diagnostics(fault.diagnostics)
-            else:
-                terminal.fault(fault)
+            Terminal(as_json=bool(ctx.meta.get(WANTS_JSON))).fault(fault)
             raise typer.Exit(FAULT) from None
+        except BrokenPipeError:
+            # Whoever read the output has seen enough, as head does: no fault. What is still buffered goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit from None
 
 
 app = typer.Typer(
@@ -56,6 +59,16 @@ app.command()(executions.history)
 app.command("list")(executions.list_executions)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"asl {version('asl-processor')}")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Workflows in the Amazon States Language, on Kafka or on a SQLite file."""

@@ -26,7 +26,7 @@ from processor.apps.cli.options import (
     opened_log,
 )
 from processor.apps.cli.outcome import report_end, report_rejection
-from processor.apps.cli.terminal import Terminal, diagnostic_json
+from processor.apps.cli.terminal import Terminal, diagnostic_json, faults_table
 from processor.errors import InvalidDefinition, InvalidSettings
 from processor.model.json import Json
 
@@ -35,33 +35,46 @@ if TYPE_CHECKING:
     from processor.apps.roles import Roles
     from processor.apps.settings import Settings
     from processor.apps.worker import Worker
-    from processor.engine.ports import Log
-    from processor.model.events import AnyEvent, TaskScheduled
+    from processor.engine.ports import Log, Record
+    from processor.model.events import AnyEvent, MachineType, TaskScheduled
 
 DEVELOPMENT_LOG: Final = "sqlite:asl-dev.db"
 _LOOK_EVERY_SECONDS: Final = 0.02
 _GRACE_SECONDS: Final = 2.0
 
 
-def validate(file: DefinitionArgument, type: TypeOption = "STANDARD", json: JsonOption = False) -> None:
-    """Check a definition; print every fault with its JSON pointer, exit 2 where there is one."""
+def validate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Definitions in JSON, or in YAML by their suffix; - for standard input."),
+    ],
+    type: TypeOption = "STANDARD",
+    json: JsonOption = False,
+) -> None:
+    """Check definitions; print every fault with its JSON pointer, exit 2 where there is one."""
+    terminal, chosen = Terminal(as_json=json), machine_type(type)
+    if not all([_is_valid(file, chosen, terminal) for file in files]):  # a list: all are looked at
+        raise typer.Exit(2)
+
+
+def _is_valid(file: Path, type: MachineType, terminal: Terminal) -> bool:
     from processor.apps.loading import load_definition
     from processor.interpreter.parse import parse
 
-    terminal = Terminal(as_json=json)
     try:
-        workflow = parse(load_definition(file), type=machine_type(type))
+        workflow = parse(load_definition(file, stdin=sys.stdin), type=type)
     except InvalidDefinition as fault:
         faults: list[Json] = [diagnostic_json(d) for d in fault.diagnostics]
-        if json:
+        if terminal.as_json:
             terminal.result({"file": str(file), "valid": False, "diagnostics": faults})
         else:
-            _print_faults(terminal, file, fault)
-        raise typer.Exit(2) from None
-    if json:
+            terminal.table(faults_table(fault.diagnostics, file=file))
+        return False
+    if terminal.as_json:
         terminal.result({"file": str(file), "valid": True, "diagnostics": [], "revision": workflow.revision})
     else:
         typer.echo(f"{file}: valid, revision {workflow.revision}")
+    return True
 
 
 def run(
@@ -75,12 +88,14 @@ def run(
     from processor.apps.loading import load_definition, load_json, load_worker, machine_name
 
     terminal = Terminal(as_json=json)
-    definition = load_definition(file)
+    with terminal.faults_of(file):
+        definition = load_definition(file)
     given = load_json(input, option="--input", stdin=sys.stdin)
     user_context = None if context is None else load_json(context, option="--context", stdin=sys.stdin)
     workers = [load_worker(place) for place in worker or ()]
     name = machine_name(file) or "workflow"
-    _Run(terminal, workers).run(name, definition, given, user_context)
+    with terminal.faults_of(file):
+        _Run(terminal, workers).run(name, definition, given, user_context)
 
 
 def dev(
@@ -162,7 +177,7 @@ class _Run:
         from processor.apps.executions import follow
         from processor.model.records import Rejection
 
-        view = None if self._terminal.as_json else LiveView()
+        view = None if self._terminal.as_json else LiveView(stderr=True)
         for seen in follow(history, pause=lambda: _pause(roles), rejections=rejections):
             if isinstance(seen, Rejection):
                 report_rejection(self._terminal, seen)
@@ -207,30 +222,69 @@ def _pause(roles: Roles) -> bool:
 def _develop(
     log: Log, workers: Sequence[Worker], roles: Roles, settings: Settings, terminal: Terminal, stop: Callable[[], bool]
 ) -> None:
-    from processor.apps.cli.live import LiveView
-    from processor.apps.local import EventsTail, start_roles
-    from processor.apps.render.events import event_json
-    from processor.engine.encoding import decode_events
+    from processor.apps.local import Tail, start_roles
 
     reader = log.reader()
     try:
-        tail = EventsTail(reader, log.names.events)
+        events, rejections, dead = (
+            Tail(reader, topic) for topic in (log.names.events, log.names.rejections, log.names.dead_letters)
+        )
         start_roles(roles, log, workers, slot=settings.slot, grace_seconds=_GRACE_SECONDS)
         terminal.say(f"asl: processor, timers and {len(workers)} workers on {log.address}; Ctrl-C ends them")
-        view = None if terminal.as_json else LiveView(shows_execution=True)
+        show = _DevView(terminal)
         ending = False
         while not ending:
             ending = stop() or roles.failure is not None  # asked first: what was written before is still shown
-            for record in tail.read():
-                events = decode_events(record.value) if record.value is not None else ()
-                if view is not None and events:
-                    view.show(events)
-                elif view is None:
-                    for event in events:
-                        terminal.result(event_json(event))
+            for record in events.read():
+                show.events(record)
+            for record in rejections.read():
+                show.rejection(record)
+            for record in dead.read():
+                show.dead_letter(record)
             time.sleep(_LOOK_EVERY_SECONDS * 5)
     finally:
         reader.close()
+
+
+class _DevView:
+    """What happens is the result of `asl dev`: rows for people, or a JSON object a line."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        from processor.apps.cli.live import LiveView
+
+        self._terminal = terminal
+        self._rows = None if terminal.as_json else LiveView(shows_execution=True)
+
+    def events(self, record: Record) -> None:
+        from processor.apps.render.events import event_json
+        from processor.engine.encoding import decode_events
+
+        events = decode_events(record.value) if record.value is not None else ()
+        if self._rows is None:
+            for event in events:
+                self._terminal.result(event_json(event))
+        elif events:
+            self._rows.show(events)
+
+    def rejection(self, record: Record) -> None:
+        from processor.apps.render.refusals import rejection_json
+        from processor.engine.encoding import decode_rejection
+
+        if record.value is None:
+            return
+        rejection = decode_rejection(record.value)
+        if self._rows is None:
+            self._terminal.result(rejection_json(rejection))
+        else:
+            self._rows.show_rejection(rejection)
+
+    def dead_letter(self, record: Record) -> None:
+        from processor.apps.render.refusals import dead_letter_json
+
+        if self._rows is None:
+            self._terminal.result(dead_letter_json(record))
+        else:
+            self._rows.show_dead_letter(record)
 
 
 def _deploy_all(log: Log, files: Sequence[Path], terminal: Terminal) -> None:
@@ -241,18 +295,6 @@ def _deploy_all(log: Log, files: Sequence[Path], terminal: Terminal) -> None:
     with Client(log, SystemClock()) as client:
         for file in files:
             machine = machine_name(file)
-            revision = client.deploy(state_machine=machine, definition=load_definition(file))
+            with terminal.faults_of(file):
+                revision = client.deploy(state_machine=machine, definition=load_definition(file))
             terminal.say(f"asl: deployed {machine}, revision {revision}")
-
-
-def _print_faults(terminal: Terminal, file: Path, fault: InvalidDefinition) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    count = len(fault.diagnostics)
-    table = Table(title=f"{file}: {count} fault{'s' if count > 1 else ''}", title_justify="left")
-    for column in ("where", "code", "what"):
-        table.add_column(column, overflow="fold")
-    for diagnostic in fault.diagnostics:
-        table.add_row(Text(diagnostic.pointer or "/"), diagnostic.code, Text(diagnostic.message))
-    terminal.table(table)

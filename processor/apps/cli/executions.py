@@ -60,10 +60,12 @@ def deploy(
     from processor.apps.settings import load_settings
 
     terminal = Terminal(as_json=json)
-    definition, machine = load_definition(file), name or machine_name(file)
+    machine, chosen_type = name or machine_name(file), machine_type(type)
     chosen = load_settings(file=settings, log=log, prefix=prefix)
-    with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
-        revision = client.deploy(state_machine=machine, definition=definition, type=machine_type(type))
+    with terminal.faults_of(file):
+        definition = load_definition(file)
+        with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
+            revision = client.deploy(state_machine=machine, definition=definition, type=chosen_type)
     if json:
         terminal.result({"state_machine": machine, "revision": revision})
     else:

@@ -1,4 +1,4 @@
-"""Commands and the events that came of them, side by side, as they happen."""
+"""Commands and what came of them, side by side, as it happens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from processor.apps.cli.terminal import console
 from processor.apps.render.events import render_cause, render_details, render_place
+from processor.apps.render.refusals import render_dead_letter, render_rejection
 from processor.apps.render.values import render_clock_time
+from processor.engine.ports import Record
 from processor.model.events import AnyEvent
+from processor.model.ids import Millis
+from processor.model.records import Rejection
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,13 +22,14 @@ _TIME_WIDTH, _COMMAND_WIDTH = 12, 30
 
 
 class LiveView:
-    """One row a batch, on standard error: when and why on the left, what on the right.
+    """One row a batch: when and why on the left, what on the right.
 
-    `shows_execution`: the execution's id stands below the command, where rows of several are mixed.
+    `shows_execution`: the execution's id stands below the command, where rows of several are mixed. `stderr`: where
+    the rows are not the result.
     """
 
-    def __init__(self, *, shows_execution: bool = False) -> None:
-        self._console = console(stderr=True)
+    def __init__(self, *, shows_execution: bool = False, stderr: bool = False) -> None:
+        self._console = console(stderr=stderr)
         self._shows_execution = shows_execution
         head = self._grid()
         head.add_row("[bold]time[/]", "[bold]command[/]", "[bold]events[/]")
@@ -34,11 +39,29 @@ class LiveView:
         from rich.text import Text
 
         first = batch[0]
-        command = Text(render_cause(first.caused_by))
+        lines = Text("\n").join(map(self._line, batch))
+        self._row(first.time, render_cause(first.caused_by), first.execution_id, lines)
+
+    def show_rejection(self, rejection: Rejection) -> None:
+        from rich.text import Text
+
+        by = rejection.type if rejection.issuer is None else f"{rejection.type} by {rejection.issuer}"
+        self._row(rejection.time, by, rejection.execution_id, Text(render_rejection(rejection), style="red"))
+
+    def show_dead_letter(self, record: Record) -> None:
+        from rich.text import Text
+
+        key = (record.key or b"").decode("utf-8", "replace")
+        self._row(record.time, "a command", key, Text(render_dead_letter(record), style="red"))
+
+    def _row(self, time: Millis, command: str, execution_id: str, what: Text) -> None:
+        from rich.text import Text
+
+        cell = Text(command)
         if self._shows_execution:
-            command.append(f"\n{first.execution_id}", style="dim")
+            cell.append(f"\n{execution_id}", style="dim")
         row = self._grid()
-        row.add_row(render_clock_time(first.time), command, Text("\n").join(map(self._line, batch)))
+        row.add_row(render_clock_time(time), cell, what)
         self._console.print(row)
 
     def _line(self, event: AnyEvent) -> Text:

@@ -8,6 +8,7 @@ import typer
 
 from processor.apps.cli.terminal import Terminal
 from processor.apps.render.events import render_failure
+from processor.apps.render.refusals import rejection_json, render_rejection
 from processor.apps.render.values import struct_json
 from processor.model.json import Json
 
@@ -39,7 +40,7 @@ def report_end(
 def report_rejection(terminal: Terminal, rejection: Rejection) -> None:
     """Tell why a command was refused; exit 1."""
     if terminal.as_json:
-        terminal.result({"rejected": True, **struct_json(rejection)})
+        terminal.result(rejection_json(rejection))
     else:
-        terminal.say(f"asl: {rejection.type} rejected, {rejection.reason}: {rejection.detail}")
+        terminal.say(f"asl: {render_rejection(rejection)}")
     raise typer.Exit(WORKFLOW_FAILED)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from processor.errors import AslError, Diagnostic
+from processor.errors import AslError, Diagnostic, InvalidDefinition
 from processor.model.json import Json, json_bytes, render_json
 
 if TYPE_CHECKING:
@@ -41,18 +42,23 @@ class Terminal:
         typer.echo(render_json(told) if self.as_json else f"asl: {message}", err=True)
         return typer.Exit(2)
 
-    def table(self, table: Table) -> None:
-        console().print(table)
+    def table(self, table: Table, *, stderr: bool = False) -> None:
+        console(stderr=stderr).print(table)
 
-    def diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
-        """Every fault of a definition, on standard error: the result of `validate` goes the other way."""
-        if self.as_json:
-            faults: Json = [diagnostic_json(d) for d in diagnostics]
-            told: Json = {"error": "InvalidDefinition", "diagnostics": faults}
-            typer.echo(render_json(told), err=True)
-        else:
-            for diagnostic in diagnostics:
-                typer.echo(f"asl: {diagnostic.severity} {diagnostic.code} {diagnostic}", err=True)
+    @contextmanager
+    def faults_of(self, file: Path) -> Iterator[None]:
+        """Tell every fault of the definition in `file`, on standard error, and exit 2: as `validate` tells them, whose
+        result they are."""
+        try:
+            yield
+        except InvalidDefinition as fault:
+            if self.as_json:
+                faults: Json = [diagnostic_json(d) for d in fault.diagnostics]
+                told: Json = {"error": "InvalidDefinition", "file": str(file), "diagnostics": faults}
+                typer.echo(render_json(told), err=True)
+            else:
+                self.table(faults_table(fault.diagnostics, file=file), stderr=True)
+            raise typer.Exit(2) from None
 
     @contextmanager
     def progress(self, what: str, *, total: int) -> Iterator[Progress]:
@@ -92,6 +98,19 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
 
 
+def faults_table(diagnostics: Sequence[Diagnostic], *, file: Path) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    count = len(diagnostics)
+    table = Table(title=f"{file}: {count} fault{'s' if count > 1 else ''}", title_justify="left")
+    for column in ("where", "code", "what"):
+        table.add_column(column, overflow="fold")
+    for diagnostic in diagnostics:
+        table.add_row(Text(diagnostic.pointer or "/"), diagnostic.code, Text(diagnostic.message))
+    return table
+
+
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
     return {
         "pointer": diagnostic.pointer,
@@ -101,4 +120,4 @@ def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
     }
 
 
-__all__ = ["WANTS_JSON", "Progress", "Terminal", "console", "diagnostic_json"]
+__all__ = ["WANTS_JSON", "Progress", "Terminal", "console", "diagnostic_json", "faults_table"]

@@ -1,0 +1,5 @@
+"""`python -m processor` is `asl`."""
+
+from processor.apps.cli import main
+
+main()
