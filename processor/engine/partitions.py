@@ -49,6 +49,9 @@ class Partition:
         self.next_offset = 0  # of commands, after the greatest that an event names
         self.restored = 0  # events
         self.stopped: AslError | None = None
+        self.cut_off = 0  # executions without their beginning, which was deleted by age
+        self._first_offset: int | None = None
+        self._skipped: dict[str, int] = {}  # of those the ones not ended yet, and their next sequence
         self._runnable: deque[str] = deque()
         self._queued: set[str] = set()
 
@@ -58,6 +61,8 @@ class Partition:
         Raises UnknownSchema, DecodingFailed, HistoryBroken, the last also for whatever evolve raises: nothing of the
         partition may be written then.
         """
+        if self._first_offset is None:
+            self._first_offset = record.offset
         if record.value is None:
             return
         for event in decode_events(record.value):
@@ -70,6 +75,8 @@ class Partition:
     def _restore_event(self, event: e.AnyEvent, definitions: Definitions) -> None:
         known = self.executions.get(event.execution_id)
         if known is None:
+            if self._skips(event):
+                return
             if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
                 raise self._broken(event, f"begins with {type(event).__name__} number {event.sequence}")
             self.executions[event.execution_id] = begin(self._workflow(event, definitions), event)
@@ -84,6 +91,28 @@ class Partition:
             reason = f"number {event.sequence} raises {type(fault).__name__}: {fault}"
             raise self._broken(event, reason) from fault
         self.executions[event.execution_id] = kept(after)
+
+    def _skips(self, event: e.AnyEvent) -> bool:
+        """Return whether the event is of an execution whose beginning was deleted by age, which is so only where the
+        partition no longer begins with its first record. It must have ended since: `end_restore` sees to that."""
+        expected = self._skipped.get(event.execution_id)
+        if expected is None and (event.sequence == 0 or not self._first_offset):
+            return False
+        if expected is not None and event.sequence != expected:
+            raise self._broken(event, f"goes on with number {event.sequence}, {expected} is missing")
+        if expected is None:
+            self.cut_off += 1
+        if isinstance(event, e.TERMINAL_EVENTS):
+            self._skipped.pop(event.execution_id, None)
+        else:
+            self._skipped[event.execution_id] = event.sequence + 1
+        return True
+
+    def end_restore(self) -> None:
+        """Raises HistoryBroken where an execution has neither its beginning nor its end."""
+        for id, sequence in self._skipped.items():
+            reason = f"has no beginning, and no end up to number {sequence - 1}"
+            raise HistoryBroken(partition=self.number, execution_id=id, reason=reason)
 
     def _workflow(self, event: e.ExecutionStarted, definitions: Definitions) -> Workflow:
         revision = f"revision {event.revision} of {event.state_machine}"

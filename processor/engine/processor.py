@@ -31,7 +31,7 @@ from processor.engine.ports import (
 )
 from processor.engine.staging import Overlay
 from processor.engine.topics_setup import verify_partitions
-from processor.errors import DecodingFailed, HistoryBroken
+from processor.errors import AslError, DecodingFailed, HistoryBroken
 from processor.model.execution import Execution
 
 log = logging.getLogger(__name__)
@@ -160,15 +160,26 @@ class Processor:
             for record in restored.records:
                 partition.restore(record, self._definitions)
         except (DecodingFailed, HistoryBroken) as fault:
-            # Never skipped: what cannot be folded leaves the partition closed, and the others go on.
-            partition.stopped = fault
-            log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
-            self.counts["stopped_partitions"] += 1
+            self._stop(partition, fault)
+
+    def _stop(self, partition: Partition, fault: AslError) -> None:
+        """Never skipped: what cannot be folded leaves the partition closed, and the others go on."""
+        partition.stopped = fault
+        log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
+        self.counts["stopped_partitions"] += 1
 
     def _open(self, restored: PartitionRestored) -> None:
         partition = self._partitions.get(restored.partition)
         if partition is None or partition.assignment != restored.assignment or partition.stopped is not None:
             return
+        try:
+            partition.end_restore()
+        except HistoryBroken as fault:
+            self._stop(partition, fault)
+            return
+        if partition.cut_off:
+            fields = {"partition": partition.number, "executions": partition.cut_off}
+            log.warning("histories_cut_off_by_retention", extra=fields)
         partition.position = self._inbox.open(
             partition=partition.number, assignment=partition.assignment, fallback_offset=partition.next_offset
         )

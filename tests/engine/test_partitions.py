@@ -25,7 +25,7 @@ from processor.interpreter.evolve import evolve
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.execution import Execution
-from tests.engine.world import PASS, TASK, WAIT, World, scheduled
+from tests.engine.world import PASS, TASK, WAIT, World, now_of, scheduled
 
 
 @pytest.fixture
@@ -164,6 +164,62 @@ def test_a_history_without_its_beginning_stops_its_partition(world: World) -> No
 
     assert stopped == 2
     assert reason == "events of partition 2 cannot be folded: task:lost: begins with StateAborted number 7"
+
+
+# ---- beginnings that were deleted by age
+
+
+def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5) -> list[Delivery]:
+    """Return what is delivered of a partition of which only these events are left, one in a record."""
+    records = tuple(
+        Record(
+            topic=world.names.events, partition=0, offset=first_offset + n, key=b.key, value=b.value, time=now_of(world)
+        )
+        for n, event in enumerate(kept)
+        for b in encode_events([event])
+    )
+    return [
+        PartitionTaken(partition=0, assignment=1),
+        EventsRestored(partition=0, assignment=1, records=records),
+        PartitionRestored(partition=0, assignment=1),
+    ]
+
+
+def test_an_ended_history_without_its_beginning_is_passed_over_where_records_were_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.answer("done")
+    ended, whole = world.events("task:0")[3:], world.events("pass:1")
+    deliveries = aged(world, *ended[:2], *whole[:1], ended[2], *whole[1:])
+    after, inbox = scripted(monkeypatch, deliveries)
+
+    assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
+    assert [vars(r)["executions"] for r in caplog.records if r.message == "histories_cut_off_by_retention"] == [1]
+    assert list(after.processor._partitions[0].executions) == ["pass:1"]
+    assert after.processor._partitions[0].next_offset == 1 + max(
+        event.caused_by.offset or 0 for event in (*ended, *whole)
+    )
+    assert inbox.committed == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "first_offset", "reason"),
+    [
+        ([3, 4, 5], 0, "begins with TaskSucceeded number 3"),  # nothing was deleted
+        ([3, 4], 5, "has no beginning, and no end up to number 4"),
+        ([3, 5], 5, "goes on with number 5, 4 is missing"),
+    ],
+)
+def test_a_history_without_its_beginning_that_no_retention_explains_stops_its_partition(
+    world: World, monkeypatch: pytest.MonkeyPatch, numbers: list[int], first_offset: int, reason: str
+) -> None:
+    world.answer("done")
+    events = world.events("task:0")
+    deliveries = aged(world, *(events[n] for n in numbers), first_offset=first_offset)
+    after, _ = scripted(monkeypatch, deliveries)
+
+    assert after.processor.stopped == {0: f"events of partition 0 cannot be folded: task:0: {reason}"}
+    assert after.processor.partitions == ()
 
 
 def test_a_history_of_a_revision_that_is_gone_stops_its_partition(world: World) -> None:
