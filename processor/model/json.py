@@ -77,9 +77,10 @@ def private_json(value: object, *, what: str) -> Json:
 
     Raises InvalidCommand where it is no JSON: NaN, keys that are not strings, lone surrogates.
     """
-    _refuse_unspeakable(value, what)
     try:
-        copied: Json = orjson.loads(orjson.dumps(value))
+        text = orjson.dumps(value)  # first: what holds itself has no end, and is refused here for its depth
+        _refuse_unspeakable(value, what)
+        copied: Json = orjson.loads(text)
     except (orjson.JSONEncodeError, orjson.JSONDecodeError) as fault:
         raise InvalidCommand(where=what, rule="must be JSON", value=str(fault)) from None
     return copied

@@ -62,3 +62,11 @@ def test_a_copy_is_nobody_elses() -> None:
 
 def test_canonical_texts_are_equal_for_equal_values() -> None:
     assert canonical_json({"b": 1, "a": {"d": 1, "c": "ü"}}) == '{"a":{"c":"ü","d":1},"b":1}'.encode()
+
+
+def test_a_value_that_holds_itself_is_refused_and_does_not_go_on_for_ever() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+
+    with pytest.raises(InvalidCommand, match="must be JSON"):
+        private_json(endless, what="input")
