@@ -279,10 +279,12 @@ class Applier:
         return self._checked(Staged(execution=execution, messages=[*batches, *messages], events=len(events)))
 
     def _checked(self, staged: Staged) -> Staged:
+        staged.bytes = 0
         for message in staged.messages:
             size = record_bytes(message)
             if size > self._max_record_bytes:
                 raise RecordTooLarge(message.topic, size, self._max_record_bytes)
+            staged.bytes += size
         return staged
 
     # ---- refusals

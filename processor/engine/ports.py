@@ -108,7 +108,8 @@ class Inbox(Protocol):
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         """Return what has arrived, waiting at most `timeout_seconds` for the first.
 
-        Commands of a partition come in offset order and only between `open` and PartitionLost. Raises SlotTaken,
+        Commands of a partition come in offset order and only between `open` and PartitionLost. `max_commands` may be
+        0, to be told of partitions only; a log that cannot ask so delivers one command nevertheless. Raises SlotTaken,
         NotAuthorized, TopicsUnfit where going on is wrong; LogUnavailable is retried inside, with backoff.
         """
 

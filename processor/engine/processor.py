@@ -72,6 +72,7 @@ class Processor:
             slice_events=slice_events,
         )
         self._partitions: dict[int, Partition] = {}
+        self._kept: list[Record] = []  # delivered, and left for the next transaction
         self._batch_size = 100
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
@@ -81,16 +82,23 @@ class Processor:
 
     def step(self, *, timeout_seconds: float = 0.5) -> None:
         """Poll once and commit what came of it."""
-        waiting = any(p.has_runnable for p in self._partitions.values())
+        # What was kept goes first. The poll in between is for rebalances, which do not wait.
+        kept = bool(self._kept)
+        busy = kept or any(p.has_runnable for p in self._partitions.values())
         deliveries = self._inbox.poll(  # (1)
-            timeout_seconds=0 if waiting else timeout_seconds, max_commands=self._batch_size
+            timeout_seconds=0 if busy else timeout_seconds, max_commands=0 if kept else self._batch_size
         )
-        began = self._clock.now()
         self._definitions.expire()
         commands = self._take(deliveries)
+        began = self._clock.now()
         overlay = Overlay()
+        applied = 0
         for record in commands:
             self._apply(record, overlay)  # (2), (3)
+            applied += 1
+            if overlay.full or self._clock.now() - began >= TRANSACTION_MS:
+                break
+        self._kept = commands[applied:]
         slices = self._go_on(overlay, until=began + TRANSACTION_MS // 2)
         if overlay.empty:
             for partition, id in slices:
@@ -105,9 +113,11 @@ class Processor:
             log.warning("transaction_dropped", extra={"offsets": dict(overlay.offsets)})
             self.counts["dropped_transactions"] += 1
             self._answers.forget()
+            self._kept.clear()  # they come again, behind those that were dropped
         for partition, id in slices:
             partition.put_back(id)
-        self._adapt(len(commands), self._clock.now() - began)
+        if not kept:
+            self._adapt(applied, self._clock.now() - began)
 
     def close(self) -> None:
         """Leave the group; what is not committed is left to the next owner."""
@@ -132,7 +142,8 @@ class Processor:
     # ---- (1)
 
     def _take(self, deliveries: Sequence[Delivery]) -> list[Record]:
-        commands: list[Record] = []
+        """Return the commands to apply: those kept, then those that came, without those of lost partitions."""
+        commands = self._kept
         for delivery in deliveries:
             match delivery:
                 case CommandArrived(record=record):
@@ -209,7 +220,7 @@ class Processor:
                 if overlay.execution(partition.number, id) is None and isinstance(execution, Execution):
                     staged = self._applier.go_on(execution, partition)
                     overlay.add(partition.number, staged, next_offset=partition.position)
-                if self._clock.now() >= until or len(taken) >= _SLICES:
+                if overlay.full or self._clock.now() >= until or len(taken) >= _SLICES:
                     return taken
             waiting = [p for p in waiting if p.has_runnable]
         return taken

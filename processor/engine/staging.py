@@ -9,6 +9,9 @@ from msgspec import Struct
 from processor.engine.ports import Message
 from processor.model.execution import Execution
 
+TRANSACTION_BYTES = 8 << 20
+"""What a transaction should hold at most, for the same reasons as it should not last long."""
+
 
 class Staged(Struct):
     """The effect of one command, or of one slice of a runnable execution."""
@@ -17,6 +20,7 @@ class Staged(Struct):
     messages: list[Message] = []
     counts: tuple[str, ...] = ()
     events: int = 0
+    bytes: int = 0
 
     def also(self, other: Staged) -> None:
         """Stage what stands beside an effect, as replies do."""
@@ -32,16 +36,22 @@ class Overlay:
         self.messages: list[Message] = []
         self.executions: dict[int, dict[str, Execution]] = {}
         self.counts: Counter[str] = Counter()
+        self.bytes = 0
 
     @property
     def empty(self) -> bool:
         return not self.offsets
+
+    @property
+    def full(self) -> bool:
+        return self.bytes >= TRANSACTION_BYTES
 
     def add(self, partition: int, staged: Staged, *, next_offset: int) -> None:
         """Take over one effect. `next_offset` of the commands, unchanged for a slice: without an offset of its
         partition a transaction would not be fenced."""
         self.offsets[partition] = max(next_offset, self.offsets.get(partition, 0))
         self.messages += staged.messages
+        self.bytes += staged.bytes
         self.counts.update(staged.counts)
         self.counts["events"] += staged.events
         if staged.execution is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from processor.adapters.clock import ManualClock
+from processor.engine import staging
 from processor.engine.encoding import decode_events
-from processor.engine.ports import Clock
+from processor.engine.ports import Clock, Delivery, Transaction
 from processor.engine.processor import Processor
 from processor.model import commands as c
 from processor.model import events as e
@@ -218,9 +222,91 @@ def test_a_batch_shrinks_while_transactions_are_long() -> None:
         world.start(f"pass:{number}")
 
     taken = steps_taken(world, SlowClock(10))  # two looks a command
-    assert taken[:4] == [100, 50, 25, 12]
-    assert max(taken[4:]) <= 12
-    assert min(taken) >= 1
+    assert (taken[:20], max(taken)) == ([5] * 20, 5)
+
+
+# ---- a batch that takes longer than a transaction should
+
+
+def ordered(world: World, count: int) -> None:
+    """Send two commands for each of so many executions, the second of which needs the first."""
+    for number in range(count):
+        world.start(f"task:{number}")
+        world.send(c.CompleteTask(execution_id=f"task:{number}", token=f"task:{number}##2", output=number))
+
+
+def polls_of(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return what will hold how many commands each poll asked for."""
+    asked: list[int] = []
+    poll = processor._inbox.poll
+
+    def noting(*, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+        asked.append(max_commands)
+        return poll(timeout_seconds=timeout_seconds, max_commands=max_commands)
+
+    monkeypatch.setattr(processor._inbox, "poll", noting)
+    return asked
+
+
+def test_commands_for_which_there_is_no_time_are_kept_and_none_are_asked_for_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = long_world()
+    ordered(world, 3)
+    processor = Processor(log=world.log, clock=SlowClock(60), entropy=SameSeed())
+    asked = polls_of(processor, monkeypatch)
+    applied = []
+    for _ in range(8):
+        processor.step(timeout_seconds=0)
+        applied.append((processor.counts["started"], processor.counts["applied"]))
+
+    assert applied == [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (3, 3)]
+    assert asked == [100, 100, 0, 0, 0, 0, 0, 50]
+
+
+def test_commands_that_no_longer_fit_into_a_transaction_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "TRANSACTION_BYTES", 1_500)
+    world = long_world()
+    for number in range(6):
+        world.start(f"pass:{number}", "x" * 400)
+    started = []
+    for _ in range(6):
+        world.step()
+        started.append(world.processor.counts["started"])
+
+    assert started == [0, 2, 4, 6, 6, 6]
+    assert world.counts() == {"started": 6}
+
+
+def test_kept_commands_come_once_and_in_order_though_transactions_are_dropped_and_partitions_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(partitions=2)
+    world.deploy("task", TASK)
+    world.processor.close()
+    ordered(world, 20)
+    slow = Processor(log=world.log, clock=SlowClock(30), entropy=SameSeed(), slot="slow")
+    commit, calls = slow._inbox.commit, iter(range(1_000))
+
+    def commits(transaction: Transaction) -> bool:
+        refused = Transaction(offsets={}, messages=())  # dropped, and rewound
+        return commit(refused if next(calls) % 3 == 2 else transaction)
+
+    monkeypatch.setattr(slow._inbox, "commit", commits)
+    for _ in range(8):
+        slow.step(timeout_seconds=0)
+    assert slow._kept != []
+    world.restart()  # joins, and takes one of the partitions
+    for _ in range(80):
+        slow.step(timeout_seconds=0)
+        world.step()
+
+    assert slow.partitions != ()
+    assert world.processor.partitions != ()
+    assert slow.counts["dropped_transactions"] > 3
+    whole = ["ExecutionStarted", "StateEntered", "TaskScheduled", "TaskSucceeded", "StateExited", "ExecutionSucceeded"]
+    assert {id: world.types(id) for id in world.histories()} == {f"task:{n}": whole for n in range(20)}
+    assert world.rejections() == []
 
 
 def test_slices_leave_off_when_it_is_time_to_commit() -> None:
