@@ -50,6 +50,7 @@ from processor.model.execution import (
     Waiting,
 )
 from processor.model.ids import TOP
+from processor.model.runnable import NONE_RUNNABLE, Runnable
 
 ABORTABLE = frozenset(("Task", "Wait", "Parallel", "Map"))
 """AWS has a StateAborted event for these types alone (API reference, HistoryEvent, "type")."""
@@ -66,7 +67,7 @@ def begin(workflow: Workflow, event: e.ExecutionStarted) -> Execution:
         time=event.time,
         caused_by=event.caused_by,
         scopes=Map({TOP: top}),
-        runnable=(TOP,),
+        runnable=Runnable([TOP]),
         timeout_at=event.timeout_at,
         timer_sequence=event.sequence,
     )
@@ -181,7 +182,7 @@ def _retry_scheduled(execution: Execution, event: e.RetryScheduled) -> Execution
 
 def _state_aborted(execution: Execution, event: e.StateAborted) -> Execution:
     scope = execution.scopes[event.scope]
-    if execution.runnable[0] == event.scope:  # the failing state itself: what it failed of stays to be handled
+    if execution.runnable.first == event.scope:  # the failing state itself: what it failed of stays to be handled
         return put(execution, event, replace(scope, aborted=True), aws=1)
     after = put(execution, event, replace(scope, aborted=True, phase=cut(scope.phase)), aws=1)
     return cut_up_to(after, event.scope)
@@ -249,7 +250,7 @@ def _of_execution(
     match event:
         case e.ExecutionSucceeded():
             done = on(execution, event, aws=1)
-            return replace(done, status="SUCCEEDED", output=event.output, scopes=Map(), runnable=())
+            return replace(done, status="SUCCEEDED", output=event.output, scopes=Map(), runnable=NONE_RUNNABLE)
         case e.ExecutionFailed():
             return _closed(execution, event, "FAILED")
         case e.ExecutionTimedOut():
@@ -275,7 +276,7 @@ def _closed(
 ) -> Execution:
     """The scopes stay, for a redrive."""
     closed = on(execution, event, aws=1)
-    return replace(closed, status=status, error=event.error, cause=event.cause, runnable=())
+    return replace(closed, status=status, error=event.error, cause=event.cause, runnable=NONE_RUNNABLE)
 
 
 def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:

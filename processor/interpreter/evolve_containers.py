@@ -35,7 +35,7 @@ def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> E
     execution = replace(
         execution,
         scopes=execution.scopes.delete(event.scope),
-        runnable=tuple(k for k in execution.runnable if k != event.scope),
+        runnable=execution.runnable.removed(event.scope),
     )
     parent = execution.scopes[container]
     assert isinstance(parent.children, Branches)
@@ -61,8 +61,10 @@ def parallel_started(execution: Execution, event: e.ParallelStarted) -> Executio
         for index, first in enumerate(event.first):
             scopes.set((*key, index), Scope(value=value, phase=Next(first), silent=scope.silent))
         opened = scopes.finish()
-    branches = ((*key, index) for index in range(len(event.first)))
-    return replace(execution, scopes=opened, runnable=tuple(sorted((*execution.runnable, *branches))))
+    runnable = execution.runnable
+    for index in reversed(range(len(event.first))):
+        runnable = runnable.added((*key, index))
+    return replace(execution, scopes=opened, runnable=runnable)
 
 
 def map_started(execution: Execution, event: e.MapStarted) -> Execution:
@@ -99,7 +101,7 @@ def iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) ->
     execution = replace(
         execution,
         scopes=execution.scopes.delete(event.scope),
-        runnable=tuple(k for k in execution.runnable if k != event.scope),
+        runnable=execution.runnable.removed(event.scope),
     )
     children = replace(
         children,
@@ -209,5 +211,7 @@ def without_children(execution: Execution, key: ScopeKey) -> Execution:
         for k in doomed:
             del scopes[k]
         left = scopes.finish()
-    gone = frozenset(doomed)
-    return replace(execution, scopes=left, runnable=tuple(k for k in execution.runnable if k not in gone))
+    runnable = execution.runnable
+    for k in doomed:
+        runnable = runnable.removed(k)
+    return replace(execution, scopes=left, runnable=runnable)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import insort
-
 from msgspec.structs import replace
 
 from processor.model import events as e
 from processor.model.execution import Execution, Phase, Scope
 from processor.model.ids import ScopeKey
+from processor.model.runnable import Runnable
 
 
 def on(execution: Execution, event: e.Event, *, aws: int) -> Execution:
@@ -40,24 +39,12 @@ def turned(execution: Execution, event: e.Event, phase: Phase, *, aws: int) -> E
     return put(execution, event, replace(execution.scopes[event.scope], phase=phase), aws=aws)
 
 
-def _noted(runnable: tuple[ScopeKey, ...], key: ScopeKey, phase: Phase) -> tuple[ScopeKey, ...]:
-    """Keep `runnable` the sorted tuple of scopes whose phase is runnable. It is short: at most 40 iterations of an
-    inline Map run at once, so a tuple beats a heap, and equal states have equal tuples."""
-    if phase.runnable:
-        if key in runnable:
-            return runnable
-        if not runnable:
-            return (key,)
-        grown = [*runnable]
-        insort(grown, key)
-        return tuple(grown)
-    if runnable == (key,):
-        return ()
-    return tuple(k for k in runnable if k != key) if key in runnable else runnable
+def _noted(runnable: Runnable, key: ScopeKey, phase: Phase) -> Runnable:
+    return runnable.added(key) if phase.runnable else runnable.removed(key)
 
 
 def put_also(execution: Execution, key: ScopeKey, scope: Scope) -> Execution:
-    """As _put, for a further scope of the same event."""
+    """As put, for a further scope of the same event."""
     return replace(
         execution,
         scopes=execution.scopes.set(key, scope),

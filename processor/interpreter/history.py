@@ -156,7 +156,8 @@ class _Chains:
 
 def _failing(before: Execution, event: e.AnyEvent) -> ScopeKey:
     """The scope whose failure is being carried out: the one whose turn it is."""
-    return before.runnable[0] if before.runnable else event.scope
+    first = before.runnable.first
+    return event.scope if first is None else first
 
 
 # ---- the events

@@ -68,9 +68,9 @@ _TYPES: dict[type, e.StateType] = {
 
 def next_event(execution: Execution) -> e.AnyEvent | None:
     """Return what comes next without a command; None where the execution rests, is closed or quarantined."""
-    if execution.at_rest:
+    key = execution.runnable.first
+    if key is None or execution.at_rest:
         return None
-    key = execution.runnable[0]
     scope = execution.scopes[key]
     phase = scope.phase
     assert not isinstance(phase, (Waiting, Retrying, Pending, Running, Cut)), f"{key} rests and is listed as runnable"

@@ -1,7 +1,7 @@
 """The folded state of an execution: nothing here is computed from anything but its events.
 
 A scope's phase says what its last event left it in. Phases that rest wait for a command (or for their children);
-the others are runnable, and `Execution.runnable` lists exactly those scopes, lowest first.
+the others are runnable, and `Execution.runnable` lists exactly those scopes, lowest first, until it is closed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from processor.model.events import Cause, ExecutionStarted, MapMode, StateType, 
 from processor.model.ids import Millis, ScopeKey
 from processor.model.json import Json
 from processor.model.records import Status
+from processor.model.runnable import NONE_RUNNABLE, Runnable
 
 # ---- phases that go on by themselves
 
@@ -191,7 +192,7 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     time: Millis
     caused_by: Cause
     scopes: Map[ScopeKey, Scope] = Map()
-    runnable: tuple[ScopeKey, ...] = ()
+    runnable: Runnable = NONE_RUNNABLE
     timeout_at: Millis | None = None
     timer_sequence: int = 0  # of the event that set the execution's own timer
     redrive_count: int = 0

@@ -40,6 +40,7 @@ from processor.interpreter.evolve import evolve
 from processor.model.commands import AnyCommand
 from processor.model.events import AnyEvent, Cause
 from processor.model.execution import Entered, Next
+from processor.model.runnable import Runnable
 from tests.interpreter.scenario import Run, machine, scope_of, task, told
 
 ID = "local:1"
@@ -59,7 +60,7 @@ def test_stop_ends_the_execution_and_keeps_its_scopes() -> None:
     assert run.stop("E", "C") == run.built((ExecutionAborted, (), "", {"error": "E", "cause": "C"}))
     assert (run.status, run.execution.error, run.execution.cause) == ("ABORTED", "E", "C")
     assert run.execution.scopes == before
-    assert run.execution.runnable == ()
+    assert run.execution.runnable == Runnable()
 
 
 def test_stop_may_say_nothing() -> None:
