@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -14,6 +15,9 @@ from processor import Continued, Succeeded, resume
 from processor.apps.cli.app import app
 from processor.apps.settings import Settings
 from processor.apps.worker import Worker
+from processor.engine.encoding import decode_command
+from processor.model.commands import StartExecution
+from processor.model.json import render_json
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -45,12 +49,26 @@ def test_every_command_line_is_one_that_asl_takes(command: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_the_start_as_json_is_an_order_that_the_example_ships() -> None:
+    [written] = re.findall(r"^    (\{\"type\": .*)$", README, re.MULTILINE)
+    command = decode_command(written.encode(), content_type="application/json")
+    assert isinstance(command, StartExecution)
+    assert (
+        f"key `{command.execution_id}`" in README and f"--name {command.execution_id.partition(':')[2]} " not in README
+    )
+
+    example, given = REPOSITORY / "examples/order", render_json(command.input)
+    arguments = [str(example / "order.asl.json"), "--worker", str(example / "workers.py"), "--input", given]
+    result = CliRunner().invoke(app, ["run", *arguments])
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "SHIPPED")
+
+
 def test_the_table_of_settings_is_whole() -> None:
     assert set(re.findall(r"^\| `\[?(\w+)\]?` \|", README, re.MULTILINE)) == set(Settings.model_fields)
 
 
 def test_every_file_it_points_at_is_there() -> None:
-    named = set(re.findall(r"\]\(((?!https?:)[^)]+)\)", README)) | set(
+    named = set(re.findall(r"\]\(((?!https?:)[^)#]+)(?:#[^)]*)?\)", README)) | set(
         re.findall(r"examples/\S+\.(?:json|py)\b", README)
     )
     assert [name for name in sorted(named) if not (REPOSITORY / name).exists()] == []

@@ -9,16 +9,19 @@ from typing import Any, get_args
 
 import fastavro
 import pytest
+from confluent_kafka import Message
 
 from processor.engine.encoding import (
     decode_command,
     encode_command,
     encode_events,
+    encode_rejection,
     shipped_schemas,
 )
 from processor.model import events, ids, records
 from processor.model.commands import COMMAND_TYPES, CompleteTask, StartExecution
 from processor.model.ids import Millis
+from processor.model.records import Rejection
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 README = (FOLDER / "README.md").read_text()
@@ -154,6 +157,23 @@ def test_the_readmes_console_producer_starts_an_execution() -> None:
     assert command == StartExecution(
         execution_id=key, input={"customer": "c-1029", "lines": []}, command_id="start-o-1001", issuer="console"
     )
+
+
+def test_the_readmes_consumer_shows_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER.parent)
+    namespace: dict[str, Any] = {}
+    exec(python_blocks()[0], namespace)
+    exec(python_blocks()[2], namespace)
+    rejection = Rejection(
+        execution_id="orders:o-1", command_id="c", type="StopExecution", reason="UnknownExecution", detail="no",
+        partition=0, offset=7, time=Millis(0),
+    )  # fmt: skip
+
+    rejected = namespace["refusal"](Message("asl.rejections", 0, 0, b"orders:o-1", encode_rejection(rejection)))
+    dead = namespace["refusal"](Message("asl.dead-letters", 0, 0, b"k", b"junk", [("asl-reason", b"no command")]))
+
+    assert (rejected["execution_id"], rejected["reason"]) == ("orders:o-1", "UnknownExecution")
+    assert dead == {"asl-reason": "no command", "key": b"k", "value": b"junk"}
 
 
 def test_the_readme_names_every_schema() -> None:
