@@ -127,7 +127,10 @@ def play(stage: Stage) -> None:
     finally:
         reader.close()
         log.close()
-    print("\n" + stage.asl("history", EXECUTION))
+    history = stage.asl("history", EXECUTION).splitlines()
+    # One line for the heads, and one for each event.
+    history.insert(1 + len(before), f"-------- killed pid {first.pid}, started pid {second.pid} --------")
+    print("\n" + "\n".join(history) + "\n")
     check(stage, before, events, pids=(first.pid, second.pid))
 
 

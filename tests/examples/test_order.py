@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -145,6 +146,9 @@ def test_the_demo_kills_a_processor_and_no_event_repeats() -> None:
     assert (ended.returncode, len(claims), [claim for claim in claims if not claim.startswith("ok ")]) == (0, 5, []), (
         ended.stdout + ended.stderr
     )
+    rows = [line.split()[0] for line in ended.stdout.splitlines() if re.match(r"\d+ |-------- killed", line)]
+    kill = rows.index("--------")
+    assert rows == [*map(str, range(kill)), "--------", *map(str, range(kill, len(rows) - 1))]
 
 
 def _state_names(machine: dict[str, Any]) -> set[str]:
