@@ -110,16 +110,19 @@ class Inbox(Protocol):
 
         Commands of a partition come in offset order and only between `open` and PartitionLost. `max_commands` may be
         0, to be told of partitions only; a log that cannot ask so delivers one command nevertheless. Raises SlotTaken,
-        NotAuthorized, TopicsUnfit where going on is wrong; LogUnavailable is retried inside, with backoff.
+        NotAuthorized, TopicsUnfit where going on is wrong. A broker out of reach is waited for inside, with backoff; a
+        file that cannot be read is LogUnavailable.
         """
 
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none. Return
-        that offset, which transactions without a command send unchanged. A stale `assignment` is ignored."""
+        that offset, which transactions without a command send unchanged. A stale `assignment` is ignored. Raises as
+        `poll`."""
 
     def commit(self, transaction: Transaction) -> bool:
         """Return whether it was committed, and known to be. True: fold the overlay. False: drop it; the commands
-        since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside."""
+        since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside.
+        Raises as `poll`."""
 
     def close(self) -> None:
         """Leave the group in good order."""
@@ -162,6 +165,8 @@ class Outbox(Protocol):
 
 
 class Reader(Protocol):
+    """All raise LogUnavailable where the log stays out of reach, and NotAuthorized."""
+
     def partitions(self, topic: str) -> int | None:
         """How many partitions the topic has, None where there is no such topic."""
 

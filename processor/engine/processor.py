@@ -46,8 +46,8 @@ _SLICES = 64  # in one transaction
 class Processor:
     """One member of the processor group. Single-threaded: `step` is to be called again and again, or `run`.
 
-    Raises TopicsUnfit when made over topics that do not fit together, and whatever Inbox.poll raises where going on
-    would be wrong. `counts` tells what was committed, by kind.
+    Raises TopicsUnfit when made over topics that do not fit together, and what the log's ports raise. `counts` tells
+    what was committed, by kind, and what was passed over.
     """
 
     def __init__(
@@ -76,12 +76,18 @@ class Processor:
         self._batch_size = 100
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
-        """Step until `stop()`; what was begun is finished first."""
+        """Step until `stop()`; what was begun is finished first. Raises as `step`."""
         while not stop():
             self.step(timeout_seconds=timeout_seconds)
 
     def step(self, *, timeout_seconds: float = 0.5) -> None:
-        """Poll once and commit what came of it."""
+        """Poll once and commit what came of it, or drop it.
+
+        Raises SlotTaken, NotAuthorized and TopicsUnfit where going on would be wrong, and LogUnavailable where the log
+        stays out of reach while definitions or topics of replies are asked for, or an embedded log's file is. Nothing
+        of the step is then committed, unless it was the commit that raised; in memory it is unfinished: close this
+        one, and make another, to which the commands come again.
+        """
         # What was kept goes first. The poll in between is for rebalances, which do not wait.
         kept = bool(self._kept)
         busy = kept or any(p.has_runnable for p in self._partitions.values())

@@ -8,7 +8,7 @@ import pytest
 
 from processor.engine.ports import Transaction
 from processor.engine.topics import TopicSpec, partition_of
-from processor.errors import NotAuthorized
+from processor.errors import LogUnavailable, NotAuthorized
 from processor.model import commands as c
 from processor.model.records import Reply
 from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
@@ -196,6 +196,26 @@ def test_a_slice_that_ends_an_execution_does_not_wait_for_its_reply(
 
     assert world.types("pass:a")[-1] == "ExecutionSucceeded"
     assert world.counts() == {"started": 1, "slices": 1, "lost_replies": 1}
+
+
+def test_a_log_out_of_reach_when_an_execution_ends_ends_the_step_and_not_the_execution(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(topic: str) -> int | None:
+        raise LogUnavailable(address="memory:", reason="planted")
+
+    world.start("task:a", reply_to=INBOX)
+    world.settle()
+    world.advance(10)
+    monkeypatch.setattr(world.processor._reader, "partitions", unreachable)
+    with pytest.raises(LogUnavailable, match="planted"):
+        world.answer("done")
+    world.processor.close()
+    world.restart()
+    world.settle()
+
+    assert world.types("task:a")[2:] == ["TaskScheduled", "TaskSucceeded", "StateExited", "ExecutionSucceeded"]
+    assert [reply.kind for reply in world.replies(INBOX)] == ["ACCEPTED", "FINISHED"]
 
 
 def test_a_reply_too_large_for_a_record_is_lost_and_the_execution_ends(world: World) -> None:
