@@ -6,7 +6,6 @@ enters, so a value and its text stand for each other for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 import orjson
@@ -45,23 +44,20 @@ def is_longer(value: Json, limit: int) -> bool:
     """
     least = 1
     stack = [value]
-    while stack:
+    while stack and least <= limit:
         some = stack.pop()
-        held: Iterable[Json]
-        # one byte of each value is counted where it is held
-        if isinstance(some, dict):
+        # One byte of each value is counted where it is held.
+        if type(some) is str:
+            least += len(some) + 1
+        elif type(some) is dict:
             least += 5 * len(some) + sum(map(len, some))
-            held = some.values()
-        elif isinstance(some, list):
+            if least <= limit:
+                stack += [one for one in some.values() if type(one) in _LONG]
+        elif type(some) is list:
             least += 2 * len(some)
-            held = some
-        else:
-            least += len(some) + 1 if isinstance(some, str) else 0
-            held = ()
-        if least > limit:
-            return True
-        stack += [one for one in held if type(one) in _LONG]
-    return False
+            if least <= limit:
+                stack += [one for one in some if type(one) in _LONG]
+    return least > limit
 
 
 _LONG = frozenset((dict, list, str))
