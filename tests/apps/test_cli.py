@@ -440,10 +440,10 @@ def test_dev_shows_what_is_refused(folder: Path, options: list[str], rejected: s
 def test_a_reader_that_has_seen_enough_ends_it_quietly(folder: Path) -> None:
     asl("deploy", "greeting.asl.json")
     asl("start", "greeting", "--name", "one", "--wait")
-    process = asl_process(folder, "history", "greeting:one")
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()  # as head does
-    assert (process.stderr.read(), process.wait(timeout=30)) == ("", 0)
+    with asl_process(folder, "history", "greeting:one") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()  # as head does
+        assert (process.stderr.read(), process.wait(timeout=30)) == ("", 0)
 
 
 def test_asl_tells_its_version() -> None:
