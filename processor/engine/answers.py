@@ -129,20 +129,25 @@ class Answers:
         return Staged(counts=("lost_replies",))
 
     def dead_letter(self, record: Record, reason: str) -> Message:
-        """Return the record as it came, with headers that say where from and why. Its value, then its key is cut
-        where headers would take it over the log's limit."""
+        """Return the record as it came, its own headers too, with headers that say where from and why. What does not
+        fit into a record of the log is left out: its own headers, then the end of its value, then of its key."""
         headers: Headers = (
             ("asl-reason", reason.encode("utf-8", "replace")[:_REASON_BYTES]),
             ("asl-topic", record.topic.encode()),
             ("asl-partition", str(record.partition).encode()),
             ("asl-offset", str(record.offset).encode()),
         )
-        key, value, room = record.key, record.value or b"", self._max_record_bytes - _REASON_BYTES - 1_000
+        whole = Message(
+            topic=self._names.dead_letters, key=record.key, value=record.value, headers=(*headers, *record.headers)
+        )
+        if record_bytes(whole) <= self._max_record_bytes:
+            return whole
+        key, value, room = record.key, record.value, self._max_record_bytes - _REASON_BYTES - 1_000
         if key is not None and len(key) > room:
             headers += (("asl-truncated-key", str(len(key)).encode()),)
             key = key[:room]
         room -= len(key or b"")
-        if len(value) > room:
+        if value is not None and len(value) > room:
             headers += (("asl-truncated", str(len(value)).encode()),)
             value = value[:room]
         return Message(topic=self._names.dead_letters, key=key, value=value, headers=headers)

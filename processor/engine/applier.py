@@ -297,9 +297,20 @@ class Applier:
                 return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)
             return Staged(messages=[tombstone], counts=("stale_timers",))
+        log.warning(
+            "command_rejected",
+            extra={
+                "execution_id": command.execution_id,
+                "type": type(command).__name__,
+                "reason": refused.reason,
+                "partition": record.partition,
+                "offset": record.offset,
+            },
+        )
         return self._answers.rejected(record, command, refused, now=self._clock.now())
 
     def _dead_letter(self, record: Record, reason: str) -> Staged:
+        log.warning("dead_letter", extra={"partition": record.partition, "offset": record.offset})
         return Staged(messages=[self._answers.dead_letter(record, reason)], counts=("dead_letters",))
 
 

@@ -24,6 +24,11 @@ def create_topics(
     reader, outbox = log.reader(), log.outbox()
     try:
         created = log.create_topics(topic_specs(log.names, partitions=partitions, task_partitions=task_partitions))
+        standing = [
+            f"{t}: has {n} partitions, not {partitions}" for t, n in _counts(reader, log.names) if n != partitions
+        ]
+        if standing:
+            raise TopicsUnfit(standing)
         if recorded_partitions(reader, log.names) is None:
             record = encode_definition_record(PartitionCount(partitions=partitions))
             outbox.send([Message(topic=log.names.definitions, key=PARTITIONS_KEY, value=record, partition=0)])
@@ -55,6 +60,10 @@ def verify_partitions(reader: Reader, names: TopicNames) -> int:
     if problems:
         raise TopicsUnfit(problems)
     return recorded
+
+
+def _counts(reader: Reader, names: TopicNames) -> list[tuple[str, int | None]]:
+    return [(topic, reader.partitions(topic)) for topic in names.co_partitioned]
 
 
 def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:

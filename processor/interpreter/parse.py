@@ -35,7 +35,7 @@ MAX_DEPTH = 128  # levels of JSON; a stack of that depth is safe wherever a defi
 MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
-_LATER = "is not supported yet; it comes with the whole language"
+_LATER = "is not supported by this release"
 _NOT_YET = {
     "Assign": "assigning variables",
     "ItemReader": "ItemReader (distributed Map)",

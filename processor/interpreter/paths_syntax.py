@@ -123,7 +123,7 @@ def parse_path(text: str) -> Written:
         raise PathFault(f"a path starts with '$', got {text[:80]!r}")
     root: Literal["INPUT", "CONTEXT"] = "CONTEXT" if reader.take("$") else "INPUT"
     if root == "INPUT" and (reader.peek().isalnum() or reader.peek() == "_"):
-        raise NotYetSupported(f"variables ({text[:80]!r}) are not supported yet; they come with the whole language")
+        raise NotYetSupported(f"variables ({text[:80]!r}) are not supported by this release")
     segments = reader.segments(ends=_NAME_ENDS)
     if reader.at < len(text):
         raise reader.fault(f"unexpected {reader.peek()!r}")
@@ -319,7 +319,7 @@ class _Reader:
         for operator in _COMPARISONS:
             if self.text.startswith(operator, self.at) and self.ends_word(operator):
                 if operator == "=~":
-                    message = "regular expressions in filters are not supported yet; they come with the whole language"
+                    message = "regular expressions in filters are not supported by this release"
                     raise NotYetSupported(message)
                 self.at += len(operator)
                 self.blanks()

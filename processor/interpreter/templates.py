@@ -29,7 +29,7 @@ def compile_expression(text: str, *, field: str) -> Evaluate:
     """
     if text.startswith("States."):
         name = text.partition("(")[0][:80]
-        raise NotYetSupported(f"the intrinsic function {name!r} is not supported yet; it comes with the whole language")
+        raise NotYetSupported(f"the intrinsic function {name!r} is not supported by this release")
     return compile_path(text, field=field).evaluate
 
 

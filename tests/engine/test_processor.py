@@ -100,7 +100,7 @@ def test_a_record_that_is_no_command_is_told_why(world: World, value: bytes | No
 
     [letter] = world.dead_letters()
     _, kept, headers = dead_letter(letter)
-    assert kept == (value or b"")
+    assert kept == value
     assert headers["asl-reason"].decode().startswith(reason)
 
 
@@ -114,6 +114,23 @@ def test_a_key_other_than_the_execution_id_is_a_dead_letter(world: World, key: b
     assert letter.value == command
     assert dict(letter.headers)["asl-reason"] == b"the key is not the execution id pass:a"
     assert world.histories() == {}
+
+
+def test_a_dead_letter_keeps_the_headers_it_came_with(world: World) -> None:
+    world.write(
+        Message(topic=world.names.commands, key=b"pass:b", value=b"{", headers=(("content-type", b"application/json"),))
+    )
+    world.settle()
+
+    [letter] = world.dead_letters()
+    assert [name for name, _ in letter.headers] == [
+        "asl-reason",
+        "asl-topic",
+        "asl-partition",
+        "asl-offset",
+        "content-type",
+    ]
+    assert (letter.value, letter.headers[-1]) == (b"{", ("content-type", b"application/json"))
 
 
 def test_a_dead_letter_is_cut_where_its_headers_would_take_it_over_the_limit(world: World) -> None:

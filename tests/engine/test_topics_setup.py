@@ -59,7 +59,8 @@ def test_topics_of_another_count_are_refused_by_name(log: MemoryLog) -> None:
     with pytest.raises(TopicsUnfit) as refused:
         create_topics(log, partitions=2)
 
-    assert refused.value.problems == ("shop.timers: has 7 partitions, and was created with 2",)
+    assert refused.value.problems == ("shop.timers: has 7 partitions, not 2",)
+    assert recorded_partitions(log.reader(), NAMES) is None
 
 
 def test_a_count_that_changed_since_the_creation_is_refused(log: MemoryLog) -> None:

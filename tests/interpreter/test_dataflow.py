@@ -237,5 +237,5 @@ def test_paths_of_values_with_faults_are_reported_at_their_fields() -> None:
 
     assert faults == [
         "/S/SecondsPath: a path starts with '$', got 's'",
-        "/S/ErrorPath: the intrinsic function 'States.Format' is not supported yet; it comes with the whole language",
+        "/S/ErrorPath: the intrinsic function 'States.Format' is not supported by this release",
     ]

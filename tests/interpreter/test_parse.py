@@ -564,7 +564,7 @@ def test_express_machines_may_call(resource: str) -> None:
 
 # ---- what comes with the whole language
 
-LATER = "is not supported yet; it comes with the whole language"
+LATER = "is not supported by this release"
 
 
 def test_jsonata_is_refused_by_name() -> None:
@@ -620,12 +620,11 @@ def test_variables_intrinsics_and_distributed_maps_are_refused_by_name() -> None
         ("/States/P/Assign", f"assigning variables {LATER}"),
         (
             "/States/P/Parameters",
-            "The field 'a.$': the intrinsic function 'States.UUID' is not supported yet; "
-            "it comes with the whole language",
+            "The field 'a.$': the intrinsic function 'States.UUID' is not supported by this release",
         ),
         (
             "/States/P/Parameters",
-            "The field 'b.$': variables ('$x') are not supported yet; they come with the whole language",
+            "The field 'b.$': variables ('$x') are not supported by this release",
         ),
         ("/States/C/Choices/0/Assign", f"assigning variables {LATER}"),
         ("/States/C/Choices/1", "Expected value of type Object"),

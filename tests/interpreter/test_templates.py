@@ -94,12 +94,11 @@ def test_what_comes_with_the_whole_language_is_named() -> None:
     assert faults_of({"a.$": "States.UUID()", "b.$": "$name.x"}) == [
         (
             "/States/A/Parameters",
-            "The field 'a.$': the intrinsic function 'States.UUID' is not supported yet; "
-            "it comes with the whole language",
+            "The field 'a.$': the intrinsic function 'States.UUID' is not supported by this release",
         ),
         (
             "/States/A/Parameters",
-            "The field 'b.$': variables ('$name.x') are not supported yet; they come with the whole language",
+            "The field 'b.$': variables ('$name.x') are not supported by this release",
         ),
     ]
 

@@ -313,7 +313,7 @@ class Restorer:
     def _finish(self, takes: Iterable[Take]) -> None:
         for take in takes:
             seconds = round(self._timing.now() - take.began, 3)
-            log.info("partition_restored", extra={"partition": take.partition, "seconds": seconds, "ends": take.ends})
+            log.info("partition_read", extra={"partition": take.partition, "seconds": seconds, "ends": take.ends})
             self._forget(take.partition)
             self._results.put(PartitionRestored(partition=take.partition, assignment=take.assignment))
 
