@@ -96,7 +96,7 @@ def compile_text(fields: Fields, field: str, *, pointer: str, report: Report) ->
         constant = fields.get(field)
         return constant if isinstance(constant, str) else None
     try:
-        evaluate = compile_expression(written, field=path_field)
+        evaluate = compile_expression(written, field=path_field, pointer=pointer)
     except PathFault as fault:
         report(pointer_to(pointer, path_field), str(fault))
         return None

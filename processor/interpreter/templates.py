@@ -1,7 +1,7 @@
-"""Payload templates (Parameters, ResultSelector, ItemSelector, Credentials): JSON in which `"x.$"` names a path.
+"""Payload templates (Parameters, ResultSelector, ItemSelector, Credentials): in them `"x.$"` is a path or a call.
 
-Compiled once; what holds no path is shared by all that the template makes, never copied. Intrinsic functions and
-variables come with the whole language: `compile_expression` is where they will join the paths.
+Compiled once; what holds neither path nor intrinsic function is shared by all that the template makes, never copied.
+Variables come with the whole language: they will be paths.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from processor.interpreter.intrinsics import compile_intrinsic, is_intrinsic
 from processor.interpreter.paths import NotYetSupported, PathFault, compile_path
 from processor.model.definition import Environment, Evaluate
 from processor.model.json import Json
@@ -22,14 +23,14 @@ def pointer_to(pointer: str, *tokens: str | int) -> str:
     return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
-def compile_expression(text: str, *, field: str) -> Evaluate:
-    """Return what computes a field whose text may be a path, or, once supported, an intrinsic function.
+def compile_expression(text: str, *, field: str, pointer: str) -> Evaluate:
+    """Return what computes a field whose text may be a path or an intrinsic function. What a function draws depends
+    on where it stands: `pointer` is the place of the object that holds the field.
 
     Raises PathFault, whose subclass NotYetSupported says what this release lacks.
     """
-    if text.startswith("States."):
-        name = text.partition("(")[0][:80]
-        raise NotYetSupported(f"the intrinsic function {name!r} is not supported by this release")
+    if is_intrinsic(text):
+        return compile_intrinsic(text, field=field, pointer=pointer)
     return compile_path(text, field=field).evaluate
 
 
@@ -83,7 +84,7 @@ def _compile_field(key: str, value: Json, pointer: str, report: Report) -> Evalu
     """AWS places the fault of a `.$` field at the object that holds it: recorded for 'parsed.$'."""
     if isinstance(value, str):
         try:
-            return compile_expression(value, field=key)
+            return compile_expression(value, field=key, pointer=pointer)
         except NotYetSupported as lack:
             report(pointer, f"The field '{key}': {lack}")
             return _constant(None)

@@ -7,6 +7,7 @@ from typing import TypedDict
 from orjson import JSONEncodeError
 
 from processor.interpreter.context import context_object
+from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
 from processor.model.definition import AnyState, StateFailure
@@ -66,6 +67,13 @@ class Turn:
         if self._context is None:
             self._context = context_object(self.execution, self.key, item=self.item)
         return self._context
+
+    def draw(self, number: int) -> bytes:
+        """Return 16 random bytes: of the item's own where one is being selected, for that happens many times."""
+        scope = self.scope
+        place = self.key if self.item is None else (*self.key, self.item[0])
+        seed = self.execution.started.seed
+        return draw(seed, scope=place, visit=scope.visit, attempt=scope.retry_count, number=number)
 
     def envelope(self) -> Envelope:
         return envelope_of(self.execution, self.key, self.scope.state)

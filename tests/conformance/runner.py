@@ -149,7 +149,7 @@ def compiled(case: Case) -> Workflow:
     try:
         return parse(case["definition"], type=case["type"])
     except InvalidDefinition as invalid:
-        if any("not supported yet" in diagnostic.message for diagnostic in invalid.diagnostics):
+        if any("not supported by this release" in diagnostic.message for diagnostic in invalid.diagnostics):
             raise Unsupported(str(invalid)) from None
         raise
 

@@ -233,9 +233,10 @@ def test_paths_of_values_with_faults_are_reported_at_their_fields() -> None:
         faults.append(f"{pointer}: {message}")
 
     compile_seconds_path({"SecondsPath": "s"}, pointer="/S", report=note)
-    compile_text({"ErrorPath": "States.Format('{}', $.a)"}, "Error", pointer="/S", report=note)
+    compile_text({"ErrorPath": "States.Format('{}'"}, "Error", pointer="/S", report=note)
 
     assert faults == [
         "/S/SecondsPath: a path starts with '$', got 's'",
-        "/S/ErrorPath: the intrinsic function 'States.Format' is not supported by this release",
+        "/S/ErrorPath: not a valid intrinsic function call: expected ',' or ')', got 'the end' at character 19 of"
+        " \"States.Format('{}'\"",
     ]

@@ -86,16 +86,21 @@ def test_every_field_that_is_no_path_is_reported_where_its_object_stands() -> No
     ]
 
 
+def test_a_call_of_no_function_is_reported_as_aws_does() -> None:
+    assert faults_of({"a.$": "States.Nothing($.a)"}) == [
+        (
+            "/States/A/Parameters",
+            "The value for the field 'a.$' must be a valid JSONPath or a valid intrinsic function call",
+        )
+    ]
+
+
 def test_a_field_given_as_a_constant_and_as_a_path_is_reported() -> None:
     assert faults_of({"a": 1, "a.$": "$.a"}) == [("/States/A/Parameters", "The field 'a' is given twice")]
 
 
 def test_what_comes_with_the_whole_language_is_named() -> None:
     assert faults_of({"a.$": "States.UUID()", "b.$": "$name.x"}) == [
-        (
-            "/States/A/Parameters",
-            "The field 'a.$': the intrinsic function 'States.UUID' is not supported by this release",
-        ),
         (
             "/States/A/Parameters",
             "The field 'b.$': variables ('$name.x') are not supported by this release",
