@@ -6,45 +6,52 @@ Shapes (types, ranges, fields that do not belong) are reported by `parse.py` fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
-from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
+from processor.interpreter.compile_parts import (
+    Fields,
+    array_of,
+    check_at_most_one,
+    check_next,
+    check_present,
+    compile_catchers,
+    compile_credentials,
+    compile_resource,
+    compile_retriers,
+    handed,
+    integer_of,
+    start_of,
+    text_of,
+    without_result,
+)
+from processor.interpreter.dataflow import compile_assign, compile_finish, compile_prepare
 from processor.interpreter.fields import (
     MAX_SECONDS,
+    check_items,
     compile_integer_path,
     compile_items_path,
     compile_seconds_path,
     compile_text,
     compile_timestamp_path,
 )
-from processor.interpreter.resources import ResourceFault, parse_resource, refusal
 from processor.interpreter.rules import compile_rule
 from processor.interpreter.templates import Report, compile_template, pointer_to
 from processor.interpreter.timestamps import parse_timestamp
 from processor.model.definition import (
     AnyState,
-    Catcher,
     ChoiceState,
-    Environment,
     Evaluate,
     FailState,
     MapState,
     ParallelState,
     PassState,
-    Resource,
-    Retrier,
     Rule,
     SucceedState,
     TaskState,
     WaitState,
 )
-from processor.model.events import MachineType, OutputOf, StateType
+from processor.model.events import MachineType, StateType
 from processor.model.ids import Millis
-from processor.model.json import Json
-
-Fields = Mapping[str, Json]
-NO_RESOURCE = Resource(kind="LAMBDA", resource="")
 
 
 def compile_state(
@@ -77,24 +84,25 @@ def compile_state(
 def _pass(name: str, fields: Fields, pointer: str, report: Report) -> PassState:
     prepare = compile_prepare(fields, template="Parameters", pointer=pointer, report=report)
     has_result = "Result" in fields
-    _check_next(fields, pointer, report)
+    check_next(fields, pointer, report)
     return PassState(
         name=name,
         prepare=prepare,
         finish=compile_finish(
-            fields, result="VALUE" if has_result else _handed(prepare), pointer=pointer, report=report
+            fields, result="VALUE" if has_result else handed(prepare), pointer=pointer, report=report
         ),
-        next=_text(fields, "Next"),
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Next"),
         has_result=has_result,
         result=fields.get("Result"),
     )
 
 
 def _task(name: str, fields: Fields, machine_type: MachineType, pointer: str, report: Report) -> TaskState:
-    _check_next(fields, pointer, report)
-    _check_at_most_one(fields, ("TimeoutSeconds", "TimeoutSecondsPath"), pointer, report)
-    _check_at_most_one(fields, ("HeartbeatSeconds", "HeartbeatSecondsPath"), pointer, report)
-    timeout, heartbeat = _integer(fields, "TimeoutSeconds"), _integer(fields, "HeartbeatSeconds")
+    check_next(fields, pointer, report)
+    check_at_most_one(fields, ("TimeoutSeconds", "TimeoutSecondsPath"), pointer, report)
+    check_at_most_one(fields, ("HeartbeatSeconds", "HeartbeatSecondsPath"), pointer, report)
+    timeout, heartbeat = integer_of(fields, "TimeoutSeconds"), integer_of(fields, "HeartbeatSeconds")
     if timeout is not None and heartbeat is not None and heartbeat >= timeout:
         report(pointer_to(pointer, "HeartbeatSeconds"), f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
     timeout_path = compile_integer_path(fields, "TimeoutSecondsPath", at_least=1, pointer=pointer, report=report)
@@ -103,42 +111,46 @@ def _task(name: str, fields: Fields, machine_type: MachineType, pointer: str, re
         name=name,
         prepare=compile_prepare(fields, template="Parameters", pointer=pointer, report=report),
         finish=compile_finish(fields, result="RESULT", pointer=pointer, report=report),
-        next=_text(fields, "Next"),
-        resource=_resource(fields, machine_type, pointer, report),
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Next"),
+        resource=compile_resource(fields, machine_type, pointer, report),
         timeout_seconds=timeout_path or timeout,
         heartbeat_seconds=heartbeat_path or heartbeat,
-        credentials=_credentials(fields, pointer, report),
-        retriers=_retriers(fields, pointer, report),
-        catchers=_catchers(fields, pointer, report),
+        credentials=compile_credentials(fields, pointer, report),
+        retriers=compile_retriers(fields, pointer, report),
+        catchers=compile_catchers(fields, pointer, report),
     )
 
 
 def _choice(name: str, fields: Fields, pointer: str, report: Report) -> ChoiceState:
     prepare = compile_prepare(fields, template=None, pointer=pointer, report=report)
+    finish = compile_finish(without_result(fields), result=handed(prepare), pointer=pointer, report=report)
     rules: list[Rule] = []
-    for index, entry in enumerate(_array(fields, "Choices")):
+    for index, entry in enumerate(array_of(fields, "Choices")):
         at = pointer_to(pointer, "Choices", index)
         when = compile_rule(entry, pointer=at, report=report)
         if isinstance(entry, dict):
-            rules.append(Rule(when=when, next=_text(entry, "Next") or ""))
-            _check_present(entry, "Next", at, report)
+            assign = compile_assign(entry, pointer=at, report=report)
+            rules.append(Rule(when=when, next=text_of(entry, "Next") or "", finish=finish, assign=assign))
+            check_present(entry, "Next", at, report)
     return ChoiceState(
         name=name,
         prepare=prepare,
-        finish=compile_finish(_without(fields), result=_handed(prepare), pointer=pointer, report=report),
+        finish=finish,
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Default"),
         rules=tuple(rules),
-        default=_text(fields, "Default"),
     )
 
 
 def _wait(name: str, fields: Fields, pointer: str, report: Report) -> WaitState:
-    _check_next(fields, pointer, report)
+    check_next(fields, pointer, report)
     forms = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
     if not any(form in fields for form in forms):
         report(pointer, f"exactly one of {', '.join(forms)} is required, got none")
-    _check_at_most_one(fields, forms, pointer, report)
+    check_at_most_one(fields, forms, pointer, report)
     moment: Millis | None = None
-    if (written := _text(fields, "Timestamp")) is not None and (moment := parse_timestamp(written)) is None:
+    if (written := text_of(fields, "Timestamp")) is not None and (moment := parse_timestamp(written)) is None:
         report(pointer_to(pointer, "Timestamp"), "String does not match RFC3339 timestamp")
     seconds_path = compile_seconds_path(fields, pointer=pointer, report=report)
     timestamp_path = compile_timestamp_path(fields, pointer=pointer, report=report)
@@ -146,22 +158,23 @@ def _wait(name: str, fields: Fields, pointer: str, report: Report) -> WaitState:
     return WaitState(
         name=name,
         prepare=prepare,
-        finish=compile_finish(_without(fields), result=_handed(prepare), pointer=pointer, report=report),
-        next=_text(fields, "Next"),
-        seconds=seconds_path or _integer(fields, "Seconds"),
+        finish=compile_finish(without_result(fields), result=handed(prepare), pointer=pointer, report=report),
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Next"),
+        seconds=seconds_path or integer_of(fields, "Seconds"),
         timestamp=timestamp_path or moment,
     )
 
 
 def _succeed(name: str, fields: Fields, pointer: str, report: Report) -> SucceedState:
     prepare = compile_prepare(fields, template=None, pointer=pointer, report=report)
-    finish = compile_finish(_without(fields), result=_handed(prepare), pointer=pointer, report=report)
+    finish = compile_finish(without_result(fields), result=handed(prepare), pointer=pointer, report=report)
     return SucceedState(name=name, prepare=prepare, finish=finish)
 
 
 def _fail(name: str, fields: Fields, pointer: str, report: Report) -> FailState:
-    _check_at_most_one(fields, ("Error", "ErrorPath"), pointer, report)
-    _check_at_most_one(fields, ("Cause", "CausePath"), pointer, report)
+    check_at_most_one(fields, ("Error", "ErrorPath"), pointer, report)
+    check_at_most_one(fields, ("Cause", "CausePath"), pointer, report)
     return FailState(
         name=name,
         finish=compile_finish({}, result="INPUT", pointer=pointer, report=report),
@@ -171,26 +184,27 @@ def _fail(name: str, fields: Fields, pointer: str, report: Report) -> FailState:
 
 
 def _parallel(name: str, fields: Fields, pointer: str, report: Report) -> ParallelState:
-    _check_next(fields, pointer, report)
+    check_next(fields, pointer, report)
     return ParallelState(
         name=name,
         prepare=compile_prepare(fields, template="Parameters", pointer=pointer, report=report),
         finish=compile_finish(fields, result="RESULT", pointer=pointer, report=report),
-        next=_text(fields, "Next"),
-        branches=tuple(_start_of(branch) for branch in _array(fields, "Branches")),
-        retriers=_retriers(fields, pointer, report),
-        catchers=_catchers(fields, pointer, report),
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Next"),
+        branches=tuple(start_of(branch) for branch in array_of(fields, "Branches")),
+        retriers=compile_retriers(fields, pointer, report),
+        catchers=compile_catchers(fields, pointer, report),
     )
 
 
 def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
-    _check_next(fields, pointer, report)
+    check_next(fields, pointer, report)
     processors = [field for field in ("ItemProcessor", "Iterator") if field in fields]
     if not processors:
         report(pointer, "These fields are required: [ItemProcessor]")
-    _check_at_most_one(fields, ("ItemProcessor", "Iterator"), pointer, report)
-    _check_at_most_one(fields, ("ItemSelector", "Parameters"), pointer, report)
-    _check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
+    check_at_most_one(fields, ("ItemProcessor", "Iterator"), pointer, report)
+    check_at_most_one(fields, ("ItemSelector", "Parameters"), pointer, report)
+    check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
     selector: Evaluate | None = None
     for field in ("ItemSelector", "Parameters"):
         if field in fields:
@@ -203,145 +217,13 @@ def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
         name=name,
         prepare=compile_prepare(fields, template=None, pointer=pointer, report=report),
         finish=compile_finish(fields, result="RESULT", pointer=pointer, report=report),
-        next=_text(fields, "Next"),
-        first=_start_of(fields[processors[0]]) if processors else "",
+        assign=compile_assign(fields, pointer=pointer, report=report),
+        next=text_of(fields, "Next"),
+        first=start_of(fields[processors[0]]) if processors else "",
         items=compile_items_path(fields, pointer=pointer, report=report),
+        check=check_items,
         selector=selector,
-        max_concurrency=concurrency_path or _integer(fields, "MaxConcurrency") or 0,
-        retriers=_retriers(fields, pointer, report),
-        catchers=_catchers(fields, pointer, report),
+        max_concurrency=concurrency_path or integer_of(fields, "MaxConcurrency") or 0,
+        retriers=compile_retriers(fields, pointer, report),
+        catchers=compile_catchers(fields, pointer, report),
     )
-
-
-# ---- their parts
-
-
-def _handed(prepare: Evaluate | None) -> OutputOf:
-    """Return what a state that makes no result of its own hands on: its input, unless a field has changed it."""
-    return "INPUT" if prepare is None else "VALUE"
-
-
-def _without(fields: Fields) -> Fields:
-    """Return the fields of a state that has no result to place: OutputPath is all that shapes its output."""
-    return {"OutputPath": fields["OutputPath"]} if "OutputPath" in fields else {}
-
-
-def _resource(fields: Fields, machine_type: MachineType, pointer: str, report: Report) -> Resource:
-    text = _text(fields, "Resource")
-    if text is None:
-        return NO_RESOURCE
-    try:
-        resource = parse_resource(text)
-    except ResourceFault as fault:
-        report(pointer_to(pointer, "Resource"), str(fault))
-        return NO_RESOURCE
-    if (refused := refusal(resource, type=machine_type)) is not None:
-        report(pointer_to(pointer, "Resource"), refused)
-    return resource
-
-
-def _credentials(fields: Fields, pointer: str, report: Report) -> Evaluate | None:
-    credentials = fields.get("Credentials")
-    if not isinstance(credentials, dict):
-        return None
-    at = pointer_to(pointer, "Credentials")
-    if "RoleArn" not in credentials and "RoleArn.$" not in credentials:
-        report(at, "The field 'RoleArn' is required but was missing")
-    evaluate = compile_template(credentials, pointer=at, report=report)
-
-    def evaluate_role(value: Json, environment: Environment) -> Json:
-        made = evaluate(value, environment)
-        return made.get("RoleArn") if isinstance(made, dict) else None
-
-    return evaluate_role
-
-
-def _retriers(fields: Fields, pointer: str, report: Report) -> tuple[Retrier, ...]:
-    return tuple(
-        Retrier(
-            errors=errors,
-            interval_seconds=_integer(entry, "IntervalSeconds") or 1,
-            max_attempts=3 if (attempts := _integer(entry, "MaxAttempts")) is None else attempts,
-            backoff_rate=_number(entry, "BackoffRate", default=2.0),
-            max_delay_seconds=_integer(entry, "MaxDelaySeconds"),
-            jitter=entry.get("JitterStrategy") == "FULL",
-        )
-        for _, entry, errors in _entries(fields, "Retry", pointer, report)
-    )
-
-
-def _catchers(fields: Fields, pointer: str, report: Report) -> tuple[Catcher, ...]:
-    return tuple(
-        Catcher(
-            errors=errors,
-            next=_text(entry, "Next") or "",
-            finish=compile_caught(entry, pointer=at, report=report),
-        )
-        for at, entry, errors in _entries(fields, "Catch", pointer, report)
-    )
-
-
-def _entries(
-    fields: Fields, field: str, pointer: str, report: Report
-) -> list[tuple[str, dict[str, Json], tuple[str, ...]]]:
-    """Return each entry of Retry or Catch with its place and errors. States.ALL stands alone, in the last one."""
-    written = _array(fields, field)
-    entries: list[tuple[str, dict[str, Json], tuple[str, ...]]] = []
-    for index, entry in enumerate(written):
-        if isinstance(entry, dict):
-            at = pointer_to(pointer, field, index)
-            errors = tuple(error for error in _array(entry, "ErrorEquals") if isinstance(error, str))
-            if "States.ALL" in errors and (len(errors) > 1 or index < len(written) - 1):
-                report(pointer_to(at, "ErrorEquals"), f"States.ALL must stand alone, in the last entry of {field}")
-            entries.append((at, entry, errors))
-    return entries
-
-
-def _start_of(scope: Json) -> str:
-    return (_text(scope, "StartAt") or "") if isinstance(scope, dict) else ""
-
-
-# ---- checks over several fields
-
-
-def _check_next(fields: Fields, pointer: str, report: Report) -> None:
-    if "Next" in fields and fields.get("End") is True:
-        report(pointer, "'Next' and 'End' exclude each other")
-    elif "Next" not in fields and fields.get("End") is not True:
-        report(pointer, "either 'Next' or 'End': true is required")
-
-
-def _check_present(fields: Fields, field: str, pointer: str, report: Report) -> None:
-    if field not in fields:
-        report(pointer, f"These fields are required: [{field}]")
-    elif not isinstance(fields[field], str):
-        report(pointer_to(pointer, field), "Expected value of type String")
-
-
-def _check_at_most_one(fields: Fields, names: tuple[str, ...], pointer: str, report: Report) -> None:
-    written = [name for name in names if name in fields]
-    if len(written) > 1:
-        report(pointer, f"at most one of {', '.join(names)} is allowed, got {', '.join(written)}")
-
-
-# ---- values of the type they should have
-
-
-def _text(fields: Fields, field: str) -> str | None:
-    value = fields.get(field)
-    return value if isinstance(value, str) else None
-
-
-def _integer(fields: Fields, field: str) -> int | None:
-    value = fields.get(field)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(fields: Fields, field: str, *, default: float) -> float:
-    value = fields.get(field)
-    return float(value) if isinstance(value, int | float) else default
-
-
-def _array(fields: Fields, field: str) -> list[Json]:
-    value = fields.get(field)
-    return value if isinstance(value, list) else []

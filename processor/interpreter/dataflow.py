@@ -11,7 +11,7 @@ from typing import Literal
 
 from processor.interpreter.paths import Path, PathFault, ReferencePath, compile_path, compile_reference_path
 from processor.interpreter.templates import Report, compile_template, pointer_to
-from processor.model.definition import Environment, Evaluate, Finish
+from processor.model.definition import Assign, Environment, Evaluate, Finish
 from processor.model.events import OutputOf
 from processor.model.json import Json
 
@@ -54,6 +54,22 @@ def compile_finish(fields: Fields, *, result: OutputOf, pointer: str, report: Re
 def compile_caught(fields: Fields, *, pointer: str, report: Report) -> Finish:
     """Return what makes a Catch's output of the state's input and the error output; no other path applies."""
     return _joined(None, _compile_place(fields, pointer, report), "VALUE")
+
+
+def compile_assign(fields: Fields, *, pointer: str, report: Report) -> Assign | None:
+    """Return what makes the variables. `$` is the raw result, before ResultSelector; of a state that makes none, its
+    input after InputPath; of a Catch, the error output."""
+    written = fields.get("Assign")
+    if not isinstance(written, dict):
+        return None
+    make = compile_template(written, pointer=pointer_to(pointer, "Assign"), report=report)
+
+    def assign(_value: Json, result: Json, environment: Environment) -> dict[str, Json]:
+        assigned = make(result, environment)
+        assert isinstance(assigned, dict)
+        return assigned
+
+    return assign
 
 
 # ---- the fields

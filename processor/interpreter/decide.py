@@ -15,7 +15,7 @@ from orjson import JSONEncodeError
 from processor.errors import InvalidCommand
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
-from processor.interpreter.step import evaluate, failed_of, handle, turn_of
+from processor.interpreter.step import evaluate, failure_of, handle, turn_of
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope, envelope_of
 from processor.model import commands as c
 from processor.model import events as e
@@ -202,7 +202,9 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
     try:
         return end_wait(turn)
     except StateFailure as failure:
-        failed = failed_of(turn, failure)
+        failed = failure_of(turn, failure)
+        if not isinstance(failed, Failed):
+            return failed
         return e.ExecutionFailed(**envelope_of(execution, (), ""), error=failed.error, cause=failed.cause)
 
 

@@ -27,7 +27,7 @@ from processor.interpreter.evolve_containers import (
     stilled,
     without_children,
 )
-from processor.interpreter.folding import on, put, put_also, turned
+from processor.interpreter.folding import assigned, on, put, put_also, turned
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import (
@@ -40,6 +40,7 @@ from processor.model.execution import (
     Ended,
     Execution,
     Failed,
+    Filling,
     Iterations,
     Next,
     Pending,
@@ -99,7 +100,7 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
             failed = Failed(event.error, event.cause, heartbeat=event.heartbeat)
             return turned(execution, event, failed, aws=_task_event(execution, event))
         case e.EvaluationFailed():
-            return turned(execution, event, Failed(event.error, event.cause), aws=1)
+            return _evaluation_failed(execution, event)
         case e.TaskStarted() | e.TaskSubmitted() | e.TaskHeartbeatRecorded():
             return _progressed(execution, event)
         case e.StateAborted():
@@ -134,6 +135,8 @@ def _entered(execution: Execution, event: e.StateEntered) -> Execution:
         entered_id=execution.aws_events + 1,
         entered_time=event.time,
         silent=scope.silent,
+        variables=scope.variables,
+        variable_bytes=scope.variable_bytes,
     )
     return put(execution, event, entered, aws=1)
 
@@ -159,9 +162,24 @@ def _exited(execution: Execution, event: e.StateExited) -> Execution:
         state=event.state,
         visit=scope.visit,
         silent=scope.silent,
+        variables=scope.variables,
+        variable_bytes=scope.variable_bytes,
     )
+    if event.assigned:
+        execution, after = assigned(execution, after, event.assigned)
     if event.next is None and event.scope and not is_iteration(execution, event.scope):
         return branch_ended(execution, event, after)
+    return put(execution, event, after, aws=1)
+
+
+def _evaluation_failed(execution: Execution, event: e.EvaluationFailed) -> Execution:
+    """What failed before is being caught, so it was the Catch that failed. Children that run are cut next."""
+    scope = execution.scopes[event.scope]
+    filling = isinstance(scope.phase, Filling)
+    final = isinstance(scope.phase, Failed)
+    failed = Failed(event.error, event.cause, cutting=filling, final=final)
+    # From here on no child takes an answer, whatever comes between two slices.
+    after = replace(scope, phase=failed, cut_from=0 if filling else scope.cut_from)
     return put(execution, event, after, aws=1)
 
 
@@ -250,7 +268,8 @@ def _of_execution(
     match event:
         case e.ExecutionSucceeded():
             done = on(execution, event, aws=1)
-            return replace(done, status="SUCCEEDED", output=event.output, scopes=Map(), runnable=NONE_RUNNABLE)
+            ended = replace(done, status="SUCCEEDED", output=event.output, variable_bytes=0)
+            return replace(ended, scopes=Map(), runnable=NONE_RUNNABLE)
         case e.ExecutionFailed():
             return _closed(execution, event, "FAILED")
         case e.ExecutionTimedOut():

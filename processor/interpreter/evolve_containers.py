@@ -10,6 +10,7 @@ from processor.interpreter.folding import on, put, put_also
 from processor.model import events as e
 from processor.model.execution import (
     FILLING,
+    NO_VARIABLES,
     RUNNING,
     Branches,
     Cut,
@@ -36,6 +37,7 @@ def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> E
         execution,
         scopes=execution.scopes.delete(event.scope),
         runnable=execution.runnable.removed(event.scope),
+        variable_bytes=execution.variable_bytes - branch.variable_bytes,
     )
     parent = execution.scopes[container]
     assert isinstance(parent.children, Branches)
@@ -59,7 +61,8 @@ def parallel_started(execution: Execution, event: e.ParallelStarted) -> Executio
     execution = put(execution, event, parent, aws=1)
     with execution.scopes.mutate() as scopes:
         for index, first in enumerate(event.first):
-            scopes.set((*key, index), Scope(value=value, phase=Next(first), silent=scope.silent))
+            child = Scope(value=value, phase=Next(first), silent=scope.silent, variables=scope.variables)
+            scopes.set((*key, index), child)
         opened = scopes.finish()
     runnable = execution.runnable
     for index in reversed(range(len(event.first))):
@@ -85,7 +88,11 @@ def iteration_started(execution: Execution, event: e.MapIterationStarted) -> Exe
     children = _iterations(parent)
     silent = parent.silent or children.mode == "DISTRIBUTED"
     scope = Scope(
-        value=event.input if event.has_input else children.items[index], phase=Next(children.first), silent=silent
+        value=event.input if event.has_input else children.items[index],
+        phase=Next(children.first),
+        silent=silent,
+        # "Distributed Map states can't currently reference variables in outer scopes" (Developer Guide).
+        variables=NO_VARIABLES if children.mode == "DISTRIBUTED" else parent.variables,
     )
     children = replace(children, next_index=index + 1, running=children.running + 1)
     return put_also(put(execution, event, scope, aws=1), container, _with_iterations(parent, children))
@@ -102,6 +109,7 @@ def iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) ->
         execution,
         scopes=execution.scopes.delete(event.scope),
         runnable=execution.runnable.removed(event.scope),
+        variable_bytes=execution.variable_bytes - scope.variable_bytes,
     )
     children = replace(
         children,
@@ -211,7 +219,8 @@ def without_children(execution: Execution, key: ScopeKey) -> Execution:
         for k in doomed:
             del scopes[k]
         left = scopes.finish()
-    runnable = execution.runnable
+    runnable, variable_bytes = execution.runnable, execution.variable_bytes
     for k in doomed:
         runnable = runnable.removed(k)
-    return replace(execution, scopes=left, runnable=runnable)
+        variable_bytes -= execution.scopes[k].variable_bytes
+    return replace(execution, scopes=left, runnable=runnable, variable_bytes=variable_bytes)

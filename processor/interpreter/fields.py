@@ -6,6 +6,7 @@ recorded, but for those marked by analogy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from processor.interpreter.paths import Path, PathFault, compile_path, rendered
@@ -15,6 +16,8 @@ from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json
 
 Fields = Mapping[str, Json]
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 MAX_SECONDS = 99_999_999
 """What AWS allows where a number of seconds is written; beyond three years none means anything."""
@@ -53,10 +56,13 @@ def compile_integer_path(
 ) -> Evaluate | None:
     """Return the evaluation to an integer, for TimeoutSecondsPath, HeartbeatSecondsPath, MaxConcurrencyPath.
 
-    The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value out of range is by analogy.
+    The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value out of range is by analogy. Recorded
+    for MaxConcurrencyPath, MaxItemsPath and those of ItemBatcher: a text that spells an integer, "2", is one.
     """
 
     def check(value: Json, text: str) -> Json:
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise _runtime(f'The {field} field refers to value "{_said(value)}" which is not a valid integer: {text}')
         if not at_least <= value <= at_most:

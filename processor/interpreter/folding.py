@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from processor.model import events as e
 from processor.model.execution import Execution, Phase, Scope
 from processor.model.ids import ScopeKey
+from processor.model.json import Json, json_bytes
 from processor.model.runnable import Runnable
 
 
@@ -37,6 +40,17 @@ def put(execution: Execution, event: e.Event, scope: Scope, *, aws: int) -> Exec
 
 def turned(execution: Execution, event: e.Event, phase: Phase, *, aws: int) -> Execution:
     return put(execution, event, replace(execution.scopes[event.scope], phase=phase), aws=aws)
+
+
+def assigned(execution: Execution, scope: Scope, values: Mapping[str, Json]) -> tuple[Execution, Scope]:
+    """Return both with the variables that the scope has assigned, and their sizes counted."""
+    added = 0
+    for name, value in values.items():
+        added += len(json_bytes(value))
+        if name in scope.variables:
+            added -= len(json_bytes(scope.variables[name]))
+    after = replace(scope, variables=scope.variables.update(values), variable_bytes=scope.variable_bytes + added)
+    return replace(execution, variable_bytes=execution.variable_bytes + added), after
 
 
 def _noted(runnable: Runnable, key: ScopeKey, phase: Phase) -> Runnable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol, TypeAlias, assert_never, cast
+from typing import TypeAlias, assert_never
 
 from processor.interpreter.intrinsics_functions import (
     MAX_RESULT,
@@ -35,21 +35,10 @@ from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json
 
-__all__ = ["Drawing", "IntrinsicFault", "compile_intrinsic", "is_intrinsic"]
+__all__ = ["IntrinsicFault", "compile_intrinsic", "is_intrinsic"]
 
 MAX_WORK = 4 << 20  # characters that one expression may read and make: 16 times what a state may hold
 MAX_CAUSE = 200  # characters of a value repeated in a cause
-
-
-class Drawing(Protocol):
-    """What an Environment is besides, where States.UUID and States.MathRandom are to run."""
-
-    def draw(self, number: int) -> bytes:
-        """Return 16 random bytes, the same for the same number whenever this visit and attempt is run again.
-
-        `number` is one of 1 to 2**64, different for every call in a definition; whoever evaluates an expression more
-        than once in an attempt (ItemSelector, per item) must mix in which time it is.
-        """
 
 
 class _Run:
@@ -107,7 +96,7 @@ def is_intrinsic(text: str) -> bool:
 def compile_intrinsic(text: str, *, field: str, pointer: str = "") -> Evaluate:
     """Return what computes the call `text`, which stands in the named field of the definition at `pointer`.
 
-    `pointer` and `field` together tell the calls of a definition apart, for what they draw (see Drawing).
+    `pointer` and `field` together tell the calls of a definition apart, for what they draw.
     Raises IntrinsicFault, a PathFault, for what is no call; PathFault or NotYetSupported for a path in it.
     What is returned raises StateFailure (States.Runtime, States.DataLimitExceeded).
     """
@@ -173,7 +162,7 @@ def _compile_call(call: Call, site: _Site) -> _Node:
         if name not in _READ_NOTHING:
             run.spend(arguments)
         try:
-            made = apply_function(name, arguments, lambda: cast(Drawing, run.environment).draw(number))
+            made = apply_function(name, arguments, lambda: run.environment.draw(number))
         except InvalidArguments as fault:
             raise _Failed(fault.detail or f"Invalid arguments in {name}") from None
         run.spend(made)
@@ -212,7 +201,6 @@ def _compile_format(template: Text, arguments: tuple[Argument, ...], site: _Site
 
 
 def _compile_reference(reference: Reference, site: _Site) -> _Node:
-    """Paths are what `paths.py` takes; once that takes variables, so do calls."""
     try:
         path = compile_path(reference.text, field=site.field)
     except NotYetSupported:
@@ -223,8 +211,8 @@ def _compile_reference(reference: Reference, site: _Site) -> _Node:
     steps = definite_steps(segments) if is_definite(segments) else None
 
     def find(run: _Run) -> Json:
-        if steps is None:
-            run.spend(run.environment.context if path.reads_context else run.value)  # it may look at all of it
+        if steps is None and not isinstance(searched := path.root(run.value, run.environment), Missing):
+            run.spend(searched)  # it may look at all of it
         found = path.find(run.value, run.environment)
         if isinstance(found, Missing):
             raise _Absent(_reason(path, steps or (), run))
@@ -238,7 +226,7 @@ def _reason(path: Path, steps: Steps, run: _Run) -> str:
 
     It names the input even where the context object was searched, and that path with one `$`.
     """
-    found: Json | Missing = run.environment.context if path.reads_context else run.value
+    found = path.root(run.value, run.environment)
     for step in steps:
         if isinstance(step, int) and not isinstance(found, list | Missing | None):
             current = printed(found, limit=MAX_RESULT)

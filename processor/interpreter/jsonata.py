@@ -71,9 +71,10 @@ class JsonataFault(ValueError):
 
 
 class EvaluationFailed(StateFailure):
-    """States.QueryEvaluationError. `location` is that of AWS's EvaluationFailed event: 'Output/a/b[0]'."""
+    """States.QueryEvaluationError. `location` is that of AWS's EvaluationFailed event: 'Output/a/b[0]'; None where no
+    expression was at fault."""
 
-    def __init__(self, cause: str, *, location: str) -> None:
+    def __init__(self, cause: str, *, location: str | None) -> None:
         super().__init__(QUERY_EVALUATION_ERROR, cause)
         self.location = location
 

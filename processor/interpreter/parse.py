@@ -18,9 +18,13 @@ from pydantic_core import ErrorDetails
 
 from processor.errors import DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
 from processor.interpreter.compilation import compile_state
+from processor.interpreter.compile_jsonata import compile_jsonata_state
+from processor.interpreter.jsonata import Sandbox
+from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import check_transitions
 from processor.interpreter.written import (
+    JSONATA_STATES,
     STATES,
     Written,
     WrittenMachine,
@@ -37,7 +41,6 @@ MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 _LATER = "is not supported by this release"
 _NOT_YET = {
-    "Assign": "assigning variables",
     "ItemReader": "ItemReader (distributed Map)",
     "ItemBatcher": "ItemBatcher (distributed Map)",
     "ResultWriter": "ResultWriter (distributed Map)",
@@ -47,16 +50,19 @@ _NOT_YET = {
     "ToleratedFailurePercentage": "ToleratedFailurePercentage (distributed Map)",
     "ToleratedFailurePercentagePath": "ToleratedFailurePercentagePath (distributed Map)",
 }
-_NULLABLE = frozenset({"InputPath", "OutputPath", "ResultPath", "Result"})
+_NULLABLE = frozenset({"InputPath", "OutputPath", "ResultPath", "Result", "Output", "Arguments", "ItemSelector"})
 
 
-def parse(definition: Json | bytes, *, type: MachineType = "STANDARD") -> Workflow:
+def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: Sandbox | None = None) -> Workflow:
     """Return the definition ready to run. It may be JSON text or the value that such a text stands for.
+
+    `sandbox` evaluates the JSONata that only another process can bound; without one it is evaluated in this process
+    (docs/decisions/0010).
 
     Raises InvalidDefinition with every fault found, and nothing else, whatever the definition is.
     """
     read = _read(definition)
-    reading = _Reading(type)
+    reading = _Reading(type, sandbox)
     reading.machine(read)
     if reading.diagnostics:
         raise InvalidDefinition(tuple(dict.fromkeys(reading.diagnostics)))
@@ -119,8 +125,8 @@ def _is_deeper(value: Json, limit: int) -> bool:
 class _Reading:
     """One definition being read: what was found so far."""
 
-    def __init__(self, machine_type: MachineType) -> None:
-        self.machine_type = machine_type
+    def __init__(self, machine_type: MachineType, sandbox: Sandbox | None) -> None:
+        self.machine_type, self.sandbox = machine_type, sandbox
         self.diagnostics: list[Diagnostic] = []
         self.states: dict[str, AnyState] = {}
         self.names: set[str] = set()
@@ -136,7 +142,6 @@ class _Reading:
         self.shape(WrittenMachine, definition, "")
         if definition.get("QueryLanguage") == "JSONata":
             self.jsonata = True
-            self.report("/QueryLanguage", f"the query language JSONata {_LATER}")
         self.scope(definition, "")
 
     def scope(self, scope: dict[str, Json], pointer: str) -> None:
@@ -155,8 +160,7 @@ class _Reading:
         if not isinstance(state, dict):
             self.report(pointer, _expected("Object", state))
             return
-        if not self.is_jsonata(state, pointer):
-            self.path_state(name, state, pointer)
+        self.typed_state(name, state, pointer)
         for at, inner, model in _inner_scopes(state, pointer):
             if isinstance(inner, dict):
                 self.shape(model, inner, at)
@@ -166,29 +170,36 @@ class _Reading:
                 self.report(at, _expected("Object", inner))
 
     def is_jsonata(self, state: dict[str, Json], pointer: str) -> bool:
-        """Whether the state's fields are JSONata's: then nothing is said of them but that this comes later."""
+        """Whether the state's fields are JSONata's. A state without QueryLanguage has the machine's, whatever states
+        are around it (Developer Guide, "Transforming data with JSONata"; so AWS's CDK writes definitions)."""
         language = state.get("QueryLanguage")
-        if language == "JSONata":
-            self.report(pointer_to(pointer, "QueryLanguage"), f"the query language JSONata {_LATER}")
-            return True
         if language == "JSONPath" and self.jsonata:
             message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
             self.report(pointer, message)
-        return self.jsonata and language is None
+        return language == "JSONata" or (self.jsonata and language is None)
 
-    def path_state(self, name: str, state: dict[str, Json], pointer: str) -> None:
+    def typed_state(self, name: str, state: dict[str, Json], pointer: str) -> None:
         written = state.get("Type")
         kind = next((kind for kind in STATES if kind == written), None)
-        if kind is not None:
-            self.shape(STATES[kind], state, pointer)
-            self.refuse_later(STATES[kind], state, pointer)
+        jsonata = self.is_jsonata(state, pointer)
+        if kind is None:
+            if "Type" in state:
+                self.report(pointer_to(pointer, "Type"), f"must be one of {', '.join(STATES)}, got {_shown(written)}")
+            else:
+                self.report(pointer, "These fields are required: [Type]")
+            return
+        model = (JSONATA_STATES if jsonata else STATES)[kind]
+        self.shape(model, state, pointer)
+        self.refuse_later(model, state, pointer)
+        if jsonata:
+            fields = Fields(state, pointer=pointer, note=self.note, sandbox=self.sandbox)
+            self.states[name] = compile_jsonata_state(
+                name, fields, kind=kind, machine_type=self.machine_type, report=self.report
+            )
+        else:
             self.states[name] = compile_state(
                 name, state, kind=kind, machine_type=self.machine_type, pointer=pointer, report=self.report
             )
-        elif "Type" in state:
-            self.report(pointer_to(pointer, "Type"), f"must be one of {', '.join(STATES)}, got {_shown(written)}")
-        else:
-            self.report(pointer, "These fields are required: [Type]")
 
     def refuse_later(self, model: type[Written], state: dict[str, Json], pointer: str) -> None:
         """Refuse the fields that come with the whole language, where the state's type has them at all."""
@@ -196,11 +207,6 @@ class _Reading:
         for field, feature in _NOT_YET.items():
             if field in state and field in fields:
                 self.report(pointer_to(pointer, field), f"{feature} {_LATER}")
-        for field in ("Choices", "Catch"):
-            entries = state.get(field)
-            for index, entry in enumerate(entries if isinstance(entries, list) else []):
-                if isinstance(entry, dict) and "Assign" in entry:
-                    self.report(pointer_to(pointer, field, index, "Assign"), f"{_NOT_YET['Assign']} {_LATER}")
 
     def refuse_distributed(self, processor: dict[str, Json], pointer: str) -> None:
         config = processor.get("ProcessorConfig")

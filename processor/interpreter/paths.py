@@ -23,7 +23,7 @@ from processor.interpreter.paths_select import (
     find_steps,
     is_definite,
 )
-from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, parse_path
+from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, Written, parse_path
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json, is_longer, render_json
 
@@ -46,15 +46,20 @@ Fail: TypeAlias = Callable[[Json, Json], StateFailure]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """A path ready to run. `evaluate` raises StateFailure where a definite path finds nothing, `find` gives MISSING."""
+    """A path ready to run. `evaluate` raises StateFailure where a definite path finds nothing, `find` gives MISSING.
+
+    `root` gives what is searched: the input, the context object or a variable (MISSING where that was never assigned).
+    """
 
     text: str
     definite: bool
     reads_context: bool
+    variable: str
     whole_input: bool
     whole_context: bool
     evaluate: Evaluate
     find: Find
+    root: Find
 
 
 def compile_path(text: str, *, field: str) -> Path:
@@ -69,19 +74,31 @@ def compile_path(text: str, *, field: str) -> Path:
         evaluate = _evaluate_definite(steps, find, fail)
     else:
         evaluate = find = _select(compile_segments(written.segments), text)
-    if reads_context:
-        evaluate, find = _of_context(find, fail), _find_of_context(find)
+    root = _root(written)
+    if written.root != "INPUT":
+        evaluate, find = _of_root(root, find, fail), _find_of_root(root, find)
     elif text != "$" or field.endswith(".$"):
         evaluate = _of_something(evaluate, field)
     return Path(
         text=text,
         definite=definite,
         reads_context=reads_context,
-        whole_input=not reads_context and not written.segments,
+        variable=written.variable,
+        whole_input=written.root == "INPUT" and not written.segments,
         whole_context=reads_context and not written.segments,
         evaluate=evaluate,
         find=find,
+        root=root,
     )
+
+
+def _root(written: Written) -> Find:
+    if written.root == "CONTEXT":
+        return lambda _, environment: environment.context
+    if written.root == "VARIABLE":
+        name = written.variable
+        return lambda _, environment: environment.variables.get(name, MISSING)
+    return lambda value, _: value
 
 
 def _find_definite(steps: Steps) -> Find:
@@ -154,18 +171,23 @@ def _select(select: Callable[[Json, Search], list[Json]], text: str) -> Evaluate
     return evaluate
 
 
-def _of_context(find: Find, fail: Fail) -> Evaluate:
+def _of_root(root: Find, find: Find, fail: Fail) -> Evaluate:
     def evaluate(value: Json, environment: Environment) -> Json:
-        found = find(environment.context, environment)
+        searched = root(value, environment)
+        found = MISSING if isinstance(searched, Missing) else find(searched, environment)
         if isinstance(found, Missing):
-            raise fail(value, environment.context)
+            raise fail(value, None if isinstance(searched, Missing) else searched)
         return found
 
     return evaluate
 
 
-def _find_of_context(find: Find) -> Find:
-    return lambda value, environment: find(environment.context, environment)
+def _find_of_root(root: Find, find: Find) -> Find:
+    def find_of_root(value: Json, environment: Environment) -> Json | Missing:
+        searched = root(value, environment)
+        return searched if isinstance(searched, Missing) else find(searched, environment)
+
+    return find_of_root
 
 
 def _of_something(evaluate: Evaluate, field: str) -> Evaluate:

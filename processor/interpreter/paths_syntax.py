@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 MAX_LENGTH = 4_096  # characters of one path; bounds the work of every step below
+MAX_VARIABLE_NAME_LENGTH = 80  # characters
 MAX_DEPTH = 16  # filters within filters, parentheses within parentheses
 
 
@@ -64,10 +65,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A path as read. The root is `$`, `$$`, or, in a filter, `@`; within filters `$` is the whole value searched."""
+    """A path as read. The root is `$`, `$$`, a workflow variable (`$name`), or, in a filter, `@`; within filters `$` is
+    the whole value searched."""
 
-    root: Literal["INPUT", "CONTEXT", "CURRENT"]
+    root: Literal["INPUT", "CONTEXT", "VARIABLE", "CURRENT"]
     segments: tuple[Segment, ...]
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,18 @@ def parse_path(text: str) -> Written:
     reader = _Reader(text)
     if not reader.take("$"):
         raise PathFault(f"a path starts with '$', got {text[:80]!r}")
-    root: Literal["INPUT", "CONTEXT"] = "CONTEXT" if reader.take("$") else "INPUT"
-    if root == "INPUT" and (reader.peek().isalnum() or reader.peek() == "_"):
-        raise NotYetSupported(f"variables ({text[:80]!r}) are not supported by this release")
+    root: Literal["INPUT", "CONTEXT", "VARIABLE"] = "CONTEXT" if reader.take("$") else "INPUT"
+    variable = reader.variable() if root == "INPUT" else ""
     segments = reader.segments(ends=_NAME_ENDS)
     if reader.at < len(text):
         raise reader.fault(f"unexpected {reader.peek()!r}")
-    return Written(root, segments)
+    return Written("VARIABLE" if variable else root, segments, variable)
+
+
+def is_variable_name(name: str) -> bool:
+    """Return whether a workflow variable may have this name: an identifier of Unicode, 80 characters at most, and not
+    `states`, which is JSONata's (Developer Guide, "Passing data between states with variables")."""
+    return name.isidentifier() and len(name) <= MAX_VARIABLE_NAME_LENGTH and name != "states"
 
 
 class _Reader:
@@ -155,6 +163,16 @@ class _Reader:
 
     def fault(self, what: str) -> PathFault:
         return PathFault(f"not a valid JSONPath: {what} at character {self.at + 1} of {self.text[:200]!r}")
+
+    def variable(self) -> str:
+        """Read the name of a variable, which follows its `$`; nothing where there is none."""
+        start = self.at
+        while self.text[start : self.at + 1].isidentifier() and self.peek():
+            self.at += 1
+        name = self.text[start : self.at]
+        if name and not is_variable_name(name):
+            raise self.fault(f"${name[:80]} is no variable")
+        return name
 
     # ---- segments
 

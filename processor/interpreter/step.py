@@ -10,6 +10,7 @@ from typing import assert_never
 
 from processor.interpreter.entropy import draw, fraction
 from processor.interpreter.evolve import ABORTABLE
+from processor.interpreter.jsonata import EvaluationFailed
 from processor.interpreter.retry import (
     RUNTIME,
     handlers,
@@ -20,7 +21,7 @@ from processor.interpreter.retry import (
 from processor.interpreter.states.containers import fill, run_map, run_parallel
 from processor.interpreter.states.simple import run_choice, run_fail, run_pass, run_succeed, run_wait
 from processor.interpreter.states.task import run_task
-from processor.interpreter.turn import DataLimitExceeded, Turn, envelope_of, exit_with
+from processor.interpreter.turn import DataLimitExceeded, Turn, envelope_of, exit_by, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     AnyState,
@@ -99,7 +100,7 @@ def evaluate(turn: Turn) -> e.AnyEvent | Failed:
     try:
         return _go_on(turn, turn.state)
     except StateFailure as failure:
-        return failed_of(turn, failure)
+        return failure_of(turn, failure)
 
 
 def _go_on(turn: Turn, state: AnyState) -> e.AnyEvent | Failed:
@@ -129,6 +130,15 @@ def _go_on(turn: Turn, state: AnyState) -> e.AnyEvent | Failed:
             assert_never(state)
 
 
+def failure_of(turn: Turn, failure: StateFailure) -> e.EvaluationFailed | Failed:
+    """Return what the failure leads to: one of JSONata is told by an event before it is handled."""
+    failed = failed_of(turn, failure)
+    if not isinstance(failure, EvaluationFailed):
+        return failed
+    error, cause = failure.error, failed.cause or ""
+    return e.EvaluationFailed(**turn.envelope(), error=error, cause=cause, location=failure.location)
+
+
 def failed_of(turn: Turn, failure: StateFailure) -> Failed:
     """AWS opens the causes of what it found out itself with the state and the id of its StateEntered."""
     if isinstance(failure, DataLimitExceeded):
@@ -156,7 +166,7 @@ def handle(turn: Turn, failed: Failed) -> e.AnyEvent:
     container's own failure, then Catch, then the enclosing container or the execution."""
     if failed.error == RUNTIME:
         return _fail_execution(turn, failed)
-    if isinstance(turn.scope.phase, Filling):
+    if isinstance(turn.scope.phase, Filling) or failed.cutting:
         # Its own failure, while children run. Where a child's brought it here, all were cut before that was told.
         cut = _next_cut(turn.execution, turn.key, failing=None)
         if cut is not None:
@@ -167,6 +177,8 @@ def handle(turn: Turn, failed: Failed) -> e.AnyEvent:
 def _resolve(turn: Turn, failed: Failed) -> e.AnyEvent:
     retriers, catchers = handlers(turn.state)
     container = isinstance(turn.state, (ParallelState, MapState))
+    if failed.final:
+        return _pass_up(turn, failed)
     if not (container and failed.reported):
         index = matching_retrier(retriers, failed, attempts=turn.scope.attempts)
         if index is not None:
@@ -208,19 +220,13 @@ def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
     catcher = handlers(turn.state)[1][index]
     error_output: Json = {"Error": failed.error, "Cause": failed.cause}
     try:
-        output_of, output = catcher.finish(turn.scope.value, error_output, turn)
-        value = turn.bounded(output) if output_of != "INPUT" else None
+        return exit_by(turn, catcher, error_output, catcher=index)
     except StateFailure as failure:
         # What goes wrong in a Catch is not caught by another of the same state.
-        again = failed_of(turn, failure)
+        again = failure_of(turn, failure)
+        if not isinstance(again, Failed):
+            return again
         return _fail_execution(turn, again) if again.error == RUNTIME else _pass_up(turn, again)
-    return e.StateExited(
-        **turn.envelope(),
-        output_of="INPUT" if output_of == "INPUT" else "VALUE",
-        output=value,
-        next=catcher.next,
-        catcher=index,
-    )
 
 
 def _pass_up(turn: Turn, failed: Failed) -> e.AnyEvent:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Protocol, TypedDict
 
 from orjson import JSONEncodeError
 
@@ -10,13 +11,17 @@ from processor.interpreter.context import context_object
 from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
-from processor.model.definition import AnyState, StateFailure
+from processor.model.definition import AnyState, Assign, Finish, StateFailure
 from processor.model.execution import Execution, Scope
 from processor.model.ids import Millis, ScopeKey
 from processor.model.json import Json, is_longer, json_bytes
 
 MAX_PAYLOAD_BYTES = 262_144
 """AWS's quota for the input or output of a state, as UTF-8 JSON text."""
+
+
+MAX_VARIABLES_BYTES = 10_485_760
+"""AWS's quota for all variables of an execution."""
 
 
 class Envelope(TypedDict):
@@ -68,6 +73,14 @@ class Turn:
             self._context = context_object(self.execution, self.key, item=self.item)
         return self._context
 
+    @property
+    def variables(self) -> Mapping[str, Json]:
+        return self.scope.variables
+
+    @property
+    def now(self) -> Millis:
+        return self.execution.time
+
     def draw(self, number: int) -> bytes:
         """Return 16 random bytes: of the item's own where one is being selected, for that happens many times."""
         scope = self.scope
@@ -95,6 +108,15 @@ class Turn:
             raise DataLimitExceeded(self.scope.state)
         return value
 
+    def assignable(self, values: dict[str, Json]) -> dict[str, Json]:
+        """Return the variables that one Assign gives, if they may be so large: 256 KiB together, and 10 MiB with all
+        that the execution holds (Developer Guide, "Limits"; the cause is by analogy). Raises StateFailure.
+        """
+        self.bounded(values)
+        if self.execution.variable_bytes + len(json_bytes(values)) > MAX_VARIABLES_BYTES:
+            raise StateFailure(DATA_LIMIT_EXCEEDED, "The variables of the execution exceed the service limit.")
+        return values
+
 
 class DataLimitExceeded(StateFailure):
     """AWS gives this cause without the usual opening."""
@@ -106,9 +128,31 @@ class DataLimitExceeded(StateFailure):
         )
 
 
+class Exit(Protocol):
+    """What ends a state: the state itself, a rule of a Choice, a Catch."""
+
+    @property
+    def next(self) -> str | None: ...
+    @property
+    def finish(self) -> Finish: ...
+    @property
+    def assign(self) -> Assign | None: ...
+
+
 def exit_with(turn: Turn, result: Json) -> e.StateExited:
     """Return the exit of a state that gave `result`. Raises StateFailure."""
-    state = turn.state
-    output_of, output = state.finish(turn.scope.value, result, turn)
+    return exit_by(turn, turn.state, result)
+
+
+def exit_by(turn: Turn, way: Exit, result: Json, *, catcher: int | None = None) -> e.StateExited:
+    """Return the exit by the given way: both Assign and the output read the variables as they were before.
+
+    Raises StateFailure.
+    """
+    value = turn.scope.value
+    assigned = None if way.assign is None else turn.assignable(way.assign(value, result, turn))
+    output_of, output = way.finish(value, result, turn)
     output = turn.bounded(output) if output_of == "VALUE" else None
-    return e.StateExited(**turn.envelope(), output_of=output_of, output=output, next=state.next)
+    return e.StateExited(
+        **turn.envelope(), output_of=output_of, output=output, assigned=assigned, next=way.next, catcher=catcher
+    )

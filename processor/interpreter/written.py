@@ -63,7 +63,7 @@ class WrittenCatcher(Written):
     error_equals: Annotated[list[Name], Field(min_length=1)]
     next: Name
     result_path: str | None = None
-    assign: Anything = None
+    assign: dict[str, Anything] | None = None
 
 
 class WrittenState(Written):
@@ -83,7 +83,7 @@ class _Leading(_Passing):
 
     next: Name | None = None
     end: bool = False
-    assign: Anything = None
+    assign: dict[str, Anything] | None = None
 
 
 class _Placing(_Leading):
@@ -117,7 +117,7 @@ class WrittenTask(_Failing):
 class WrittenChoice(_Passing):
     choices: Annotated[list[Anything], Field(min_length=1)]
     default: Name | None = None
-    assign: Anything = None
+    assign: dict[str, Anything] | None = None
 
 
 class WrittenWait(_Leading):
@@ -169,4 +169,94 @@ STATES: dict[StateType, type[WrittenState]] = {
     "Fail": WrittenFail,
     "Parallel": WrittenParallel,
     "Map": WrittenMap,
+}
+
+
+# ---- the query language JSONata
+
+
+class WrittenJsonataCatcher(Written):
+    error_equals: Annotated[list[Name], Field(min_length=1)]
+    next: Name
+    output: Anything = None
+    assign: dict[str, Anything] | None = None
+
+
+class _Giving(WrittenState):
+    """A state that shapes its output."""
+
+    output: Anything = None
+
+
+class _JsonataLeading(_Giving):
+    next: Name | None = None
+    end: bool = False
+    assign: dict[str, Anything] | None = None
+
+
+class _JsonataFailing(_JsonataLeading):
+    retry: Annotated[list[WrittenRetrier], Field(default_factory=list)]
+    catch: Annotated[list[WrittenJsonataCatcher], Field(default_factory=list)]
+
+
+class WrittenJsonataPass(_JsonataLeading):
+    pass
+
+
+class WrittenJsonataTask(_JsonataFailing):
+    resource: str
+    arguments: Anything = None
+    timeout_seconds: Anything = None
+    heartbeat_seconds: Anything = None
+    credentials: dict[str, Anything] | None = None
+
+
+class WrittenJsonataChoice(_Giving):
+    choices: Annotated[list[Anything], Field(min_length=1)]
+    default: Name | None = None
+    assign: dict[str, Anything] | None = None
+
+
+class WrittenJsonataWait(_JsonataLeading):
+    seconds: Anything = None
+    timestamp: Anything = None
+
+
+class WrittenJsonataSucceed(_Giving):
+    pass
+
+
+class WrittenJsonataFail(WrittenState):
+    error: Anything = None
+    cause: Anything = None
+
+
+class WrittenJsonataParallel(_JsonataFailing):
+    branches: Annotated[list[Anything], Field(min_length=1)]
+    arguments: Anything = None
+
+
+class WrittenJsonataMap(_JsonataFailing):
+    items: Anything = None
+    item_processor: Anything = None
+    item_selector: Anything = None
+    max_concurrency: Anything = None
+    # Distributed: accepted as fields, refused as not supported yet.
+    item_reader: Anything = None
+    item_batcher: Anything = None
+    result_writer: Anything = None
+    label: Anything = None
+    tolerated_failure_count: Anything = None
+    tolerated_failure_percentage: Anything = None
+
+
+JSONATA_STATES: dict[StateType, type[WrittenState]] = {
+    "Task": WrittenJsonataTask,
+    "Pass": WrittenJsonataPass,
+    "Choice": WrittenJsonataChoice,
+    "Wait": WrittenJsonataWait,
+    "Succeed": WrittenJsonataSucceed,
+    "Fail": WrittenJsonataFail,
+    "Parallel": WrittenJsonataParallel,
+    "Map": WrittenJsonataMap,
 }

@@ -36,6 +36,20 @@ class Environment(Protocol):
     def context(self) -> Json:
         """The context object (`$$`), made when first asked for."""
 
+    @property
+    def variables(self) -> Mapping[str, Json]:
+        """The workflow variables as they were when the state was entered."""
+
+    @property
+    def now(self) -> Millis:
+        """The time of the event that is being decided."""
+
+    def draw(self, number: int) -> bytes:
+        """Return 16 random bytes, the same for the same number whenever this visit and attempt is run again.
+
+        `number` is one of 1 to 2**64, different for every draw in a definition.
+        """
+
 
 Evaluate: TypeAlias = Callable[[Json, Environment], Json]
 """(input, environment) → value."""
@@ -43,6 +57,9 @@ Evaluate: TypeAlias = Callable[[Json, Environment], Json]
 Finish: TypeAlias = Callable[[Json, Json, Environment], tuple[OutputOf, Json]]
 """(state's input, its result, environment) → where the output lies, and the output. INPUT and RESULT only where the
 whole input or result was handed on: told by how the fields are written, never by comparing values."""
+
+Assign: TypeAlias = Callable[[Json, Json, Environment], dict[str, Json]]
+"""(state's input, its result, environment) → the variables it assigns."""
 
 Predicate: TypeAlias = Callable[[Json, Environment], bool]
 
@@ -53,6 +70,7 @@ class State(Struct, frozen=True, kw_only=True, eq=False):
     name: str
     prepare: Evaluate | None = None
     finish: Finish
+    assign: Assign | None = None
     next: str | None = None
 
 
@@ -83,11 +101,12 @@ class Retrier(Struct, frozen=True, kw_only=True):
 
 
 class Catcher(Struct, frozen=True, kw_only=True, eq=False):
-    """`finish` takes the state's input and the error output {Error, Cause}."""
+    """`finish` and `assign` take the state's input and the error output {Error, Cause}."""
 
     errors: tuple[str, ...]
     next: str
     finish: Finish
+    assign: Assign | None = None
 
 
 class TaskState(State, frozen=True, kw_only=True, eq=False):
@@ -104,11 +123,14 @@ class TaskState(State, frozen=True, kw_only=True, eq=False):
 class Rule(Struct, frozen=True, kw_only=True, eq=False):
     when: Predicate
     next: str
+    finish: Finish
+    assign: Assign | None = None
 
 
 class ChoiceState(State, frozen=True, kw_only=True, eq=False):
+    """The state's own `next`, `finish` and `assign` are those of Default."""
+
     rules: tuple[Rule, ...]
-    default: str | None = None
 
 
 class WaitState(State, frozen=True, kw_only=True, eq=False):
@@ -136,12 +158,14 @@ class ParallelState(State, frozen=True, kw_only=True, eq=False):
 
 
 class MapState(State, frozen=True, kw_only=True, eq=False):
-    """`items` None: the prepared input is to be the array; else it gives one, or raises. `selector` sees the state's
-    prepared input and, in the context, Map.Item. `max_concurrency` 0: as many as the mode allows."""
+    """`items` None: the prepared input is to be the array, which `check` sees to; else it gives one, or raises.
+    `selector` sees the state's prepared input and, in the context, Map.Item. `max_concurrency` 0: as many as the mode
+    allows."""
 
     first: str
     mode: MapMode = "INLINE"
     items: Evaluate | None = None
+    check: Callable[[Json], list[Json]]
     selector: Evaluate | None = None
     max_concurrency: int | Evaluate = 0
     tolerated_count: int | Evaluate | None = None

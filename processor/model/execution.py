@@ -49,13 +49,16 @@ class Succeeded(Struct, frozen=True, gc=False):
 
 class Failed(Struct, frozen=True, gc=False):
     """The state failed; Retry, Catch or the container is next. `reported`: ParallelFailed or MapFailed is written,
-    so no retry is left. `heartbeat`: it is States.HeartbeatTimeout too."""
+    so no retry is left. `heartbeat`: it is States.HeartbeatTimeout too. `cutting`: its children still run. `final`: it
+    failed in a Catch, and none is asked again."""
 
     runnable: ClassVar[bool] = True
     error: str | None
     cause: str | None
     reported: bool = False
     heartbeat: bool = False
+    cutting: bool = False
+    final: bool = False
 
 
 class Filling(Struct, frozen=True, gc=False):
@@ -160,6 +163,9 @@ class Iterations(Struct, frozen=True, kw_only=True, gc=False):
 Children: TypeAlias = Branches | Iterations
 
 
+NO_VARIABLES: Map[str, Json] = Map()
+
+
 class Scope(Struct, frozen=True, kw_only=True, gc=False):
     """One line of control. `value` is the input of the state entered, else what the next one will get."""
 
@@ -175,6 +181,8 @@ class Scope(Struct, frozen=True, kw_only=True, gc=False):
     children: Children | None = None
     cut_from: int | None = None  # children below this index are cut; None: none is being cut
     aborted: bool = False  # its StateAborted is written
+    variables: Map[str, Json] = NO_VARIABLES  # those of the scopes around it too, as they were when it was opened
+    variable_bytes: int = 0  # of the JSON of those that it has assigned itself
     silent: bool = False  # under a distributed Map: its events have no AWS ids
 
 
@@ -198,6 +206,7 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     redrive_count: int = 0
     redrive_time: Millis | None = None
     quarantined: str | None = None
+    variable_bytes: int = 0  # of all scopes
     output: Json = None
     error: str | None = None
     cause: str | None = None

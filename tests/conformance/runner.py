@@ -164,6 +164,7 @@ def now_of(case: Case) -> Millis:
 # ---- the outside world
 
 
+ANY_STATE = ""
 ANSWERS = ("Succeeded", "Failed", "TimedOut", "Submitted")
 
 
@@ -178,15 +179,15 @@ class Answer:
 
 
 def recorded_answers(case: Case) -> Iterator[Answer]:
-    if case.get("events_sorted"):
-        return  # ids are lost there; none of these cases asks for work
-    events = {event["id"]: event for event in case["history"]}
-    for event in sorted(case["history"], key=lambda e: e["id"]):
+    ordered = not case.get("events_sorted")  # else ids are lost, and the events that have one id are in any order
+    events = {event["id"]: event for event in case["history"]} if ordered else {}
+    for event in sorted(case["history"], key=lambda e: e["id"]) if ordered else case["history"]:
         for prefix in ("Task", "LambdaFunction", "Activity"):
             kind = event["type"].removeprefix(prefix)
             if event["type"].startswith(prefix) and (kind in ANSWERS or event["type"] == "ActivityStarted"):
                 details: Case = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
-                yield Answer(_state_around(events, event), kind, details, spaced=prefix == "LambdaFunction")
+                state = _state_around(events, event) if ordered else ANY_STATE
+                yield Answer(state, kind, details, spaced=prefix == "LambdaFunction")
 
 
 def _state_around(events: dict[int, Case], event: Case) -> str:
@@ -202,9 +203,9 @@ def _stand_in(case: Case) -> Answer | None:
     if case["history"] or expected["status"] != "SUCCEEDED":
         return None
     if isinstance(output, dict) and output.keys() == {"Error", "Cause"}:
-        return Answer(state="", kind="Failed", details={"error": output["Error"], "cause": output["Cause"]})
+        return Answer(state=ANY_STATE, kind="Failed", details={"error": output["Error"], "cause": output["Cause"]})
     kept = output["final"] if isinstance(output, dict) and "final" in output else output  # by the state after the task
-    return Answer(state="", kind="Succeeded", details={"output": kept})
+    return Answer(state=ANY_STATE, kind="Succeeded", details={"output": kept})
 
 
 def next_command(driven: Driven, answers: list[Answer], stand_in: Answer | None) -> AnyCommand | None:
@@ -214,10 +215,10 @@ def next_command(driven: Driven, answers: list[Answer], stand_in: Answer | None)
         for event in reversed(driven.events)
         if isinstance(event, TaskScheduled) and _is_pending(driven.execution, event)
     }
-    answer = next((a for a in answers if a.state in pending), None)
+    answer = next((a for a in answers if a.state in pending or (a.state == ANY_STATE and pending)), None)
     if answer is not None:
         answers.remove(answer)
-        return _answer(answer, pending[answer.state])
+        return _answer(answer, pending.get(answer.state) or next(iter(pending.values())))
     if pending and stand_in is not None:
         return _answer(stand_in, next(iter(pending.values())))
     # A task whose answer is not in the recording stays as it is: a timeout of it would be in the recording.

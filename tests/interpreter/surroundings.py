@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from processor.model.ids import EPOCH
 from processor.model.json import Json
 
 CONTEXT: Json = {
@@ -13,11 +16,17 @@ CONTEXT: Json = {
 
 
 class Surroundings:
-    """An Environment whose context object is given."""
+    """An Environment whose context object and variables are given; a draw is its number."""
 
-    def __init__(self, context: Json = CONTEXT) -> None:
+    now = EPOCH
+
+    def __init__(self, context: Json = CONTEXT, *, variables: Mapping[str, Json] | None = None) -> None:
         self.context = context
+        self.variables = variables or {}
         self.visited = 0
+
+    def draw(self, number: int) -> bytes:
+        return number.to_bytes(16, "big")
 
 
 class _Nowhere(Surroundings):

@@ -7,6 +7,7 @@ and MIT), [G] AWS's developer guide, [J] Java, where a recording shows that AWS 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import pytest
@@ -14,16 +15,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from processor.interpreter.intrinsics import compile_intrinsic, is_intrinsic
-from processor.interpreter.paths import NotYetSupported
 from processor.model.definition import StateFailure
+from processor.model.ids import EPOCH
 from processor.model.json import Json
 
 
 class Drawn:
-    """An Environment that also draws; `asked` are the numbers it was asked for."""
+    """An Environment whose draws come of a seed; `asked` are the numbers it was asked for."""
 
-    def __init__(self, context: Json = None, *, seed: bytes = b"seed") -> None:
+    now = EPOCH
+
+    def __init__(
+        self, context: Json = None, *, seed: bytes = b"seed", variables: Mapping[str, Json] | None = None
+    ) -> None:
         self.context, self.seed, self.visited = context, seed, 0
+        self.variables = variables or {}
         self.asked: list[int] = []
 
     def draw(self, number: int) -> bytes:
@@ -109,9 +115,16 @@ def test_an_indefinite_path_that_finds_nothing_is_an_empty_array() -> None:
     assert result("States.ArrayLength($$..no)", context={"a": 1}) == 0
 
 
-def test_variables_come_with_the_paths_that_read_them() -> None:
-    with pytest.raises(NotYetSupported):
-        compile_intrinsic("States.MathAdd($x, 1)", field="x.$")
+def test_an_argument_may_be_a_variable_or_lie_in_one() -> None:
+    variables: dict[str, Json] = {"x": 1, "items": [{"n": 2}, {"n": 3}]}
+    evaluate = compile_intrinsic("States.Array($x, $items[1].n, $items[*].n)", field="x.$")
+    assert evaluate(None, Drawn(variables=variables)) == [1, 3, [2, 3]]
+
+
+def test_a_variable_that_was_never_assigned_is_not_found() -> None:
+    for text in ("States.Array($y)", "States.Array($y[*])"):
+        with pytest.raises(StateFailure, match="could not be found in the input"):
+            compile_intrinsic(text, field="x.$")({"a": 1}, Drawn())
 
 
 # ---- how many arguments: AWS finds out when the call runs

@@ -228,8 +228,8 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_its_text() -> None:
         ({"And": [{"Variable": "$", "IsNull": True, "Next": "N"}]}, [("/And/0", "Field 'Next' is not supported")]),
         ({"And": [5, {"Or": [6]}]}, [("/And/0", "Expected value of type Object"),
                                      ("/And/1/Or/0", "Expected value of type Object")]),
-        ({"Variable": "$x", "IsNull": True},
-         [("/Variable", "variables ('$x') are not supported by this release")]),
+        ({"Variable": "$x", "IsNull": True}, []),
+        ({"Variable": "$states", "IsNull": True}, [("/Variable", "Value is not a Reference Path: '$states'")]),
     ],
 )  # fmt: skip
 def test_a_rule_with_faults_is_reported_with_each(rule: Json, faults: list[tuple[str, str]]) -> None:

@@ -99,14 +99,5 @@ def test_a_field_given_as_a_constant_and_as_a_path_is_reported() -> None:
     assert faults_of({"a": 1, "a.$": "$.a"}) == [("/States/A/Parameters", "The field 'a' is given twice")]
 
 
-def test_what_comes_with_the_whole_language_is_named() -> None:
-    assert faults_of({"a.$": "States.UUID()", "b.$": "$name.x"}) == [
-        (
-            "/States/A/Parameters",
-            "The field 'b.$': variables ('$name.x') are not supported by this release",
-        ),
-    ]
-
-
 def test_pointers_escape_what_would_part_them() -> None:
     assert pointer_to("/States", "a/b~c", 0, "") == "/States/a~1b~0c/0/"

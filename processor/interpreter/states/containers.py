@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from processor.interpreter.evolve_containers import joined
-from processor.interpreter.fields import check_items
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Turn
 from processor.model import events as e
 from processor.model.definition import MapState, ParallelState
@@ -27,7 +26,7 @@ def run_parallel(turn: Turn, state: ParallelState) -> e.AnyEvent:
 
 def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
     prepared = turn.prepared()
-    items = check_items(prepared) if state.items is None else turn.bounded(state.items(prepared, turn))
+    items = state.check(prepared) if state.items is None else turn.bounded(state.items(prepared, turn))
     assert isinstance(items, list)
     own = state.prepare is not None or state.items is not None
     return e.MapStarted(

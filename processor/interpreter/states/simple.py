@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.interpreter.turn import Turn, exit_with
+from processor.interpreter.turn import Turn, exit_by, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     ChoiceState,
@@ -30,14 +30,15 @@ def run_succeed(turn: Turn, state: SucceedState) -> e.AnyEvent:
 
 def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
     value = turn.prepared()
-    chosen = next((rule.next for rule in state.rules if rule.when(value, turn)), state.default)
-    if chosen is None:
+    rule = next((rule for rule in state.rules if rule.when(value, turn)), None)
+    if rule is not None:
+        return exit_by(turn, rule, value)
+    if state.next is None:
         # Not in the recordings. The documentation's States.NoChoiceMatched is not what AWS answers, say three
         # independent projects that measured it: this error, which no Catch takes, and these words.
         cause = "Failed to transition out of the state. The state does not point to a next state."
         raise StateFailure("States.Runtime", cause)
-    exited = exit_with(turn, value)
-    return e.StateExited(**turn.envelope(), output_of=exited.output_of, output=exited.output, next=chosen)
+    return exit_with(turn, value)
 
 
 def run_wait(turn: Turn, state: WaitState) -> e.AnyEvent:

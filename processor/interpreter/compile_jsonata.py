@@ -1,0 +1,198 @@
+"""One state of the query language JSONata → a state of `model/definition.py`. As `compilation.py`, total.
+
+Source: Developer Guide, "Transforming data with JSONata in Step Functions", and the recordings.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from processor.interpreter.compile_parts import (
+    array_of,
+    check_at_most_one,
+    check_next,
+    check_present,
+    compile_resource,
+    compile_retriers,
+    error_entries,
+    start_of,
+    text_of,
+)
+from processor.interpreter.fields import MAX_SECONDS
+from processor.interpreter.jsonata import EvaluationFailed
+from processor.interpreter.jsonata_fields import Fields
+from processor.interpreter.templates import Report, pointer_to
+from processor.model.definition import (
+    AnyState,
+    Catcher,
+    ChoiceState,
+    Evaluate,
+    FailState,
+    MapState,
+    ParallelState,
+    PassState,
+    Rule,
+    SucceedState,
+    TaskState,
+    WaitState,
+)
+from processor.model.events import MachineType, StateType
+from processor.model.json import Json, render_json
+
+
+def compile_jsonata_state(
+    name: str, fields: Fields, *, kind: StateType, machine_type: MachineType, report: Report
+) -> AnyState:
+    if kind in ("Pass", "Task", "Wait", "Parallel", "Map"):
+        check_next(fields.written, fields.pointer, report)
+    match kind:
+        case "Pass":
+            return PassState(
+                name=name,
+                finish=fields.finish(result=None, default="INPUT"),
+                assign=fields.assign(result=None),
+                next=text_of(fields.written, "Next"),
+            )
+        case "Task":
+            return _task(name, fields, machine_type, report)
+        case "Choice":
+            return _choice(name, fields, report)
+        case "Wait":
+            return _wait(name, fields, report)
+        case "Succeed":
+            return SucceedState(name=name, finish=fields.finish(result=None, default="INPUT"))
+        case "Fail":
+            finish = fields.finish(result=None, default="INPUT")
+            return FailState(name=name, finish=finish, error=fields.text("Error"), cause=fields.text("Cause"))
+        case "Parallel":
+            return ParallelState(
+                name=name,
+                prepare=fields.any("Arguments"),
+                finish=fields.finish(result="result", default="RESULT"),
+                assign=fields.assign(result="result"),
+                next=text_of(fields.written, "Next"),
+                branches=tuple(start_of(branch) for branch in array_of(fields.written, "Branches")),
+                retriers=compile_retriers(fields.written, fields.pointer, report),
+                catchers=_catchers(fields, report),
+            )
+        case "Map":
+            return _map(name, fields, report)
+        case other:
+            assert_never(other)
+
+
+def _task(name: str, fields: Fields, machine_type: MachineType, report: Report) -> TaskState:
+    timeout = fields.integer("TimeoutSeconds", at_least=1, at_most=MAX_SECONDS)
+    heartbeat = fields.integer("HeartbeatSeconds", at_least=1, at_most=MAX_SECONDS)
+    if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
+        fields.fault("HeartbeatSeconds", f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
+    return TaskState(
+        name=name,
+        prepare=fields.any("Arguments"),
+        finish=fields.finish(result="result", default="RESULT"),
+        assign=fields.assign(result="result"),
+        next=text_of(fields.written, "Next"),
+        resource=compile_resource(fields.written, machine_type, fields.pointer, report),
+        timeout_seconds=timeout,
+        heartbeat_seconds=heartbeat,
+        credentials=_credentials(fields, report),
+        retriers=compile_retriers(fields.written, fields.pointer, report),
+        catchers=_catchers(fields, report),
+    )
+
+
+def _credentials(fields: Fields, report: Report) -> Evaluate | None:
+    credentials = fields.written.get("Credentials")
+    if not isinstance(credentials, dict):
+        return None
+    if "RoleArn" not in credentials:
+        report(pointer_to(fields.pointer, "Credentials"), "The field 'RoleArn' is required but was missing")
+        return None
+    role = fields.within(credentials, "Credentials", "Credentials").text("RoleArn")
+    return role if callable(role) else lambda value, environment: role
+
+
+def _choice(name: str, fields: Fields, report: Report) -> ChoiceState:
+    rules: list[Rule] = []
+    for index, entry in enumerate(array_of(fields.written, "Choices")):
+        at = pointer_to(fields.pointer, "Choices", index)
+        if not isinstance(entry, dict):
+            report(at, "Expected value of type Object")
+            continue
+        rule = fields.within(entry, f"Choices[{index}]", "Choices", index)
+        check_present(entry, "Next", at, report)
+        if "Condition" not in entry:
+            report(at, "These fields are required: [Condition]")
+        for field in entry.keys() - {"Condition", "Next", "Output", "Assign", "Comment"}:
+            report(at, f"Field '{field}' is not supported")
+        rules.append(
+            Rule(
+                when=rule.condition(),
+                next=text_of(entry, "Next") or "",
+                finish=rule.finish(result=None, default="INPUT"),
+                assign=rule.assign(result=None),
+            )
+        )
+    return ChoiceState(
+        name=name,
+        finish=fields.finish(result=None, default="INPUT"),
+        assign=fields.assign(result=None),
+        next=text_of(fields.written, "Default"),
+        rules=tuple(rules),
+    )
+
+
+def _wait(name: str, fields: Fields, report: Report) -> WaitState:
+    forms = ("Seconds", "Timestamp")
+    if not any(form in fields.written for form in forms):
+        report(fields.pointer, f"exactly one of {', '.join(forms)} is required, got none")
+    check_at_most_one(fields.written, forms, fields.pointer, report)
+    return WaitState(
+        name=name,
+        finish=fields.finish(result=None, default="INPUT"),
+        assign=fields.assign(result=None),
+        next=text_of(fields.written, "Next"),
+        seconds=fields.integer("Seconds", at_least=0),
+        timestamp=fields.timestamp("Timestamp"),
+    )
+
+
+def _map(name: str, fields: Fields, report: Report) -> MapState:
+    written = fields.written
+    if "ItemProcessor" not in written:
+        report(fields.pointer, "These fields are required: [ItemProcessor]")
+    return MapState(
+        name=name,
+        finish=fields.finish(result="result", default="RESULT"),
+        assign=fields.assign(result="result"),
+        next=text_of(written, "Next"),
+        first=start_of(written.get("ItemProcessor")),
+        items=fields.array("Items"),
+        check=_check_items,
+        selector=fields.any("ItemSelector"),
+        max_concurrency=fields.integer("MaxConcurrency", at_least=0) or 0,
+        retriers=compile_retriers(written, fields.pointer, report),
+        catchers=_catchers(fields, report),
+    )
+
+
+def _check_items(value: Json) -> list[Json]:
+    """Without Items the input is what a Map runs over. The cause, and that it names no place, is recorded."""
+    if not isinstance(value, list):
+        raise EvaluationFailed(f"Map state input must be an array but was: {render_json(value)}", location=None)
+    return value
+
+
+def _catchers(fields: Fields, report: Report) -> tuple[Catcher, ...]:
+    catchers: list[Catcher] = []
+    for index, (_, entry, errors) in enumerate(error_entries(fields.written, "Catch", fields.pointer, report)):
+        catcher = fields.within(entry, f"Catch[{index}]", "Catch", index)
+        catchers.append(
+            Catcher(
+                errors=errors,
+                next=text_of(entry, "Next") or "",
+                finish=catcher.finish(result="errorOutput", default="VALUE"),
+                assign=catcher.assign(result="errorOutput"),
+            )
+        )
+    return tuple(catchers)
