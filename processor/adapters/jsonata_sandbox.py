@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import BinaryIO
 
 import orjson
@@ -36,11 +37,14 @@ _READY = b"ready\n"
 
 
 class ProcessSandbox:
-    """One process, and a spare one started ahead, so that nothing waits where one had to be ended. For one thread."""
+    """One process, and a spare one started ahead, so that nothing waits where one had to be ended. For one thread.
+
+    Both are started by the first evaluation: most definitions need none.
+    """
 
     def __init__(self) -> None:
-        self._process = _start()
-        self._spare = _start()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
         self._ready = False
 
     def evaluate(self, task: Task) -> Json | Undefined:
@@ -57,11 +61,13 @@ class ProcessSandbox:
         return _answered(answer)
 
     def close(self) -> None:
-        """End both processes. There is no evaluating afterwards."""
-        _end(self._process)
-        _end(self._spare)
+        for process in (self._process, self._spare):
+            if process is not None:
+                _end(process)
 
     def _asked(self, line: bytes) -> bytes:
+        if self._process is None:
+            self._process, self._spare = _start(), _start()
         process = self._process
         assert process.stdin is not None
         if not self._ready:
@@ -72,6 +78,7 @@ class ProcessSandbox:
         return _line_of(process, ANSWER_SECONDS)
 
     def _replace(self) -> None:
+        assert self._process is not None
         _end(self._process)
         self._process, self._spare, self._ready = self._spare, _start(), False
 
@@ -92,7 +99,9 @@ def _line_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "processor.adapters.jsonata_worker"]
+    # By its path: -m would import the package, and the engine with it, before the limit of memory stands. -P: its
+    # folder is no place to import from.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("jsonata_worker.py"))]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 

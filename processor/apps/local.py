@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from processor.adapters.clock import OsEntropy, SystemClock
+from processor.adapters.jsonata_sandbox import ProcessSandbox
 from processor.apps.roles import Roles
 from processor.apps.timers import TimerService
 from processor.apps.worker import Worker, WorkerRunner
@@ -16,7 +17,10 @@ from processor.model.events import TaskScheduled
 def start_roles(roles: Roles, log: Log, workers: Sequence[Worker], *, slot: str, grace_seconds: float) -> None:
     """Start a processor, a timer service and the workers, a thread each; `roles.close` ends them."""
     clock = SystemClock()
-    roles.start("processor", lambda: Processor(log=log, clock=clock, entropy=OsEntropy(), slot=slot))
+    roles.start(
+        "processor",
+        lambda: Processor(log=log, clock=clock, entropy=OsEntropy(), slot=slot, sandbox=ProcessSandbox()),
+    )
     roles.start("timers", lambda: TimerService(log, clock))
     for worker in workers:
         _start_worker(roles, log, worker, grace_seconds)

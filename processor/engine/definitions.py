@@ -9,6 +9,7 @@ from processor.engine.encoding import decode_definition_record, encode_definitio
 from processor.engine.ports import Message, Reader, Record
 from processor.engine.topics import PARTITIONS_KEY, TopicNames
 from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition
+from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
 from processor.model.definition import Workflow
 from processor.model.events import MachineType
@@ -43,8 +44,10 @@ class Definitions:
     its key names cannot be started until it is deployed again.
     """
 
-    def __init__(self, reader: Reader, names: TopicNames, *, counts: Counter[str] | None = None) -> None:
-        self._reader = reader
+    def __init__(
+        self, reader: Reader, names: TopicNames, *, counts: Counter[str] | None = None, sandbox: Sandbox | None = None
+    ) -> None:
+        self._reader, self._sandbox = reader, sandbox
         self._topic = names.definitions
         self._counts: Counter[str] = Counter() if counts is None else counts
         self._next_offset = 0
@@ -115,7 +118,7 @@ class Definitions:
         compiled = self._compiled.get((state_machine, revision))
         if compiled is None:
             try:
-                compiled = _compile(written)
+                compiled = _compile(written, self._sandbox)
             except InvalidDefinition as fault:
                 compiled = fault
             self._compiled[state_machine, revision] = compiled
@@ -124,8 +127,8 @@ class Definitions:
         return compiled
 
 
-def _compile(written: Definition) -> Workflow:
-    workflow = parse(written.definition, type=written.type)
+def _compile(written: Definition, sandbox: Sandbox | None) -> Workflow:
+    workflow = parse(written.definition, type=written.type, sandbox=sandbox)
     # Events name the revision of the content: a start under another name could not be restored.
     if workflow.revision != written.revision:
         raise _invalid("REVISION", f"the content is of revision {workflow.revision}, not {written.revision}")

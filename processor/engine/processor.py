@@ -32,6 +32,7 @@ from processor.engine.ports import (
 from processor.engine.staging import Overlay
 from processor.engine.topics_setup import verify_partitions
 from processor.errors import AslError, DecodingFailed, HistoryBroken
+from processor.interpreter.jsonata import Sandbox
 from processor.model.execution import Execution
 
 log = logging.getLogger(__name__)
@@ -47,19 +48,27 @@ class Processor:
     """One member of the processor group. Single-threaded: `step` is to be called again and again, or `run`.
 
     Raises TopicsUnfit when made over topics that do not fit together, and what the log's ports raise. `counts` tells
-    what was committed, by kind, and what was passed over.
+    what was committed, by kind, and what was passed over. `sandbox` evaluates what JSONata only another process can
+    bound, and is closed with the processor; without one it is evaluated here (docs/decisions/0010).
     """
 
     def __init__(
-        self, *, log: Log, clock: Clock, entropy: Entropy, slot: str = "0", slice_events: int = SLICE_EVENTS
+        self,
+        *,
+        log: Log,
+        clock: Clock,
+        entropy: Entropy,
+        slot: str = "0",
+        slice_events: int = SLICE_EVENTS,
+        sandbox: Sandbox | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock, self._sandbox = clock, sandbox
         self._reader = log.reader()
         count = verify_partitions(self._reader, log.names)
         self._inbox = log.inbox(slot=slot)
         limit = self._inbox.max_record_bytes
         self.counts: Counter[str] = Counter()
-        self._definitions = Definitions(self._reader, log.names, counts=self.counts)
+        self._definitions = Definitions(self._reader, log.names, counts=self.counts, sandbox=sandbox)
         self._answers = Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit)
         self._applier = Applier(
             names=log.names,
@@ -129,6 +138,8 @@ class Processor:
         """Leave the group; what is not committed is left to the next owner."""
         self._inbox.close()
         self._reader.close()
+        if self._sandbox is not None:
+            self._sandbox.close()
 
     @property
     def ready(self) -> bool:

@@ -56,6 +56,9 @@ class Sandbox(Protocol):
     def evaluate(self, task: Task) -> Json | Undefined:
         """Return what `Engine.evaluate` gives. Raises Refused as that does; Exhausted for one that had to be ended."""
 
+    def close(self) -> None:
+        """Give up what it runs in. There is no evaluating afterwards."""
+
 
 class Clock(Struct, frozen=True):
     """How long one try may take, and how many there are."""

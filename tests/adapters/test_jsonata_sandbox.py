@@ -91,6 +91,7 @@ def test_a_process_that_is_gone_is_replaced() -> None:
     sandbox = ProcessSandbox()
     try:
         assert evaluated(sandbox, "[1..2]") == [1, 2]
+        assert sandbox._process is not None
         os.kill(sandbox._process.pid, 9)
         sandbox._process.wait()
         with pytest.raises(EvaluationFailed, match="memory limit"):

@@ -24,6 +24,7 @@ from processor.engine.ports import Headers, Log, Message, Record
 from processor.engine.processor import Processor
 from processor.engine.topics import partition_of
 from processor.engine.topics_setup import create_topics
+from processor.interpreter.jsonata import Sandbox
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.ids import Millis, TimerKind
@@ -63,17 +64,24 @@ class SameSeed:
 
 
 class World:
-    def __init__(self, *, partitions: int = 2, slice_events: int = 1_000) -> None:
+    def __init__(self, *, partitions: int = 2, slice_events: int = 1_000, sandbox: Sandbox | None = None) -> None:
         self.clock = ManualClock()
         self.log = MemoryLog(clock=self.clock)
         self.names = self.log.names
         self.partitions = partitions
-        self._slice_events = slice_events
+        self._slice_events, self._sandbox = slice_events, sandbox
         create_topics(self.log, partitions=partitions)
         self.processor = self.processor_on(self.log)
 
     def processor_on(self, log: Log, *, slot: str = "0") -> Processor:
-        return Processor(log=log, clock=self.clock, entropy=SameSeed(), slot=slot, slice_events=self._slice_events)
+        return Processor(
+            log=log,
+            clock=self.clock,
+            entropy=SameSeed(),
+            slot=slot,
+            slice_events=self._slice_events,
+            sandbox=self._sandbox,
+        )
 
     def restart(self) -> None:
         """Forget the processor as if it had been killed, and start another in its slot."""

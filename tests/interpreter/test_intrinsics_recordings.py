@@ -14,6 +14,7 @@ import pytest
 from processor.interpreter.intrinsics import IntrinsicFault, compile_intrinsic, is_intrinsic
 from processor.interpreter.paths import NotYetSupported
 from processor.model.json import Json
+from tests.interpreter.surroundings import Surroundings
 
 NOTHING_HERE = "no recordings of AWS here: set CONFORMANCE_DIR to their folder"
 MACHINE: Json = {
@@ -22,15 +23,9 @@ MACHINE: Json = {
 }
 
 
-class Surroundings:
-    """The context object with the placeholders that the recordings have for made-up texts."""
-
-    def __init__(self, value: Json) -> None:
-        self.context: Json = {"Execution": {"Input": value, "Name": "<ExecArnPart_0idx>"}, "StateMachine": MACHINE}
-        self.visited = 0
-
-    def draw(self, number: int) -> bytes:
-        return bytes(16)
+def surroundings(value: Json) -> Surroundings:
+    """Return the context object with the placeholders that the recordings have for made-up texts."""
+    return Surroundings({"Execution": {"Input": value, "Name": "<ExecArnPart_0idx>"}, "StateMachine": MACHINE})
 
 
 def recordings(pattern: str = "*") -> list[dict[str, Any]]:
@@ -68,7 +63,7 @@ def test_calls_give_what_aws_recorded() -> None:
         judged += 1
         output = case["expected"]["output"]
         expected = output.get("FunctionResult", output)
-        made = compile_intrinsic(text, field=field)(case["input"], Surroundings(case["input"]))
+        made = compile_intrinsic(text, field=field)(case["input"], surroundings(case["input"]))
         if expected != "RandomNumberGenerated" and json.dumps(made) != json.dumps(expected):
             differing[case["id"]] = (made, expected)
 

@@ -363,6 +363,9 @@ class Noting:
         engine = Engine(task.text, scan(task.text))
         return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, clock=WILD)
 
+    def close(self) -> None:
+        pass
+
 
 def sandboxed(expression: Expression, sandbox: Noting) -> Json | Undefined:
     variables: dict[str, Json] = {"x": 1, "unread": 2}

@@ -113,7 +113,7 @@ def test_a_catch_reads_the_error_output_and_gives_it_on_where_it_has_no_output()
     for catcher in (plain, shaped):
         run = Run(jsonata({"A": asking(Catch=[catcher], End=True), "B": {"Type": "Pass", "End": True}}), {"n": 1})
         run.fail("A", "Boom", "why")
-        outputs.append((run.execution.output, [e.assigned for e in run.events if isinstance(e, StateExited)][0]))
+        outputs.append((run.execution.output, next(e.assigned for e in run.events if isinstance(e, StateExited))))
     assert outputs == [
         ({"Error": "Boom", "Cause": "why"}, None),
         ({"of": {"n": 1}, "error": "Boom"}, {"cause": "why"}),

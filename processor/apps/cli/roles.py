@@ -43,9 +43,16 @@ def processor(
 
     def make(log: Log, settings: Settings) -> Role:
         from processor.adapters.clock import OsEntropy, SystemClock
+        from processor.adapters.jsonata_sandbox import ProcessSandbox
         from processor.engine.processor import Processor
 
-        return Processor(log=log, clock=SystemClock(), entropy=OsEntropy(), slot=settings.slot)
+        return Processor(
+            log=log,
+            clock=SystemClock(),
+            entropy=OsEntropy(),
+            slot=settings.slot,
+            sandbox=ProcessSandbox(),
+        )
 
     from processor.apps.settings import load_settings
 
