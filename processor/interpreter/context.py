@@ -43,8 +43,9 @@ def context_object(execution: Execution, key: ScopeKey, *, item: tuple[int, Json
         "StartTime": timestamp(started.time),
         "Name": name,
         "RoleArn": started.role,
-        "RedriveCount": execution.redrive_count,
     }
+    if not started.synchronous:  # recorded: StartSyncExecution's has none
+        about["RedriveCount"] = execution.redrive_count
     if execution.redrive_time is not None:
         about["RedriveTime"] = timestamp(execution.redrive_time)
     state: dict[str, Json] = {"Name": scope.state, "EnteredTime": timestamp(scope.entered_time)}

@@ -143,6 +143,7 @@ def first_event(
         trace=command.trace,
         timeout_at=None if timeout_seconds is None else Millis(now + timeout_seconds * 1000),
         parent=command.parent,
+        synchronous=command.synchronous,
     )
 
 

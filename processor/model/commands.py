@@ -43,6 +43,7 @@ class StartExecution(Command, frozen=True, kw_only=True):
     alias: str | None = None
     trace: str | None = None
     parent: e.Parent | None = None
+    synchronous: bool = False
 
 
 class CompleteTask(Command, frozen=True, kw_only=True):

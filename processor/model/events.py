@@ -74,6 +74,7 @@ class ExecutionStarted(Event, frozen=True, kw_only=True):
     trace: str | None = None
     timeout_at: Millis | None = None
     parent: Parent | None = None
+    synchronous: bool = False
 
 
 class ExecutionSucceeded(Event, frozen=True, kw_only=True):

@@ -123,7 +123,10 @@ def drive(case: Case, between: Between = straight) -> Driven:
     workflow = compiled(case)
     answers = list(recorded_answers(case))
     command = StartExecution(
-        execution_id="machine:name", input=case["input"], role="arn:aws:iam::111111111111:role/name"
+        execution_id="machine:name",
+        input=case["input"],
+        role="arn:aws:iam::111111111111:role/name",
+        synchronous=case["id"].endswith("#start_execution_sync_response"),
     )
     cause = cause_of(command, offset=None)
     started = first_event(workflow, command, now=now_of(case), seed=ZERO, cause=cause)

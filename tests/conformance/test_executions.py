@@ -15,8 +15,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 KNOWN = {
-    # StartSyncExecution leaves RedriveCount out of the context object; nothing in ExecutionStarted tells it apart.
-    "test_express_sync.py::TestExpressSync::test_query_runtime_memory#start_execution_sync_response",
     # Recorded before redrive came, in November 2023: the context object had no RedriveCount then.
     "::test_lambda_invoke_with_retry_extended_input#get_execution_history",
     "::test_lambda_service_invoke_with_retry_extended_input#get_execution_history",

@@ -108,6 +108,7 @@ def test_the_content_type_is_found_whatever_the_case_of_its_name() -> None:
         (START | {"parent": {"scope": [-1]}}, "/parent/execution_id: must be there; /parent/sequence: must be there; "
             "/parent/scope: must be an array of indexes"),
         (START | {"parent": PARENT | {"index": 2**31}}, "/parent/index: must be an integer of 32 bits"),
+        (START | {"synchronous": 1}, "/synchronous: must be true or false, got 1"),
         (START | {"parent": PARENT | {"index": -1}}, "parent: scope, sequence and index must not be negative"),
         (START | {"parent": PARENT | {"execution_id": "o"}}, r"parent\.execution_id: must be <state machine>:<name>"),
         (START | {"execution_id": "orders"}, "execution_id: must be <state machine>:<name>"),
@@ -190,7 +191,7 @@ HUGE = write_long(2**62)
         (STARTED + b"\x02" + write_string("a:b") + HUGE, "items with 0 bytes left"),
         (STARTED + b"\x02" + write_string("a:b") + write_long(-(2**62)) + HUGE, "a length of"),
         (STARTED + b"\x02" + write_string("a:b") + b"\x02" + write_long(2**40), "a number that 32 bits do not hold"),
-        (STARTED + b"\x02" + write_string("a:b") + b"\x02\x01\x00\x00\x00\x00", "must not be negative"),
+        (STARTED + b"\x02" + write_string("a:b") + b"\x02\x01\x00\x00\x00\x00\x00", "must not be negative"),
     ],
 )
 def test_hostile_bytes_are_refused_and_allocate_nothing(value: bytes, reason: str) -> None:
@@ -208,9 +209,9 @@ def test_hostile_bytes_are_refused_and_allocate_nothing(value: bytes, reason: st
 def test_the_start_of_those_bytes_is_a_command() -> None:
     """Else the cases above might fail for another reason than they name."""
     parent = Parent(execution_id="a:b", scope=(1,), sequence=0)
-    value = STARTED + b"\x02" + write_string("a:b") + b"\x02\x02\x00\x00\x00\x00"
+    value = STARTED + b"\x02" + write_string("a:b") + b"\x02\x02\x00\x00\x00\x00\x00"
 
-    assert decode_command(STARTED + b"\x00") == StartExecution(execution_id="orders:o-1", input={})
+    assert decode_command(STARTED + b"\x00\x00") == StartExecution(execution_id="orders:o-1", input={})
     assert decode_command(value) == StartExecution(execution_id="orders:o-1", input={}, parent=parent)
 
 

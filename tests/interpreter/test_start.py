@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from processor import (
+    EPOCH,
     ZERO,
     ExecutionStarted,
     Millis,
@@ -24,6 +25,7 @@ from processor import (
 )
 from processor.errors import DecodingFailed
 from processor.interpreter.decide import Refused
+from processor.interpreter.evolve import begin
 from processor.interpreter.interpreter import first_event, input_hash
 from processor.model.events import NO_CAUSE
 from tests.interpreter.scenario import machine, scope_of, task
@@ -146,3 +148,20 @@ def test_a_context_that_is_no_object_is_refused() -> None:
     command = StartExecution(execution_id="m:n", input={}, context=[1])
     refused = first_event(PASS, command, now=Millis(0), seed=ZERO, cause=NO_CAUSE)
     assert refused == Refused("InvalidCommand", "context: must be a JSON object, got [1]")
+
+
+def test_an_execution_that_somebody_waits_for_has_no_redrive_count_in_its_context() -> None:
+    """Recorded: StartSyncExecution's context object has none, StartExecution's has one, Express too."""
+    workflow = parse(
+        {"StartAt": "A", "States": {"A": {"Type": "Pass", "InputPath": "$$.Execution", "End": True}}}, type="EXPRESS"
+    )
+    counts = []
+    for synchronous in (True, False):
+        command = StartExecution(execution_id="m:x", input={}, synchronous=synchronous)
+        started = first_event(workflow, command, now=EPOCH, seed=ZERO, cause=NO_CAUSE)
+        assert isinstance(started, ExecutionStarted)
+        outcome = resume(begin(workflow, started))
+        assert isinstance(outcome, Succeeded)
+        assert isinstance(outcome.output, dict)
+        counts.append("RedriveCount" in outcome.output)
+    assert counts == [False, True]

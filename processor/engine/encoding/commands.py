@@ -147,7 +147,7 @@ def _accepted() -> Mapping[str, _Accepted]:
 
 def _accept(fields: list[Record]) -> _Accepted:
     types = {cast(str, field["name"]): field["type"] for field in fields}
-    return _Accepted(types, frozenset(name for name, schema in types.items() if not isinstance(schema, list)))
+    return _Accepted(types, frozenset(cast(str, field["name"]) for field in fields if "default" not in field))
 
 
 def _decode_json(value: bytes) -> AnyCommand:
@@ -183,6 +183,8 @@ def _check_field(value: Json, schema: SchemaTree, pointer: str) -> tuple[object,
             return (None, []) if value is None else _check_field(value, inner, pointer)
         case {"contentType": "application/json"}:
             return value, []
+        case "boolean":
+            fits, rule = isinstance(value, bool), "true or false"
         case "string":
             fits, rule = isinstance(value, str), "a string"
         case "int" | "long":
