@@ -27,6 +27,7 @@ from processor.interpreter.jsonata_engine import (
 )
 from processor.interpreter.jsonata_functions import MEMORY_LIMIT, Exhausted, Refused
 from processor.interpreter.jsonata_syntax import scan
+from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -47,17 +48,23 @@ class ProcessSandbox:
         self._spare: subprocess.Popen[bytes] | None = None
         self._ready = False
 
-    def evaluate(self, task: Task) -> Json | Undefined:
+    def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
         """See the port. An expression that ends its process is Exhausted; the next task finds another one."""
+        if budget.seconds <= 0:
+            raise Exhausted(TIMEOUT)
         line = orjson.dumps([task.text, task.states, task.variables, task.seed.hex(), task.now]) + b"\n"
+        process = self._ready_process()
+        began = time.monotonic()
         try:
-            answer = self._asked(line)
+            answer = _asked(process, line, min(ANSWER_SECONDS, budget.seconds))
         except TimeoutError:
             self._replace()
             raise Exhausted(TIMEOUT) from None
         except (BrokenPipeError, EOFError):  # without memory the engine aborts
             self._replace()
             raise Exhausted(MEMORY_LIMIT) from None
+        finally:
+            budget.seconds -= time.monotonic() - began
         return _answered(answer)
 
     def close(self) -> None:
@@ -65,22 +72,25 @@ class ProcessSandbox:
             if process is not None:
                 _end(process)
 
-    def _asked(self, line: bytes) -> bytes:
+    def _ready_process(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process, self._spare = _start(), _start()
-        process = self._process
-        assert process.stdin is not None
         if not self._ready:
-            _line_of(process, START_SECONDS)
+            _line_of(self._process, START_SECONDS)
             self._ready = True
-        process.stdin.write(line)
-        process.stdin.flush()
-        return _line_of(process, ANSWER_SECONDS)
+        return self._process
 
     def _replace(self) -> None:
         assert self._process is not None
         _end(self._process)
         self._process, self._spare, self._ready = self._spare, _start(), False
+
+
+def _asked(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> bytes:
+    assert process.stdin is not None
+    process.stdin.write(line)
+    process.stdin.flush()
+    return _line_of(process, seconds)
 
 
 def _line_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:

@@ -33,6 +33,10 @@ SLICE_EVENTS = 1_000
 """How many events one execution may give in one transaction before others get their turn."""
 
 
+SLICE_MS = 50
+"""How long such a turn may take: an event with expressions in it may cost as much as a thousand without."""
+
+
 class RecordTooLarge(Exception):
     """An encoded record is over what the log takes; nothing was produced."""
 
@@ -267,11 +271,13 @@ class Applier:
         """Encode the events and the index they lead to. Raises RecordTooLarge."""
         events: list[e.AnyEvent] = []
         messages: list[Message] = []
-        execution = before
+        execution, until = before, self._clock.now() + SLICE_MS
         for event, after in trail:
             events.append(event)
             messages += self._index.changes(execution, event, after, partition=partition.number)
             execution = after
+            if self._clock.now() >= until:
+                break  # it stays runnable; what it gives is the same however it is sliced
         batches = [
             Message(topic=self._names.events, key=b.key, value=b.value, headers=b.headers, partition=partition.number)
             for b in encode_events(events)

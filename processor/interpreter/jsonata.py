@@ -22,6 +22,7 @@ from processor.interpreter.jsonata_engine import (
     TAME,
     UNDEFINED,
     WILD,
+    Bounded,
     Engine,
     Panicked,
     Sandbox,
@@ -36,6 +37,7 @@ from processor.model.json import Json, render_json
 
 __all__ = [
     "UNDEFINED",
+    "Bounded",
     "Entropy",
     "EvaluationFailed",
     "Expression",
@@ -125,7 +127,7 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Sandbox | None = None,
+        sandbox: Bounded | None = None,
     ) -> Json | Undefined:
         """Return what the expression gives for `$states` and the variables. `now` is what `$now` and `$millis` tell.
 
@@ -149,7 +151,7 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Sandbox | None = None,
+        sandbox: Bounded | None = None,
         expected: TypeName | None = None,
     ) -> Json:
         """Return what a field takes: a value, of the expected type. Raises EvaluationFailed, for undefined too."""
@@ -192,7 +194,7 @@ def compile_expression(text: str, *, field: str) -> Expression:
 
 # ---- the three ways to evaluate: a path and a constant need no engine
 
-_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Sandbox | None], Json | Undefined]"
+_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded | None], Json | Undefined]"
 
 _NAME = r"(?!(?:true|false|null|function|λ)\b)[^\W\d]\w*"
 _PATH = re.compile(rf"\$({_NAME})((?:\.{_NAME})*)")
@@ -217,7 +219,7 @@ def _read_path(root: str | None, steps: tuple[str, ...], run: _Read) -> _Read:
     """`$states.input.a`, `$x.a`: objects all the way. Where an array stands on it, the engine maps the rest over it."""
 
     def read(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json | Undefined:
         found: Json | Undefined = states if root is None else variables.get(root, UNDEFINED)
         for step in steps:
@@ -238,15 +240,16 @@ def _run_tame(engine: Engine, text: str, found: Scan) -> _Read:
     draws = not _DRAWING.isdisjoint(found.names)
 
     def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json | Undefined:
         seed = entropy() if draws else _UNUSED_SEED
         if sandbox is None:
             return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
-        try:
-            return engine.evaluate(states, variables, seed=seed, now=now, clock=TAME)
-        except Exhausted:
-            pass
+        if sandbox.may_run_here():
+            try:
+                return engine.evaluate(states, variables, seed=seed, now=now, clock=TAME)
+            except Exhausted:
+                sandbox.runs_long()
         return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
 
     return run
@@ -256,7 +259,7 @@ def _run_wild(engine: Engine, text: str, found: Scan) -> _Read:
     draws = not _DRAWING.isdisjoint(found.names)
 
     def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json | Undefined:
         seed = entropy() if draws else _UNUSED_SEED
         if sandbox is None:

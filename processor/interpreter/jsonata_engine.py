@@ -26,6 +26,7 @@ from processor.interpreter.jsonata_functions import (
     evaluate_text,
 )
 from processor.interpreter.jsonata_syntax import BUILT_IN, Scan
+from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -53,11 +54,34 @@ class Task(Struct, frozen=True, kw_only=True):
 class Sandbox(Protocol):
     """Evaluates where an expression can be ended, whatever it does: in a process of its own."""
 
-    def evaluate(self, task: Task) -> Json | Undefined:
-        """Return what `Engine.evaluate` gives. Raises Refused as that does; Exhausted for one that had to be ended."""
+    def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
+        """Return what `Engine.evaluate` gives, and take the time it took from the budget.
+
+        Raises Refused as that does; Exhausted for one that had to be ended, or found nothing left.
+        """
 
     def close(self) -> None:
         """Give up what it runs in. There is no evaluating afterwards."""
+
+
+class Bounded:
+    """A sandbox, and what an event may still take of it and of this process."""
+
+    __slots__ = ("_budget", "_sandbox")
+
+    def __init__(self, sandbox: Sandbox, budget: Budget) -> None:
+        self._sandbox, self._budget = sandbox, budget
+
+    def may_run_here(self) -> bool:
+        self._budget.here -= 1
+        return self._budget.here >= 0
+
+    def runs_long(self) -> None:
+        """From here on nothing of this event is tried in this process."""
+        self._budget.here = 0
+
+    def evaluate(self, task: Task) -> Json | Undefined:
+        return self._sandbox.evaluate(task, self._budget)
 
 
 class Clock(Struct, frozen=True):

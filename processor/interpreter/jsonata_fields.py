@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-from processor.interpreter.jsonata import EvaluationFailed, JsonataFault, Sandbox, TypeName, type_name
+from processor.interpreter.jsonata import Bounded, EvaluationFailed, JsonataFault, Sandbox, TypeName, type_name
 from processor.interpreter.jsonata_template import Template, compile_jsonata_template, is_expression
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.timestamps import parse_timestamp
@@ -216,7 +216,8 @@ class Fields:
                 states["context"] = environment.context
             if result is not None:
                 states[result] = made
-            return make(states, environment.variables, _Draws(environment, number), environment.now, sandbox)
+            bounded = None if sandbox is None else Bounded(sandbox, environment.budget)
+            return make(states, environment.variables, _Draws(environment, number), environment.now, bounded)
 
         return make_value
 

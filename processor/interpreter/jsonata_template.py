@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from processor.interpreter.jsonata import Entropy, Expression, JsonataFault, Sandbox, compile_expression
+from processor.interpreter.jsonata import Bounded, Entropy, Expression, JsonataFault, compile_expression
 from processor.interpreter.templates import pointer_to
 from processor.model.ids import Millis
 from processor.model.json import Json
@@ -16,7 +16,7 @@ from processor.model.json import Json
 Report: TypeAlias = Callable[[str, JsonataFault], None]
 """(JSON pointer, fault): notes a fault of the definition."""
 
-Make: TypeAlias = Callable[[Json, Mapping[str, Json], Entropy, Millis, Sandbox | None], Json]
+Make: TypeAlias = Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded | None], Json]
 
 OPENING, CLOSING = "{%", "%}"
 
@@ -42,7 +42,7 @@ class Template:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Sandbox | None = None,
+        sandbox: Bounded | None = None,
     ) -> Json:
         """Return the value of the field; its expressions are evaluated in the order they are written.
 
@@ -112,7 +112,7 @@ def _compile_text(text: str, field: str, pointer: str, report: Report, expressio
     evaluate = expression.value
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json:
         return evaluate(states, variables, entropy=entropy, now=now, sandbox=sandbox)
 
@@ -124,7 +124,7 @@ def _object(skeleton: dict[str, Json], computed: tuple[tuple[str, Make], ...]) -
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for key, evaluate in computed:
@@ -139,7 +139,7 @@ def _array(skeleton: list[Json], computed: tuple[tuple[int, Make], ...]) -> Make
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Sandbox | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for index, evaluate in computed:

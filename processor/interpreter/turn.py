@@ -11,7 +11,7 @@ from processor.interpreter.context import context_object
 from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
-from processor.model.definition import AnyState, Assign, Finish, StateFailure
+from processor.model.definition import AnyState, Assign, Budget, Finish, StateFailure
 from processor.model.execution import Execution, Scope
 from processor.model.ids import Millis, ScopeKey
 from processor.model.json import Json, is_longer, json_bytes
@@ -48,7 +48,7 @@ def envelope_of(execution: Execution, key: ScopeKey, state: str) -> Envelope:
 class Turn:
     """Also the Environment of the state's expressions. `item` is the Map item being selected, if one is."""
 
-    __slots__ = ("_context", "execution", "item", "key", "scope", "state", "visited")
+    __slots__ = ("_budget", "_context", "execution", "item", "key", "scope", "state", "visited")
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Turn:
         self.item = item
         self.visited = 0
         self._context: Json = None
+        self._budget: Budget | None = None
 
     @property
     def context(self) -> Json:
@@ -80,6 +81,12 @@ class Turn:
     @property
     def now(self) -> Millis:
         return self.execution.time
+
+    @property
+    def budget(self) -> Budget:
+        if self._budget is None:
+            self._budget = Budget()
+        return self._budget
 
     def draw(self, number: int) -> bytes:
         """Return 16 random bytes: of the item's own where one is being selected, for that happens many times."""

@@ -24,6 +24,19 @@ class StateFailure(Exception):
         self.error, self.cause = error, cause
 
 
+class Budget:
+    """What the JSONata expressions of one event may take together, so that many that end in time are bounded as one is.
+
+    `here`: how many more may be tried in this process, where each has 30 ms; `seconds`: what is left of those in the
+    sandbox, at first what AWS gives one expression. Spent by whoever evaluates.
+    """
+
+    __slots__ = ("here", "seconds")
+
+    def __init__(self) -> None:
+        self.here, self.seconds = 32, 1.0
+
+
 class Environment(Protocol):
     """What an expression may read besides its input, and what all those of one event may use together.
 
@@ -43,6 +56,10 @@ class Environment(Protocol):
     @property
     def now(self) -> Millis:
         """The time of the event that is being decided."""
+
+    @property
+    def budget(self) -> Budget:
+        """What the JSONata expressions of one event may take together."""
 
     def draw(self, number: int) -> bytes:
         """Return 16 random bytes, the same for the same number whenever this visit and attempt is run again.

@@ -13,8 +13,9 @@ import pytest
 
 from processor.adapters import jsonata_sandbox
 from processor.adapters.jsonata_sandbox import ProcessSandbox, serve
-from processor.interpreter.jsonata import EvaluationFailed, compile_expression
+from processor.interpreter.jsonata import Bounded, EvaluationFailed, compile_expression
 from processor.interpreter.jsonata_engine import Engine, Panicked
+from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -31,10 +32,11 @@ def sandbox() -> Iterator[ProcessSandbox]:
     made.close()
 
 
-def evaluated(sandbox: ProcessSandbox | None, text: str) -> object:
+def evaluated(sandbox: ProcessSandbox | None, text: str, budget: Budget | None = None) -> object:
     expression = compile_expression(text, field="Output")
     variables: dict[str, Json] = {"x": [1, None, "ü"]}
-    return expression.evaluate({"input": {"a": 1}}, variables, entropy=lambda: SEED, now=Millis(5), sandbox=sandbox)
+    bounded = None if sandbox is None else Bounded(sandbox, budget or Budget())
+    return expression.evaluate({"input": {"a": 1}}, variables, entropy=lambda: SEED, now=Millis(5), sandbox=bounded)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,20 @@ def test_what_no_limit_of_the_engine_ends_is_ended(sandbox: ProcessSandbox, text
     assert evaluated(sandbox, "[1..2]") == [1, 2]
 
 
+def test_the_expressions_of_one_event_share_its_time(sandbox: ProcessSandbox) -> None:
+    """However many there are, and each by itself ends in time."""
+    budget, endless = Budget(), "[1..2].$match('" + "a" * 40 + "b', /(a+)+$/)"
+    budget.seconds = 0.2
+    with pytest.raises(EvaluationFailed, match=TIMEOUT):
+        evaluated(sandbox, endless, budget)
+    assert budget.seconds <= 0
+    for _ in range(100):  # none of these is asked of the process, which would take a minute
+        with pytest.raises(EvaluationFailed, match=TIMEOUT):
+            evaluated(sandbox, endless, budget)
+    assert -0.2 < budget.seconds <= 0
+    assert evaluated(sandbox, "[1..2]", Budget()) == [1, 2]
+
+
 def test_a_process_that_is_gone_is_replaced() -> None:
     sandbox = ProcessSandbox()
     try:
@@ -134,6 +150,6 @@ def test_a_fault_of_the_process_is_an_answer(
 
 
 def test_a_panic_in_the_process_is_told(monkeypatch: pytest.MonkeyPatch, sandbox: ProcessSandbox) -> None:
-    monkeypatch.setattr(ProcessSandbox, "_asked", lambda *_: b'["panicked"]')
+    monkeypatch.setattr(jsonata_sandbox, "_asked", lambda *_: b'["panicked"]')
     with pytest.raises(EvaluationFailed, match="internal error"):
         evaluated(sandbox, "[1..2]")

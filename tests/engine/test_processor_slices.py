@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from processor.adapters.clock import ManualClock
-from processor.engine import staging
+from processor.engine import applier, staging
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Clock, Delivery, Transaction
 from processor.engine.processor import Processor
@@ -216,13 +216,20 @@ def test_a_batch_grows_while_transactions_are_short() -> None:
     assert steps_taken(world, ManualClock()) == [100, 200, 400, 800]
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices are not cut by their time, where every look at the clock takes some."""
+    monkeypatch.setattr(applier, "SLICE_MS", 1_000_000)
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_a_batch_shrinks_while_transactions_are_long() -> None:
     world = long_world()
     for number in range(1_500):
         world.start(f"pass:{number}")
 
-    taken = steps_taken(world, SlowClock(10))  # two looks a command
-    assert (taken[:20], max(taken)) == ([5] * 20, 5)
+    taken = steps_taken(world, SlowClock(10))  # two looks a command, and one an event
+    assert (taken[:20], max(taken)) == ([2] * 20, 2)
 
 
 # ---- a batch that takes longer than a transaction should
@@ -248,6 +255,7 @@ def polls_of(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> list[int]
     return asked
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_commands_for_which_there_is_no_time_are_kept_and_none_are_asked_for_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -278,6 +286,7 @@ def test_commands_that_no_longer_fit_into_a_transaction_are_kept(monkeypatch: py
     assert world.counts() == {"started": 6}
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_kept_commands_come_once_and_in_order_though_transactions_are_dropped_and_partitions_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -321,3 +330,22 @@ def test_slices_leave_off_when_it_is_time_to_commit() -> None:
     slow = Processor(log=world.log, clock=SlowClock(60), entropy=SameSeed(), slice_events=10)
     slow.step(timeout_seconds=0)
     assert slow.counts["slices"] == 1
+
+
+def test_a_slice_ends_when_its_time_is_spent_and_the_events_are_those_of_one_piece() -> None:
+    """A thousand events with expressions in them may take minutes; nobody else had a turn meanwhile."""
+    world = long_world()
+    world.clock = SlowClock(10)
+    world.processor = world.processor_on(world.log)
+    world.start("long:a", ITEMS[:50])
+    world.settle()
+    straight = long_world()
+    straight.clock = SlowClock(0)
+    straight.processor = straight.processor_on(straight.log)
+    straight.start("long:a", ITEMS[:50])
+    straight.settle()
+
+    events, expected = world.events("long:a"), straight.events("long:a")
+    assert [(type(x), x.scope, x.state) for x in events] == [(type(x), x.scope, x.state) for x in expected]
+    assert world.counts()["slices"] > len(events) // 6
+    assert "slices" not in straight.counts()

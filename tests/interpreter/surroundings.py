@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from processor.model.definition import Budget
 from processor.model.ids import EPOCH
 from processor.model.json import Json
 
@@ -19,6 +20,7 @@ class Surroundings:
     """An Environment whose context object and variables are given; a draw is its number."""
 
     now = EPOCH
+    budget = Budget()
 
     def __init__(self, context: Json = CONTEXT, *, variables: Mapping[str, Json] | None = None) -> None:
         self.context = context

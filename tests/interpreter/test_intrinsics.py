@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from processor.interpreter.intrinsics import compile_intrinsic, is_intrinsic
-from processor.model.definition import StateFailure
+from processor.model.definition import Budget, StateFailure
 from processor.model.ids import EPOCH
 from processor.model.json import Json
 
@@ -24,6 +24,7 @@ class Drawn:
     """An Environment whose draws come of a seed; `asked` are the numbers it was asked for."""
 
     now = EPOCH
+    budget = Budget()
 
     def __init__(
         self, context: Json = None, *, seed: bytes = b"seed", variables: Mapping[str, Json] | None = None

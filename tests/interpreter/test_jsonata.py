@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from processor.interpreter import jsonata_engine
 from processor.interpreter.jsonata import (
     UNDEFINED,
+    Bounded,
     EvaluationFailed,
     Expression,
     JsonataFault,
@@ -23,6 +24,7 @@ from processor.interpreter.jsonata import (
 from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, WILD, Engine, Panicked
 from processor.interpreter.jsonata_functions import Exhausted, Refused
 from processor.interpreter.jsonata_syntax import scan
+from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -356,7 +358,7 @@ class Noting:
         self.tasks: list[Task] = []
         self.failure = failure
 
-    def evaluate(self, task: Task) -> Json | Undefined:
+    def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
         self.tasks.append(task)
         if self.failure is not None:
             raise self.failure
@@ -367,9 +369,10 @@ class Noting:
         pass
 
 
-def sandboxed(expression: Expression, sandbox: Noting) -> Json | Undefined:
+def sandboxed(expression: Expression, sandbox: Noting, budget: Budget | None = None) -> Json | Undefined:
     variables: dict[str, Json] = {"x": 1, "unread": 2}
-    return expression.evaluate(STATES, variables, entropy=lambda: SEED, now=NOW, sandbox=sandbox)
+    bounded = Bounded(sandbox, budget or Budget())
+    return expression.evaluate(STATES, variables, entropy=lambda: SEED, now=NOW, sandbox=bounded)
 
 
 def test_what_is_not_tame_runs_in_the_sandbox() -> None:
@@ -393,6 +396,26 @@ def test_what_is_tame_and_takes_long_runs_in_the_sandbox_after_all(monkeypatch: 
     assert [task.seed for task in sandbox.tasks] == [SEED]
     with pytest.raises(EvaluationFailed, match="infinite loop"):
         evaluated("[1 + 1, 2, 3]")
+
+
+def test_what_is_tame_runs_in_the_sandbox_once_the_event_has_had_its_tries_here() -> None:
+    expression, sandbox, budget = compile_expression("$x + 1", field="x"), Noting(), Budget()
+    tries = budget.here
+    assert [sandboxed(expression, sandbox, budget) for _ in range(tries + 2)] == [2] * (tries + 2)
+    assert len(sandbox.tasks) == 2
+
+
+def test_once_one_took_long_the_others_of_its_event_run_in_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    long, short, budget = compile_expression("[$x + 1, 2, 3]", field="x"), compile_expression("$x", field="x"), Budget()
+    sandbox = Noting()
+    with monkeypatch.context() as patched:
+        patched.setattr(jsonata_engine, "MAX_STEPS", 3)
+        with pytest.raises(EvaluationFailed):
+            sandboxed(long, Noting(Exhausted("timeout")), budget)
+    assert sandboxed(compile_expression("$x + 1", field="x"), sandbox, budget) == 2
+    assert len(sandbox.tasks) == 1
+    assert sandboxed(short, sandbox, budget) == 1  # a path needs no engine
+    assert len(sandbox.tasks) == 1
 
 
 def test_a_failure_in_the_sandbox_is_told_as_one_here() -> None:
