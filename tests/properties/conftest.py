@@ -1,5 +1,5 @@
-"""Profiles of hypothesis: ASL_PROPERTIES=thorough takes minutes, the default stays under one; mutation is for tests that
-run once per mutant, where all that counts is whether they fail."""
+"""Profiles of hypothesis: ASL_PROPERTIES=thorough takes minutes, the default stays under one; mutation is for tests run
+once per mutant, where all that counts is whether they fail."""
 
 from __future__ import annotations
 
