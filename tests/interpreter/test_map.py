@@ -406,3 +406,12 @@ def test_counters_of_a_map_follow_its_iterations() -> None:
     assert isinstance(children, Iterations)
     assert (children.next_index, children.running, dict(children.results)) == (3, 2, {0: "r"})
     assert (children.result_bytes, children.started, children.has_work) == (3, 3, False)
+
+
+def test_each_item_draws_its_own_random_values() -> None:
+    """Also where the items are alike: the place of a draw is the index."""
+    selector = {"id.$": "States.UUID()"}
+    run = Run(scope_of("M", each(scope_of("A", HANDLED), ItemSelector=selector)), [7, 7])
+    first, second = [event.input for event in run.events if isinstance(event, MapIterationStarted)]
+    assert run.execution.output == [first, second]
+    assert first != second
