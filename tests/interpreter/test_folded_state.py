@@ -45,6 +45,11 @@ def each(processor: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return scope_of("M", {"Type": "Map", "ItemProcessor": processor, "End": True, **fields})
 
 
+def choosing(value: int, next: str, *, otherwise: str) -> dict[str, Any]:
+    rule = {"Variable": "$", "NumericEquals": value, "Next": next}
+    return {"Type": "Choice", "Choices": [rule], "Default": otherwise}
+
+
 def two_tasks() -> Run:
     return Run(parallel(scope_of("A", task("A")), scope_of("B", task("B"))), {})
 
@@ -101,6 +106,24 @@ def test_an_iteration_cut_between_two_states_keeps_where_it_was() -> None:
         (0,): Cut(),
         (1,): Cut(Next("F")),
     }
+
+
+@pytest.mark.parametrize("container", ["Parallel", "Map"])
+def test_a_caught_failure_leaves_no_scope_below_the_container(container: str) -> None:
+    """However deeply they are nested, and though some of them have nothing below them."""
+    catch = [{"ErrorEquals": ["E"], "Next": "T", "ResultPath": None}]
+    inner = {"Type": "Parallel", "Branches": [scope_of("A", task("A")), scope_of("B", task("B"))], "End": True}
+    processor = machine("C", {"C": choosing(0, "X", otherwise="Q"), "X": task("X"), "Q": inner})
+    middle = each(processor)["States"]["M"]
+    if container == "Parallel":
+        branches = [scope_of("Y", task("Y")), scope_of("N", middle), scope_of("Z", task("Z"))]
+        outer = parallel(*branches, Catch=catch)
+    else:
+        outer = each(processor, Catch=catch)
+    run = Run({**outer, "States": {**outer["States"], "T": task("T")}}, [0, 1, 0])
+    assert len(run.execution.scopes) > 5
+    run.fail("B", "E")
+    assert [(key, scope.state) for key, scope in run.execution.scopes.items()] == [((), "T")]
 
 
 # ---- what a Map whose iterations run elsewhere will tell: under it nothing has an AWS id

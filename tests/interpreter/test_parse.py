@@ -417,7 +417,8 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
          [("", "at most one of Seconds, SecondsPath, Timestamp, TimestampPath is allowed, "
                "got Seconds, TimestampPath")]),
         ({"Type": "Wait", "Next": "N", "SecondsPath": "t"}, [("/SecondsPath", "a path starts with '$', got 't'")]),
-        ({"Type": "Map", "Next": "N", "ItemProcessor": machine(I={"Type": "Succeed"}), "ItemsPath": "t"}, [("/ItemsPath", "a path starts with '$', got 't'")]),
+        ({"Type": "Map", "Next": "N", "ItemProcessor": machine(I={"Type": "Succeed"}), "ItemsPath": "t"},
+         [("/ItemsPath", "a path starts with '$', got 't'")]),
         ({"Type": "Wait", "Next": "N", "TimestampPath": "t"}, [("/TimestampPath", "a path starts with '$', got 't'")]),
         ({"Type": "Pass", "Next": "N", "End": True}, [("", "'Next' and 'End' exclude each other")]),
         ({"Type": "Pass", "End": False}, [("", "either 'Next' or 'End': true is required")]),
