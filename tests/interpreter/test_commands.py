@@ -37,7 +37,7 @@ from processor import (
 )
 from processor.interpreter.decide import timer_due
 from processor.interpreter.evolve import evolve
-from processor.model.commands import AnyCommand
+from processor.model.commands import AnyCommand, token_of
 from processor.model.events import AnyEvent, Cause
 from processor.model.execution import Entered, Next
 from processor.model.runnable import Runnable
@@ -239,10 +239,12 @@ def detail(at: Execution, command: AnyCommand) -> str:
 
 def test_a_refusal_says_what_it_refuses() -> None:
     run = two_tasks(TimeoutSeconds=5)
-    at, held = run.execution, quarantined(run)
+    run.submit("A", 1)
+    at, held, submitted = run.execution, quarantined(run), token_of(run.task("A"))
     run.stop()
     token, timer = f"{ID}#0#99", f"{ID}##0#execution"
     assert [
+        detail(at, SubmitTask(execution_id=ID, token=submitted, output=2)),
         detail(at, CompleteTask(execution_id=ID, token=token, output=1)),
         detail(at, FireTimer(execution_id=ID, timer_id=f"{ID}#0#99#wait")),
         detail(held, FireTimer(execution_id=ID, timer_id=timer)),
@@ -250,6 +252,7 @@ def test_a_refusal_says_what_it_refuses() -> None:
         detail(at, StartExecution(execution_id=ID, input=1)),
         detail(at, PurgeExecution(execution_id=ID, last_sequence=1)),
     ] == [
+        f"the task of token {submitted} was submitted before",
         f"no task waits for the token {token}",
         f"nothing waits for the timer {ID}#0#99#wait",
         f"{ID} is quarantined; its timers fire on release",

@@ -27,8 +27,8 @@ from processor import (
     resume,
 )
 from processor.interpreter.evolve import evolve
-from processor.model.events import AnyEvent, Cause
-from processor.model.execution import ENTERED, RUNNING, Branches, Cut, Iterations, Next, Succeeded
+from processor.model.events import AnyEvent, Cause, TaskKind
+from processor.model.execution import ENTERED, RUNNING, Branches, Cut, Iterations, Next, Scope, Succeeded
 from processor.model.json import Json
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 from tests.interpreter.scenario import Run, machine, scope_of, task, told
@@ -65,6 +65,51 @@ def redriven(at: Execution) -> Execution:
         definition_hash=at.workflow.definition_hash,
     )
     return evolve(at, event)
+
+
+# ---- a scope between two states, and in one
+
+
+def test_a_scope_keeps_from_state_to_state_what_is_its_own_and_forgets_what_was_the_states() -> None:
+    retry = [{"ErrorEquals": ["E"]}]
+    states = {
+        "A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "B"},
+        "B": task("B", "C", Retry=retry),
+        "C": {"Type": "Wait", "Seconds": 9, "End": True},
+    }
+    run = Run(machine("A", states), {})
+    run.fail("B", "E")
+    run.fire("retry", "B")
+    run.complete("B", "done", now=7_000)
+    *before, entered, _ = run.events
+    own: dict[str, Any] = {"value": "done", "variables": Map({"x": 1}), "variable_bytes": 1}
+    after = recover(run.workflow, before).execution
+    assert after is not None
+    assert after.scopes[()] == Scope(phase=Next("C"), state="B", visit=2, **own)
+    assert evolve(after, entered).scopes[()] == Scope(
+        phase=ENTERED,
+        state="C",
+        type="Wait",
+        visit=3,
+        entered_id=after.aws_events + 1,
+        entered_time=Millis(7_000),
+        **own,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "answered"), [("LAMBDA", 2, 3), ("SERVICE", 2, 3), ("ACTIVITY", 1, 2), ("ITEM_READER", 0, 0)]
+)
+def test_what_a_task_counts_in_awss_history_depends_on_its_kind(kind: TaskKind, asked: int, answered: int) -> None:
+    run = Run(scope_of("A", task("A")), {})
+    run.complete("A", 1)
+    *before, scheduled, succeeded, _, _ = run.events
+    assert isinstance(scheduled, TaskScheduled)
+    at = recover(run.workflow, before).execution
+    assert at is not None
+    pending = evolve(at, replace(scheduled, kind=kind))
+    counts = (pending.aws_events, evolve(pending, succeeded).aws_events)
+    assert counts == (at.aws_events + asked, at.aws_events + answered)
 
 
 # ---- what a container knows of its children

@@ -353,6 +353,12 @@ def test_a_nested_map_reads_the_innermost_item() -> None:
     inside = {"Type": "Pass", "Parameters": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}, "End": True}
     run = Run(scope_of("M", each(scope_of("N", each(scope_of("A", inside))))), [["x", "y"], []])
     assert run.execution.output == [[{"i": 0, "v": "x"}, {"i": 1, "v": "y"}], []]
+    assert [row for row in told(run.events) if row[0] == "MapIterationSucceeded"] == [
+        ("MapIterationSucceeded", (0, 0), "N"),
+        ("MapIterationSucceeded", (0, 1), "N"),
+        ("MapIterationSucceeded", (0,), "M"),
+        ("MapIterationSucceeded", (1,), "M"),
+    ]
 
 
 def test_a_failure_goes_up_through_nested_maps() -> None:

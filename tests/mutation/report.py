@@ -1,4 +1,7 @@
-"""What mutmut found, as it left it in mutants/, and equivalent.toml, which says of survivors why they are none."""
+"""What mutmut found, as it left it in mutants/, and equivalent.toml, which says of survivors why they are none.
+
+mutmut is imported where it is needed: what is made of its results is tested without it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
-
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.stats import status_by_exit_code
 
 FOLDER = Path("mutants")
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
@@ -104,6 +104,8 @@ def _of_module(meta: Path, equivalent: set[Change]) -> Iterator[Mutant]:
 
 def _status(code: int | None) -> Status:
     """Return what the exit status of a mutant's tests says. Tests that crash the process have noticed."""
+    from mutmut.stats import status_by_exit_code
+
     match status_by_exit_code[code]:
         case "killed" | "segfault":
             return "killed"
@@ -116,6 +118,8 @@ def _status(code: int | None) -> Status:
 
 
 def _change(name: str, source: Path) -> Change:
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
     lines = get_diff_for_mutant(name, path=source).splitlines()[2:]
     removed = " ".join(line[1:] for line in lines if line.startswith("-"))
     added = " ".join(line[1:] for line in lines if line.startswith("+"))
