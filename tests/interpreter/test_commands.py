@@ -251,6 +251,7 @@ def test_a_refusal_says_what_it_refuses() -> None:
         detail(run.execution, StopExecution(execution_id=ID)),
         detail(at, StartExecution(execution_id=ID, input=1)),
         detail(at, PurgeExecution(execution_id=ID, last_sequence=1)),
+        detail(at, StopExecution(execution_id="other:1")),
     ] == [
         f"the task of token {submitted} was submitted before",
         f"no task waits for the token {token}",
@@ -259,6 +260,7 @@ def test_a_refusal_says_what_it_refuses() -> None:
         f"{ID} is ABORTED",
         f"{ID} was started before",
         "PurgeExecution is not supported by this release",
+        f"execution_id: must be {ID}, the execution it is applied to, got 'other:1'",
     ]
 
 

@@ -17,6 +17,7 @@ from processor.interpreter.fields import (
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.events import OutputOf
 from processor.model.json import Json
+from tests.interpreter.scenario import Run, scope_of
 from tests.interpreter.surroundings import CONTEXT, NOWHERE
 
 INPUT: Json = {"a": {"b": 1}, "n": [1, 2]}
@@ -240,3 +241,9 @@ def test_paths_of_values_with_faults_are_reported_at_their_fields() -> None:
         "/S/ErrorPath: not a valid intrinsic function call: expected ',' or ')', got 'the end' at character 19 of"
         " \"States.Format('{}'\"",
     ]
+
+
+def test_parameters_after_an_input_path_read_the_context_object_too() -> None:
+    fields = {"InputPath": "$.a", "Parameters": {"x.$": "$", "id.$": "$$.Execution.Name"}}
+    run = Run(scope_of("A", {"Type": "Pass", "End": True, **fields}), {"a": 5})
+    assert run.execution.output == {"x": 5, "id": "1"}

@@ -16,6 +16,7 @@ from processor import (
     Execution,
     ExecutionQuarantined,
     ExecutionRedriven,
+    ExecutionReleased,
     FailTask,
     MapIterationSucceeded,
     MapStarted,
@@ -335,12 +336,38 @@ def test_a_redriven_container_whose_children_have_all_ended_makes_its_output_ane
     ]
 
 
-def test_a_redrive_ends_a_quarantine() -> None:
-    run = two_tasks()
-    at = run.execution
-    quarantine = ExecutionQuarantined(
-        execution_id=at.execution_id, sequence=at.sequence, time=at.time, caused_by=at.caused_by, reason="a bug"
+def quarantine(at: Execution, cause: Cause) -> ExecutionQuarantined:
+    return ExecutionQuarantined(
+        execution_id=at.execution_id, sequence=at.sequence, time=Millis(9_000), caused_by=cause, reason="a bug"
     )
-    stopped = resume(evolve(at, quarantine), StopExecution(execution_id=at.execution_id)).execution
+
+
+def test_a_redrive_ends_a_quarantine() -> None:
+    at = two_tasks().execution
+    held = evolve(at, quarantine(at, at.caused_by))
+    stopped = resume(held, StopExecution(execution_id=at.execution_id)).execution
     assert stopped is not None
     assert (stopped.quarantined, redriven(stopped).quarantined) == ("a bug", None)
+
+
+# ---- events of the execution that AWS does not have, and its end
+
+
+def test_quarantine_and_release_change_nothing_else_and_have_no_ids() -> None:
+    at = two_tasks().execution
+    wrong, right = Cause(type="CompleteTask", command_id="1"), Cause(type="ReleaseExecution", command_id="2")
+    held = evolve(at, quarantine(at, wrong))
+    last = {"time": Millis(9_000), "sequence": at.sequence + 1}
+    assert held == replace(at, caused_by=wrong, quarantined="a bug", **last)
+    release = ExecutionReleased(
+        execution_id=at.execution_id, sequence=held.sequence, time=Millis(10_000), caused_by=right
+    )
+    assert evolve(held, release) == replace(at, caused_by=right, time=Millis(10_000), sequence=at.sequence + 2)
+
+
+def test_an_execution_that_succeeded_keeps_its_output_and_nothing_that_ran() -> None:
+    run = two_tasks()
+    run.complete("B", 2)
+    run.complete("A", 1)
+    at = run.execution
+    assert (at.status, at.output, at.scopes, at.runnable) == ("SUCCEEDED", [1, 2], Map(), NONE_RUNNABLE)
