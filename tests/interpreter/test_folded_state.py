@@ -24,12 +24,13 @@ from processor import (
     Millis,
     StopExecution,
     TaskScheduled,
+    TaskTimedOut,
     recover,
     resume,
 )
 from processor.interpreter.evolve import evolve
 from processor.model.events import AnyEvent, Cause, TaskKind
-from processor.model.execution import ENTERED, RUNNING, Branches, Cut, Iterations, Next, Scope, Succeeded
+from processor.model.execution import ENTERED, RUNNING, Branches, Cut, Failed, Iterations, Next, Scope, Succeeded
 from processor.model.json import Json
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 from tests.interpreter.scenario import Run, machine, scope_of, task, told
@@ -96,6 +97,16 @@ def test_a_scope_keeps_from_state_to_state_what_is_its_own_and_forgets_what_was_
         entered_time=Millis(7_000),
         **own,
     )
+
+
+def test_what_a_task_failed_of_is_kept_with_its_cause_until_it_is_handled() -> None:
+    """No timeout has a cause in AWS's history; one in ours would be kept."""
+    run = Run(scope_of("A", task("A", HeartbeatSeconds=3)), {})
+    before = run.execution
+    timed_out, _ = run.fire("heartbeat", "A")
+    assert isinstance(timed_out, TaskTimedOut)
+    failed = Failed("States.Timeout", "why", heartbeat=True)
+    assert evolve(before, replace(timed_out, cause="why")).scopes[()] == replace(before.scopes[()], phase=failed)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,14 @@ def test_a_retrier_that_was_passed_over_has_all_its_attempts_left() -> None:
     assert [type(event) for event in run.fail("A", "E1")] == [TaskFailed, ExecutionFailed]
 
 
+@pytest.mark.parametrize(("kind", "caught"), [("heartbeat", True), ("timeout", False)])
+def test_a_missed_heartbeat_can_be_caught_by_its_own_name_and_a_timeout_cannot(kind: Any, caught: bool) -> None:
+    catcher = {"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "H", "ResultPath": None}
+    run = Run(catching(catcher, TimeoutSeconds=9, HeartbeatSeconds=3), 1)
+    run.fire(kind, "A")
+    assert run.status == ("SUCCEEDED" if caught else "FAILED")
+
+
 def test_an_exhausted_retrier_goes_to_catch() -> None:
     run = Run(
         machine(
