@@ -13,6 +13,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from processor import (
+    CompleteTask,
     Execution,
     ExecutionQuarantined,
     ExecutionRedriven,
@@ -177,7 +178,7 @@ def test_a_caught_failure_leaves_no_scope_below_the_container(container: str) ->
         outer = parallel(*branches, Catch=catch)
     else:
         outer = each(processor, Catch=catch)
-    run = Run({**outer, "States": {**outer["States"], "T": task("T")}}, [0, 1, 0])
+    run = Run({**outer, "States": {**outer["States"], "T": task("T")}}, [1, 1, 0])
     assert len(run.execution.scopes) > 5
     run.fail("B", "E")
     assert [(key, scope.state) for key, scope in run.execution.scopes.items()] == [((), "T")]
@@ -300,6 +301,25 @@ def test_what_failed_before_a_redrive_fails_again_as_the_first_time() -> None:
     assert isinstance(asked, TaskScheduled)
     assert again.execution is not None
     assert told(resume(again.execution, FailTask.of(asked, error="E")).events) == first
+
+
+def test_what_was_stopped_while_it_was_being_cut_takes_answers_after_a_redrive() -> None:
+    run = two_tasks()
+    told_before = len(run.events)
+    assert told(run.fail("A", "E"))[1] == ("StateAborted", (1,), "B")
+    cutting = recover(run.workflow, run.events[: told_before + 2]).execution
+    assert cutting is not None
+    assert cutting.scopes[()].cut_from == 1
+    stopped = resume(cutting, StopExecution(execution_id=cutting.execution_id)).execution
+    assert stopped is not None
+    again = resume(redriven(stopped))
+    execution = again.execution
+    for event in again.events:
+        assert execution is not None
+        assert isinstance(event, TaskScheduled)
+        execution = resume(execution, CompleteTask.of(event, event.state)).execution
+    assert execution is not None
+    assert (execution.status, execution.output) == ("SUCCEEDED", ["A", "B"])
 
 
 def test_a_redriven_map_counts_what_runs_and_no_failure() -> None:
