@@ -3,11 +3,13 @@
 #
 #   scripts/setup.sh python   .venv with the locked dependencies and this project, editable
 #   scripts/setup.sh broker   Java, Maven and Kafka's jars for the integration tests, where they may be installed
+#   scripts/setup.sh mutation what mutation testing needs besides, in the same .venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.9
 
+# Arguments: which further groups of dependencies, as uv sync takes them.
 setup_python() {
     local uv=.cache/uv/bin/uv
     if ! "$uv" --version 2>/dev/null | grep -qF "uv $UV_VERSION"; then
@@ -17,7 +19,7 @@ setup_python() {
         .cache/uv/bin/pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
     fi
     # --frozen: what is locked is installed, and nothing else. The interpreter is named, or uv might download one.
-    UV_PROJECT_ENVIRONMENT=.venv "$uv" sync --quiet --frozen --no-python-downloads \
+    UV_PROJECT_ENVIRONMENT=.venv "$uv" sync --quiet --frozen --no-python-downloads "$@" \
         --python "$(.cache/uv/bin/python -c 'import sys; print(sys._base_executable)')"
 }
 
@@ -74,5 +76,6 @@ setup_broker() {
 case ${1:-} in
     python) setup_python ;;
     broker) setup_broker ;;
-    *) echo "usage: scripts/setup.sh python|broker" >&2 && exit 2 ;;
+    mutation) setup_python --group mutation ;;
+    *) echo "usage: scripts/setup.sh python|broker|mutation" >&2 && exit 2 ;;
 esac

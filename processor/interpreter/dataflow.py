@@ -45,7 +45,6 @@ def compile_finish(fields: Fields, *, result: OutputOf, pointer: str, report: Re
         select = compile_template(
             fields["ResultSelector"], pointer=pointer_to(pointer, "ResultSelector"), report=report
         )
-        result = "VALUE"
     place = _compile_place(fields, pointer, report)
     path = _compile_path(fields, "OutputPath", pointer, report)
     return _then_path(_joined(select, place, result), path)

@@ -20,7 +20,7 @@ from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Env
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.definition import StateFailure, TaskState
-from processor.model.execution import ENTERED, Cut, Execution, Failed, Pending, Retrying, Scope, Waiting
+from processor.model.execution import Cut, Execution, Failed, Pending, Retrying, Scope, Waiting
 from processor.model.ids import Millis, ScopeKey, TimerKind, parse_task_token, parse_timer_id
 from processor.model.json import Json, json_bytes
 from processor.model.records import RejectionReason
@@ -211,8 +211,7 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
 def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
     """The state is evaluated anew. Where that fails and other scopes are to be cut first, the fact that this state
     failed precedes them: nothing else would tell it after a cut."""
-    anew = replace(scope, phase=ENTERED)
-    turn = turn_of(replace(execution, scopes=execution.scopes.set(key, anew)), key, anew)
+    turn = turn_of(execution, key, scope)
     given = evaluate(turn)
     if not isinstance(given, Failed):
         return given

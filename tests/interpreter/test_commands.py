@@ -37,7 +37,7 @@ from processor import (
 )
 from processor.interpreter.decide import timer_due
 from processor.interpreter.evolve import evolve
-from processor.model.commands import AnyCommand
+from processor.model.commands import AnyCommand, token_of
 from processor.model.events import AnyEvent, Cause
 from processor.model.execution import Entered, Next
 from processor.model.runnable import Runnable
@@ -228,6 +228,42 @@ def test_a_quarantined_execution_can_be_stopped() -> None:
     assert told(outcome.events) == [("ExecutionAborted", (), "")]
 
 
+# ---- why a command is refused, in words
+
+
+def detail(at: Execution, command: AnyCommand) -> str:
+    outcome = resume(at, command)
+    assert isinstance(outcome, Rejected)
+    return outcome.detail
+
+
+def test_a_refusal_says_what_it_refuses() -> None:
+    run = two_tasks(TimeoutSeconds=5)
+    run.submit("A", 1)
+    at, held, submitted = run.execution, quarantined(run), token_of(run.task("A"))
+    run.stop()
+    token, timer = f"{ID}#0#99", f"{ID}##0#execution"
+    assert [
+        detail(at, SubmitTask(execution_id=ID, token=submitted, output=2)),
+        detail(at, CompleteTask(execution_id=ID, token=token, output=1)),
+        detail(at, FireTimer(execution_id=ID, timer_id=f"{ID}#0#99#wait")),
+        detail(held, FireTimer(execution_id=ID, timer_id=timer)),
+        detail(run.execution, StopExecution(execution_id=ID)),
+        detail(at, StartExecution(execution_id=ID, input=1)),
+        detail(at, PurgeExecution(execution_id=ID, last_sequence=1)),
+        detail(at, StopExecution(execution_id="other:1")),
+    ] == [
+        f"the task of token {submitted} was submitted before",
+        f"no task waits for the token {token}",
+        f"nothing waits for the timer {ID}#0#99#wait",
+        f"{ID} is quarantined; its timers fire on release",
+        f"{ID} is ABORTED",
+        f"{ID} was started before",
+        "PurgeExecution is not supported by this release",
+        f"execution_id: must be {ID}, the execution it is applied to, got 'other:1'",
+    ]
+
+
 # ---- redrive, as it folds
 
 
@@ -405,8 +441,11 @@ def test_an_output_that_is_no_json_is_refused() -> None:
     deep: Any = []
     for _ in range(300):
         deep = [deep]
-    no_json: list[Any] = [deep, {1}]
-    for output in no_json:
+    no_json: list[tuple[Any, str]] = [
+        (deep, "Recursion limit reached"),
+        ({1}, "Type is not JSON serializable: set"),
+    ]
+    for output, why in no_json:
         outcome = resume(run.execution, CompleteTask.of(run.task("A"), output))
         assert isinstance(outcome, Rejected)
-        assert (outcome.reason, outcome.detail[:20]) == ("InvalidCommand", "output: must be JSON")
+        assert (outcome.reason, outcome.detail) == ("InvalidCommand", f"output: must be JSON, got '{why}'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
@@ -17,6 +19,7 @@ from processor.interpreter.fields import (
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.events import OutputOf
 from processor.model.json import Json
+from tests.interpreter.scenario import Run, scope_of, task
 from tests.interpreter.surroundings import CONTEXT, NOWHERE
 
 INPUT: Json = {"a": {"b": 1}, "n": [1, 2]}
@@ -240,3 +243,23 @@ def test_paths_of_values_with_faults_are_reported_at_their_fields() -> None:
         "/S/ErrorPath: not a valid intrinsic function call: expected ',' or ')', got 'the end' at character 19 of"
         " \"States.Format('{}'\"",
     ]
+
+
+def test_parameters_after_an_input_path_read_the_context_object_too() -> None:
+    fields = {"InputPath": "$.a", "Parameters": {"x.$": "$", "id.$": "$$.Execution.Name"}}
+    run = Run(scope_of("A", {"Type": "Pass", "End": True, **fields}), {"a": 5})
+    assert run.execution.output == {"x": 5, "id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"ResultPath": "$.r"}, {"a": 5, "r": {"y": 7, "id": "1"}}),
+        ({"OutputPath": "$.id"}, "1"),
+    ],
+)
+def test_a_result_selector_reads_the_context_object_too(fields: dict[str, Any], expected: Json) -> None:
+    selector = {"y.$": "$.x", "id.$": "$$.Execution.Name"}
+    run = Run(scope_of("A", task("A", ResultSelector=selector, **fields)), {"a": 5})
+    run.complete("A", {"x": 7})
+    assert run.execution.output == expected

@@ -353,6 +353,12 @@ def test_a_nested_map_reads_the_innermost_item() -> None:
     inside = {"Type": "Pass", "Parameters": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}, "End": True}
     run = Run(scope_of("M", each(scope_of("N", each(scope_of("A", inside))))), [["x", "y"], []])
     assert run.execution.output == [[{"i": 0, "v": "x"}, {"i": 1, "v": "y"}], []]
+    assert [row for row in told(run.events) if row[0] == "MapIterationSucceeded"] == [
+        ("MapIterationSucceeded", (0, 0), "N"),
+        ("MapIterationSucceeded", (0, 1), "N"),
+        ("MapIterationSucceeded", (0,), "M"),
+        ("MapIterationSucceeded", (1,), "M"),
+    ]
 
 
 def test_a_failure_goes_up_through_nested_maps() -> None:
@@ -406,3 +412,12 @@ def test_counters_of_a_map_follow_its_iterations() -> None:
     assert isinstance(children, Iterations)
     assert (children.next_index, children.running, dict(children.results)) == (3, 2, {0: "r"})
     assert (children.result_bytes, children.started, children.has_work) == (3, 3, False)
+
+
+def test_each_item_draws_its_own_random_values() -> None:
+    """Also where the items are alike: the place of a draw is the index."""
+    selector = {"id.$": "States.UUID()"}
+    run = Run(scope_of("M", each(scope_of("A", HANDLED), ItemSelector=selector)), [7, 7])
+    first, second = [event.input for event in run.events if isinstance(event, MapIterationStarted)]
+    assert run.execution.output == [first, second]
+    assert first != second

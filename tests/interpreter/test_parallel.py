@@ -105,7 +105,25 @@ def test_a_joined_result_over_the_limit_fails_the_parallel() -> None:
         ("ParallelFailed", (), "P"),
         ("ExecutionFailed", (), ""),
     ]
-    assert run.execution.error == "States.DataLimitExceeded"
+    what = "The state/task 'P' returned a result"
+    limit = f"{what} with a size exceeding the maximum number of bytes service limit."
+    assert (run.execution.error, run.execution.cause) == ("States.DataLimitExceeded", limit)
+
+
+@pytest.mark.parametrize(("depth", "status"), [(252, "SUCCEEDED"), (254, "FAILED")])
+def test_results_that_joined_are_nested_too_deeply_fail_the_parallel(depth: int, status: str) -> None:
+    """Each can be written down by itself; the array around them is one level more."""
+    deep: Any = 0
+    for _ in range(depth):
+        deep = [deep]
+    run = Run(scope_of("P", parallel(asks("A"))), {})
+    run.complete("A", deep)
+    where = "An error occurred while executing the state 'P' (entered at the event id #2)."
+    fault = ("States.Runtime", f"{where} The value is nested too deeply.")
+    assert (run.status, run.execution.error, run.execution.cause) == (
+        status,
+        *(fault if status == "FAILED" else (None, None)),
+    )
 
 
 def test_the_largest_joined_result_is_taken() -> None:
@@ -312,6 +330,33 @@ def test_a_retry_that_cannot_be_asked_for_tells_so_before_it_cuts_others() -> No
         (ParallelFailed, (), "P", limit),
         (ExecutionFailed, (), "", limit),
     )
+
+
+def test_a_retry_that_cannot_be_asked_for_tells_so_before_its_own_abort() -> None:
+    """Also where there are no others to cut."""
+    again = task(
+        "A",
+        Parameters={"a.$": "$", "n.$": "$$.State.RetryCount"},
+        Retry=[{"ErrorEquals": ["E"], "MaxAttempts": 99}],
+    )
+    run = Run(scope_of("P", parallel(scope_of("A", again))), "x" * (262_144 - len('{"a":"","n":0}')))
+    for _ in range(9):
+        run.fail("A", "E")
+        run.fire("retry", "A")
+    run.fail("A", "E")
+    assert told(run.fire("retry", "A")) == [
+        ("TaskFailed", (0,), "A"),
+        ("StateAborted", (0,), "A"),
+        ("ParallelFailed", (), "P"),
+        ("ExecutionFailed", (), ""),
+    ]
+
+
+def test_a_parallel_that_waits_for_its_retry_cuts_nothing_any_more() -> None:
+    run = Run(scope_of("P", parallel(asks("A"), asks("B"), Retry=[{"ErrorEquals": ["E"]}])), {})
+    told(run.fail("B", "E"))
+    scope = run.execution.scopes[()]
+    assert (scope.attempts, scope.retry_count, scope.cut_from, scope.aborted) == ((1,), 1, None, False)
 
 
 # ---- nested

@@ -31,6 +31,7 @@ from tests.interpreter.surroundings import NOWHERE
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
+NEITHER = "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call"
 TYPES = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"
 
 
@@ -417,6 +418,13 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
          [("", "at most one of Seconds, SecondsPath, Timestamp, TimestampPath is allowed, "
                "got Seconds, TimestampPath")]),
         ({"Type": "Wait", "Next": "N", "SecondsPath": "t"}, [("/SecondsPath", "a path starts with '$', got 't'")]),
+        ({"Type": "Map", "Next": "N", "ItemProcessor": machine(I={"Type": "Succeed"}), "ItemsPath": "t"},
+         [("/ItemsPath", "a path starts with '$', got 't'")]),
+        ({**TASK, "TimeoutSecondsPath": "t"}, [("/TimeoutSecondsPath", "a path starts with '$', got 't'")]),
+        ({"Type": "Pass", "Next": "N", "Parameters": {"a": {"x.$": "t"}}, "Assign": {"b": {"x.$": "t"}}},
+         [("/Parameters/a", NEITHER), ("/Assign/b", NEITHER)]),
+        ({**TASK, "ResultSelector": {"a": {"x.$": "t"}}}, [("/ResultSelector/a", NEITHER)]),
+        ({"Type": "Wait", "Next": "N", "TimestampPath": "t"}, [("/TimestampPath", "a path starts with '$', got 't'")]),
         ({"Type": "Pass", "Next": "N", "End": True}, [("", "'Next' and 'End' exclude each other")]),
         ({"Type": "Pass", "End": False}, [("", "either 'Next' or 'End': true is required")]),
         ({"Type": "Choice"}, [("", "These fields are required: [Choices]")]),

@@ -9,6 +9,7 @@ import pytest
 from processor import (
     ExecutionFailed,
     ExecutionSucceeded,
+    ParallelFailed,
     RetryScheduled,
     StateEntered,
     StateExited,
@@ -21,7 +22,7 @@ from processor.interpreter.entropy import draw, fraction
 from processor.interpreter.retry import matching_catcher, matching_retrier, retry_delay_ms
 from processor.model.definition import Catcher, Retrier
 from processor.model.execution import Failed
-from tests.interpreter.scenario import Run, machine, scope_of, task
+from tests.interpreter.scenario import Run, machine, scope_of, task, told
 
 HANDLED: dict[str, Any] = {"Type": "Pass", "End": True}
 
@@ -115,6 +116,25 @@ def test_each_retrier_counts_its_own_attempts() -> None:
     scheduled = [(e.retrier, e.attempt, e.due - e.time) for e in run.events if isinstance(e, RetryScheduled)]
     assert scheduled == [(0, 1, 1_000), (1, 1, 5_000), (1, 2, 10_000)]
     assert [type(event) for event in run.fail("A", "E1")] == [TaskFailed, ExecutionFailed]
+
+
+def test_a_retrier_that_was_passed_over_has_all_its_attempts_left() -> None:
+    run = Run(retrying({"ErrorEquals": ["E1"], "MaxAttempts": 1}, {"ErrorEquals": ["E2"]}, {"ErrorEquals": ["E3"]}), {})
+    counted = []
+    for error in ("E2", "E2", "E1"):
+        run.fail("A", error)
+        counted.append(run.execution.scopes[()].attempts)
+        run.fire("retry", "A")
+    assert counted == [(0, 1), (0, 2), (1, 2)]
+    assert [type(event) for event in run.fail("A", "E1")] == [TaskFailed, ExecutionFailed]
+
+
+@pytest.mark.parametrize(("kind", "caught"), [("heartbeat", True), ("timeout", False)])
+def test_a_missed_heartbeat_can_be_caught_by_its_own_name_and_a_timeout_cannot(kind: Any, caught: bool) -> None:
+    catcher = {"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "H", "ResultPath": None}
+    run = Run(catching(catcher, TimeoutSeconds=9, HeartbeatSeconds=3), 1)
+    run.fire(kind, "A")
+    assert run.status == ("SUCCEEDED" if caught else "FAILED")
 
 
 def test_an_exhausted_retrier_goes_to_catch() -> None:
@@ -368,3 +388,52 @@ def test_a_retry_that_cannot_be_asked_for_can_be_caught() -> None:
         (StateExited, (), "A", {"output_of": "INPUT", "next": "H", "catcher": 0}),
         (StateEntered, (), "H", {"type": "Pass"}),
     )
+
+
+# ---- a Catch that fails itself, in a branch
+
+
+def caught_badly(**catch: Any) -> Run:
+    """A Task whose Catch fails, beside another task, in a Parallel that catches everything."""
+    catcher = {"ErrorEquals": ["E"], "Next": "H", **catch}
+    branch = machine("A", {"A": task("A", Catch=[catcher]), "H": HANDLED})
+    everything = [{"ErrorEquals": ["States.ALL"], "Next": "R", "ResultPath": None}]
+    fork = {"Type": "Parallel", "Branches": [branch, scope_of("B", task("B"))], "Catch": everything, "End": True}
+    return Run(machine("P", {"P": fork, "R": HANDLED}), {"text": "t"})
+
+
+def test_a_catch_that_fails_with_a_runtime_error_fails_the_execution_at_once() -> None:
+    run = caught_badly(Assign={"x.$": "$.nothing"})
+    assert told(run.fail("A", "E")) == [("TaskFailed", (0,), "A"), ("ExecutionFailed", (), "")]
+    assert run.execution.error == "States.Runtime"
+
+
+def test_a_catch_that_fails_with_another_error_fails_the_container_which_may_catch_it() -> None:
+    run = caught_badly(ResultPath="$.text.deeper")
+    events = run.fail("A", "E")
+    assert told(events) == [
+        ("TaskFailed", (0,), "A"),
+        ("StateAborted", (1,), "B"),
+        ("StateAborted", (0,), "A"),
+        ("ParallelFailed", (), "P"),
+        ("StateExited", (), "P"),
+        ("StateEntered", (), "R"),
+        ("StateExited", (), "R"),
+        ("ExecutionSucceeded", (), ""),
+    ]
+    assert [event.error for event in events if isinstance(event, ParallelFailed)] == ["States.ResultPathMatchFailure"]
+
+
+# ---- random values
+
+
+def test_each_attempt_and_each_visit_of_a_state_draws_anew() -> None:
+    retry = [{"ErrorEquals": ["E"], "MaxAttempts": 1}]
+    again = [{"ErrorEquals": ["E"], "Next": "A"}]
+    run = Run(scope_of("A", task("A", Parameters={"id.$": "States.UUID()"}, Retry=retry, Catch=again)), {})
+    run.fail("A", "E")
+    run.fire("retry", "A")
+    run.fail("A", "E")
+    asked = [str(event.arguments) for event in run.events if isinstance(event, TaskScheduled)]
+    assert len(asked) == 3
+    assert sorted(set(asked)) == sorted(asked)

@@ -283,3 +283,9 @@ def test_an_output_nested_deeper_than_can_be_written_fails_the_execution() -> No
     run = Run(machine("A", states), {"deep": deep})
     assert (run.status, run.execution.error) == ("FAILED", "States.Runtime")
     assert str(run.execution.cause).endswith("The value is nested too deeply.")
+
+
+def test_two_fields_of_a_state_draw_different_random_values() -> None:
+    run = Run(scope_of("F", {"Type": "Fail", "ErrorPath": "States.UUID()", "CausePath": "States.UUID()"}), {})
+    error, cause = run.execution.error, run.execution.cause
+    assert (error is None, cause is None, error == cause) == (False, False, False)

@@ -143,3 +143,36 @@ def test_what_is_not_being_cut_yet_still_takes_answers() -> None:
         ("ParallelFailed", (), "P"),
         ("ExecutionFailed", (), ""),
     ]
+
+
+def test_the_iterations_of_a_map_whose_selector_failed_take_no_answer_before_they_are_cut() -> None:
+    """In JSONata the failure is told by an event of its own, before the first cut."""
+    fails_at_2 = "{% $states.context.Map.Item.Index = 2 ? $error('no') : 1 %}"
+    each = {"Type": "Map", "MaxConcurrency": 2, "ItemSelector": fails_at_2, "End": True}
+    each["ItemProcessor"] = scope_of("T", {"Type": "Task", "Resource": "t", "End": True})
+    played = sliced(scope_of("M", each) | {"QueryLanguage": "JSONata"}, [0, 1, 2], max_events=1)
+    assert played.give(CompleteTask.of(asked(played, (0,)), 1))
+    while told(played.events)[-1][0] != "EvaluationFailed":
+        played.go_on()
+    before = len(played.events)
+    assert reason(played, (1,)) == "TaskNotPending"
+    assert told(at_rest(played).events[before:]) == [
+        ("MapIterationAborted", (1,), "M"),
+        ("StateAborted", (1,), "T"),
+        ("MapFailed", (), "M"),
+        ("ExecutionFailed", (), ""),
+    ]
+
+
+def test_a_failure_in_one_branch_leaves_what_is_to_go_on_below_another() -> None:
+    """The answer comes while an iteration in the other branch has not entered its state yet."""
+    caught = dict(a_map())
+    caught["States"]["M"]["Catch"] = [{"ErrorEquals": ["E"], "Next": "H"}]
+    caught["States"]["H"] = {"Type": "Pass", "Result": "caught", "End": True}
+    other = {"Type": "Map", "ItemProcessor": scope_of("X", {"Type": "Pass", "End": True}), "End": True}
+    played = SlicedPlayed(parse(dict(side_by_side(caught, scope_of("N", other)))), max_events=1, input=[7])
+    PLAYED.append(played)
+    while (1, 0) not in played.execution.runnable:
+        played.go_on()
+    assert played.give(FailTask.of(asked(played, (0, 0)), error="E"))
+    assert at_rest(played).execution.output == ["caught", [7]]

@@ -12,6 +12,7 @@ from processor import (
     ExecutionFailed,
     ExecutionSucceeded,
     FireTimer,
+    HeartbeatTask,
     Millis,
     StateEntered,
     StateExited,
@@ -211,6 +212,19 @@ def test_a_heartbeat_is_recorded_at_most_once_in_a_third_of_its_interval() -> No
     assert due(run) == 1_000 + 12_000  # an interval, and the third of one in which beats are not recorded
     assert run.heartbeat("A", now=4_000) == run.built((TaskHeartbeatRecorded, (), "A"))
     assert due(run) == 16_000
+
+
+def test_a_heartbeat_is_recorded_with_its_detail() -> None:
+    run = Run(scope_of("A", task("A", HeartbeatSeconds=1)), {})
+    heartbeat = HeartbeatTask.of(run.task("A"), detail={"done": 7})
+    assert run.give(heartbeat, now=100) == run.built((TaskHeartbeatRecorded, (), "A", {"detail": {"done": 7}}))
+
+
+def test_a_third_of_an_interval_is_whole_milliseconds_rounded_down() -> None:
+    run = Run(scope_of("A", task("A", HeartbeatSeconds=1)), {})
+    run.heartbeat("A", now=100)
+    assert run.heartbeat("A", now=432) == ()
+    assert run.heartbeat("A", now=433) == run.built((TaskHeartbeatRecorded, (), "A"))
 
 
 def test_a_task_that_never_gave_a_heartbeat_is_timed_out_whatever_the_clock_says() -> None:

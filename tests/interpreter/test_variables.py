@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from processor import EvaluationFailed, ExecutionFailed, StateExited
+from processor import CompleteTask, EvaluationFailed, ExecutionFailed, StateExited, resume
 from processor.interpreter.evolve import evolve
 from processor.interpreter.paths_syntax import PathFault, is_variable_name, parse_path
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES
@@ -227,6 +228,20 @@ def test_an_execution_holds_ten_mebibytes_of_variables() -> None:
     ends = [event for event in run.events if isinstance(event, ExecutionFailed)]
     assert [event.error for event in ends] == ["States.DataLimitExceeded"]
     assert run.execution.variable_bytes <= MAX_VARIABLES_BYTES
+
+
+@pytest.mark.parametrize(
+    ("held", "status"), [(MAX_VARIABLES_BYTES - 7, "SUCCEEDED"), (MAX_VARIABLES_BYTES - 6, "FAILED")]
+)
+def test_what_an_assign_gives_counts_with_what_is_held(held: int, status: str) -> None:
+    """`{"x":1}` takes 7 bytes."""
+    run = Run(scope_of("A", task("A", Assign={"x": 1})), {})
+    ended = resume(replace(run.execution, variable_bytes=held), CompleteTask.of(run.task("A"), 5)).execution
+    assert ended is not None
+    limit = "The variables of the execution exceed the service limit."
+    cause = f"An error occurred while executing the state 'A' (entered at the event id #2). {limit}"
+    failed = ("States.DataLimitExceeded", cause) if status == "FAILED" else (None, None)
+    assert (ended.status, ended.error, ended.cause) == (status, *failed)
 
 
 # ---- folding
