@@ -110,8 +110,8 @@ def start_of(scope: Json) -> str:
 
 
 def check_next(fields: Fields, pointer: str, report: Report) -> None:
-    """`End` of false is as none."""
-    written = {field for field in ("Next", "End") if field in fields and fields[field] is not False}
+    """`End` of false, or of no boolean, is as none."""
+    written = [field for field in ("Next", "End") if field in fields and (field == "Next" or fields[field] is True)]
     check_one_of(dict.fromkeys(written), ("Next", "End"), pointer, report)
 
 

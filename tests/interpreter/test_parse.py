@@ -430,7 +430,7 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
         ({"Type": "Pass", "End": False}, [("", f"{ONE} [Next, End]")]),
         ({"Type": "Choice"}, [("", "These fields are required: [Choices]")]),
         ({"Type": "Choice", "Choices": [], "Default": "N"}, [("/Choices", "Value cannot be empty")]),
-        ({"Type": "Choice", "Choices": [5], "Default": "N"}, [("/Choices/0", "Expected value of type Object")]),
+        ({"Type": "Choice", "Choices": [5], "Default": "N"}, [("/Choices/0", "Expected value of type [OBJECT]")]),
         ({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True}], "Default": "N"},
          [("/Choices/0", "These fields are required: [Next]")]),
         ({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": 5}], "Default": "N"},

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.interpreter.rules import MAX_DEPTH, OPERATORS, OPERATORS, compile_pattern, compile_rule
+from processor.interpreter.rules import MAX_DEPTH, OPERATORS, compile_pattern, compile_rule
 from processor.model.definition import StateFailure
 from processor.model.json import Json
 from tests.interpreter.surroundings import NOWHERE

@@ -28,14 +28,14 @@ def all_faults(definition: Object, *, machine_type: MachineType, found: Iterable
     """
     values = {fault.pointer: fault for fault in _check_values(definition)}
     others = tuple(_check(definition, machine_type))
-    foreign = {(fault.pointer, match[1]) for fault in others if (match := _OTHER_LANGUAGE.search(fault.message))}
+    foreign = {(fault.pointer, match[1]): fault for fault in others if (match := _OTHER_LANGUAGE.search(fault.message))}
 
-    def is_echo(fault: Diagnostic) -> bool:
+    def better(fault: Diagnostic) -> Diagnostic:
         unknown = _UNSUPPORTED.fullmatch(fault.message)
-        return unknown is not None and (fault.pointer, unknown[1]) in foreign
+        told = foreign.get((fault.pointer, unknown[1])) if unknown is not None else values.get(fault.pointer)
+        return fault if told is None else told
 
-    every = (*(values.get(fault.pointer, fault) for fault in found), *values.values(), *others)
-    return tuple(dict.fromkeys(fault for fault in every if not is_echo(fault)))
+    return tuple(dict.fromkeys((*map(better, found), *values.values(), *others)))
 
 
 def _check(definition: Object, machine_type: MachineType) -> Iterator[Diagnostic]:
