@@ -130,10 +130,7 @@ def _compile_junction(name: str, operand: Json, pointer: str, report: Report, *,
 
 
 def _compile_path(rule: Mapping[str, Json], name: str, field: str, pointer: str, report: Report) -> Path | None:
-    text = rule.get(name)
-    if name not in rule:
-        report(pointer, f"These fields are required: [{name}]")
-        return None
+    text = rule[name]
     if not isinstance(text, str):
         report(pointer_to(pointer, name), "Expected value of type [STRING]")
         return None

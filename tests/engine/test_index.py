@@ -195,7 +195,7 @@ def test_a_submitted_task_stays_for_its_executor_unless_somebody_else_is_to_comp
     resource: str, left: int
 ) -> None:
     world = World()
-    call = {"Type": "Task", "Resource": resource, "Parameters": {}, "End": True}
+    call: Json = {"Type": "Task", "Resource": resource, "Parameters": {}, "End": True}
     world.deploy("call", {"StartAt": "Call", "States": {"Call": call}})
     world.start("call:1")
     world.settle()

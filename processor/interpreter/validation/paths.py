@@ -6,7 +6,7 @@ the context object, which a Map's numbers may not come from. What the paths mean
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from processor.errors import SCHEMA, Diagnostic
 from processor.interpreter.intrinsics import is_intrinsic
@@ -72,20 +72,12 @@ def _check_state(state: State) -> Iterator[Diagnostic]:
 
 
 def _check_path(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
-    try:
-        compile_path(text, field=field)
-    except NotYetSupported:
-        pass
-    except PathFault as fault:
+    if (fault := _fault_of(lambda: compile_path(text, field=field))) is not None:
         yield _fault(pointer, VALID_PATH, text, fault)
 
 
 def _check_compared(text: str, pointer: str) -> Iterator[Diagnostic]:
-    try:
-        compile_path(text, field="Variable")
-    except NotYetSupported:
-        pass
-    except PathFault as fault:
+    if (fault := _fault_of(lambda: compile_path(text, field="Variable"))) is not None:
         yield _reference_fault(pointer, text, fault)
 
 
@@ -97,20 +89,26 @@ def _check_number(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
 
 
 def _check_expression(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
-    try:
-        compile_expression(text, field=field, pointer=pointer)
-    except NotYetSupported:
-        pass
-    except PathFault as fault:
-        words = "must be a valid JSONPath or a valid intrinsic function call" if is_intrinsic(text) else None
-        yield _fault(pointer, f"The value for the field '{field}' {words}" if words else VALID_PATH, text, fault)
+    fault = _fault_of(lambda: compile_expression(text, field=field, pointer=pointer))
+    if fault is not None:
+        call = f"The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
+        yield _fault(pointer, call if is_intrinsic(text) else VALID_PATH, text, fault)
 
 
 def _check_reference(text: str, pointer: str) -> Iterator[Diagnostic]:
-    try:
-        compile_reference_path(text)
-    except PathFault as fault:
+    if (fault := _fault_of(lambda: compile_reference_path(text))) is not None:
         yield _reference_fault(pointer, text, fault)
+
+
+def _fault_of(compile: Callable[[], object]) -> PathFault | None:
+    """Return what is wrong with a text; None also where only this release lacks something, which is said elsewhere."""
+    try:
+        compile()
+    except NotYetSupported:
+        return None
+    except PathFault as fault:
+        return fault
+    return None
 
 
 def _reference_fault(pointer: str, text: str, why: PathFault) -> Diagnostic:

@@ -8,6 +8,7 @@ service exists is not looked at, only patterns that none of the service's has.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from processor.errors import Diagnostic
 from processor.interpreter.resources import ResourceFault, parse_resource
@@ -52,3 +53,5 @@ def _is_recognized(resource: Resource) -> bool:
             return not (versioned or service in _NEVER_SYNC or service.startswith("aws-sdk:"))
         case "WAIT_FOR_TOKEN":
             return service not in _NEVER_CALLBACK
+        case other:
+            assert_never(other)
