@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Severity: TypeAlias = Literal["ERROR", "WARNING"]
 
 
 class AslError(Exception):
@@ -26,25 +29,38 @@ class AslError(Exception):
         return dict(vars(self))
 
 
+SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
+"""AWS's code for whatever has no code of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """One fault of a definition: where (a JSON pointer, RFC 6901), which rule, what was found."""
+    """What is to be said of a definition: where (a JSON pointer, RFC 6901), which rule, AWS's code and words for it.
+
+    `found`: what stands there, where the words do not tell. `location`: AWS's name of the place, where that is no place
+    in the definition but one in a text. `line` and `column` (from 1) of the user's file, where they are known.
+    """
 
     pointer: str
     code: str
     message: str
-    severity: str = "ERROR"
+    severity: Severity = "ERROR"
+    found: str | None = None
+    location: str | None = None
+    line: int | None = None
+    column: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.pointer or '/'}: {self.message}"
+        found = "" if self.found is None else f", got {self.found}"
+        return f"{self.pointer or '/'}: {self.message}{found}"
 
 
 class InvalidDefinition(AslError):
-    """A definition that cannot run. `diagnostics` holds every fault found, in document order."""
+    """A definition that cannot run. `diagnostics` holds every fault found and, after them, every warning."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("; ".join(str(d) for d in self.diagnostics))
+        super().__init__("; ".join(str(d) for d in self.diagnostics if d.severity == "ERROR"))
 
 
 class InvalidCommand(AslError):

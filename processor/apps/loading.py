@@ -4,38 +4,72 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
 import sys
 import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from processor.errors import DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition, InvalidSettings
-from processor.model.json import Json, parse_json, private_json
+from processor.apps.yaml_text import YamlFault, parse_yaml
+from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition, InvalidSettings
+from processor.interpreter.validation.json_text import JsonFault, Place, places_in, read_json
+from processor.interpreter.validation.reading import json_diagnostic
+from processor.model.json import Json, parse_json
 
 if TYPE_CHECKING:
     from processor.apps.worker import Worker
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
-_YAML_BOOLEAN: Final = re.compile(r"^(?:true|false)$")
 _WORKER_EXAMPLE: Final = "--worker examples/order/workers.py, or --worker orders.tasks:worker"
 
 
-def load_definition(path: Path, *, stdin: TextIO | None = None) -> Json:
-    """Return the definition in a JSON file, or a YAML one by its suffix; `-` is `stdin` where that is given.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A definition that was read; `places` gives where each part of it stands in its file, by JSON pointer."""
 
-    Raises InvalidDefinition, with one diagnostic, for a file that cannot be read or is no JSON or YAML.
+    value: Json
+    places: Callable[[], Mapping[str, Place]]
+
+    def located(self, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics with the lines and columns of their places."""
+        places = self.places() if diagnostics else {}
+        return tuple(
+            replace(each, line=place.line, column=place.column) if (place := places.get(each.pointer)) else each
+            for each in diagnostics
+        )
+
+
+def load_definition(path: Path, *, stdin: TextIO | None = None) -> Json:
+    """Return the definition in a file, as `read_source` reads it."""
+    return read_source(path, stdin=stdin).value
+
+
+def read_source(path: Path, *, stdin: TextIO | None = None) -> Source:
+    """Return the definition in a JSON file, or a YAML one by its suffix; `-` is `stdin` where that is given, YAML where
+    it does not begin as an object of JSON does.
+
+    Raises InvalidDefinition, with one diagnostic, for a file that cannot be read, is no JSON or YAML, or gives a field
+    twice.
     """
     try:
-        if stdin is not None and str(path) == "-":
-            return parse_json(stdin.read(), what="standard input")
-        text = path.read_bytes()
-        return _parse_yaml(text) if path.suffix in YAML_SUFFIXES else parse_json(text, what=str(path))
+        piped = stdin is not None and str(path) == "-"
+        text = stdin.read() if stdin is not None and piped else path.read_bytes().decode()
     except OSError as fault:
         raise _unreadable(f"{path} cannot be read: {fault.strerror}") from None
-    except (DecodingFailed, InvalidCommand) as fault:
-        raise _unreadable(str(fault)) from None
+    except UnicodeDecodeError as fault:
+        raise _unreadable(f"{path} cannot be read: no UTF-8 at byte {fault.start}") from None
+    is_yaml = not text.lstrip().startswith("{") if piped else path.suffix in YAML_SUFFIXES
+    try:
+        if is_yaml:
+            value, places = parse_yaml(text)
+            return Source(value, lambda: places)
+        return Source(read_json(text), lambda: places_in(text))
+    except JsonFault as fault:
+        raise InvalidDefinition([json_diagnostic(fault)]) from None
+    except YamlFault as fault:
+        raise _unreadable(f"YAML does not decode: {fault.reason}", place=fault.place) from None
 
 
 def machine_name(path: Path) -> str:
@@ -120,24 +154,6 @@ def _no_worker(rule: str) -> InvalidSettings:
     return InvalidSettings(setting="worker", rule=rule, example=_WORKER_EXAMPLE)
 
 
-def _unreadable(message: str) -> InvalidDefinition:
-    return InvalidDefinition([Diagnostic(pointer="", code="UNREADABLE", message=message)])
-
-
-def _parse_yaml(text: bytes) -> Json:
-    import yaml
-
-    class JsonLoader(yaml.SafeLoader):
-        """YAML as JSON has it: `Next: Yes` is a text, and so is 2026-01-01."""
-
-    kept = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
-    resolvers: dict[Any, Any] = {
-        first: [(tag, pattern) for tag, pattern in entries if tag in kept]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    JsonLoader.yaml_implicit_resolvers = resolvers
-    JsonLoader.add_implicit_resolver("tag:yaml.org,2002:bool", _YAML_BOOLEAN, list("tf"))
-    try:
-        return private_json(yaml.load(text, Loader=JsonLoader), what="YAML")  # a SafeLoader
-    except yaml.YAMLError as fault:
-        raise DecodingFailed(what="YAML", reason=" ".join(str(fault).split())) from None
+def _unreadable(message: str, *, place: Place | None = None) -> InvalidDefinition:
+    line, column = (None, None) if place is None else (place.line, place.column)
+    return InvalidDefinition([Diagnostic(pointer="", code="UNREADABLE", message=message, line=line, column=column)])

@@ -13,6 +13,7 @@ from processor.interpreter.compile_parts import (
     array_of,
     check_at_most_one,
     check_next,
+    check_one_of,
     check_present,
     compile_catchers,
     compile_credentials,
@@ -145,10 +146,8 @@ def _choice(name: str, fields: Fields, pointer: str, report: Report) -> ChoiceSt
 
 def _wait(name: str, fields: Fields, pointer: str, report: Report) -> WaitState:
     check_next(fields, pointer, report)
-    forms = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
-    if not any(form in fields for form in forms):
-        report(pointer, f"exactly one of {', '.join(forms)} is required, got none")
-    check_at_most_one(fields, forms, pointer, report)
+    forms = ("SecondsPath", "Seconds", "TimestampPath", "Timestamp")
+    check_one_of(fields, forms, pointer, report)
     moment: Millis | None = None
     if (written := text_of(fields, "Timestamp")) is not None and (moment := parse_timestamp(written)) is None:
         report(pointer_to(pointer, "Timestamp"), "String does not match RFC3339 timestamp")
@@ -200,9 +199,7 @@ def _parallel(name: str, fields: Fields, pointer: str, report: Report) -> Parall
 def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
     check_next(fields, pointer, report)
     processors = [field for field in ("ItemProcessor", "Iterator") if field in fields]
-    if not processors:
-        report(pointer, "These fields are required: [ItemProcessor]")
-    check_at_most_one(fields, ("ItemProcessor", "Iterator"), pointer, report)
+    check_one_of(fields, ("ItemProcessor", "Iterator"), pointer, report)
     check_at_most_one(fields, ("ItemSelector", "Parameters"), pointer, report)
     check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
     selector: Evaluate | None = None

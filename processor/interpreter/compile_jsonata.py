@@ -9,8 +9,8 @@ from typing import assert_never
 
 from processor.interpreter.compile_parts import (
     array_of,
-    check_at_most_one,
     check_next,
+    check_one_of,
     check_present,
     compile_resource,
     compile_retriers,
@@ -117,12 +117,13 @@ def _choice(name: str, fields: Fields, report: Report) -> ChoiceState:
     for index, entry in enumerate(array_of(fields.written, "Choices")):
         at = pointer_to(fields.pointer, "Choices", index)
         if not isinstance(entry, dict):
-            report(at, "Expected value of type Object")
+            report(at, "Expected value of type [OBJECT]")
             continue
         rule = fields.within(entry, f"Choices[{index}]", "Choices", index)
         check_present(entry, "Next", at, report)
         if "Condition" not in entry:
-            report(at, "These fields are required: [Condition]")
+            selectors = "[And, Or, Not, Variable, Condition]"
+            report(at, f"The object must have only one of the following fields, {selectors}")
         for field in entry.keys() - {"Condition", "Next", "Output", "Assign", "Comment"}:
             report(at, f"Field '{field}' is not supported")
         rules.append(
@@ -143,10 +144,8 @@ def _choice(name: str, fields: Fields, report: Report) -> ChoiceState:
 
 
 def _wait(name: str, fields: Fields, report: Report) -> WaitState:
-    forms = ("Seconds", "Timestamp")
-    if not any(form in fields.written for form in forms):
-        report(fields.pointer, f"exactly one of {', '.join(forms)} is required, got none")
-    check_at_most_one(fields.written, forms, fields.pointer, report)
+    written = {form: None for form in ("Seconds", "Timestamp") if form in fields.written}
+    check_one_of(written, ("SecondsPath", "Seconds", "TimestampPath", "Timestamp"), fields.pointer, report)
     return WaitState(
         name=name,
         finish=fields.finish(result=None, default="INPUT"),
@@ -159,14 +158,14 @@ def _wait(name: str, fields: Fields, report: Report) -> WaitState:
 
 def _map(name: str, fields: Fields, report: Report) -> MapState:
     written = fields.written
-    if "ItemProcessor" not in written:
-        report(fields.pointer, "These fields are required: [ItemProcessor]")
+    processors = ("ItemProcessor", "Iterator")
+    check_one_of(written, processors, fields.pointer, report)
     return MapState(
         name=name,
         finish=fields.finish(result="result", default="RESULT"),
         assign=fields.assign(result="result"),
         next=text_of(written, "Next"),
-        first=start_of(written.get("ItemProcessor")),
+        first=next((start_of(written[field]) for field in processors if field in written), ""),
         items=fields.array("Items"),
         check=_check_items,
         selector=fields.any("ItemSelector"),

@@ -101,7 +101,7 @@ def _compile(value: Json, field: str, pointer: str, report: Report, expressions:
 def _compile_text(text: str, field: str, pointer: str, report: Report, expressions: list[Expression]) -> Make | None:
     if not is_expression(text):
         if text.startswith(OPENING) or text.endswith(CLOSING):
-            report(pointer, JsonataFault(f"A JSONata expression must begin with '{OPENING}' and end with '{CLOSING}'"))
+            report(pointer, JsonataFault(f"JSONata string must start with {OPENING} and end with {CLOSING}"))
         return None
     try:
         expression = compile_expression(expression_in(text), field=field)

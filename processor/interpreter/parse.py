@@ -1,9 +1,10 @@
 """A definition → a Workflow, or every fault it has.
 
-1. The text → JSON; what is no object is refused at once.
+1. The text → JSON (`validation/reading.py`); what is no object is refused at once.
 2. Each scope (the machine, a branch, a Map's processor) and each of its states, in document order: its shape
    (`written.py`), its meaning (`compilation.py`, which compiles it on the way).
 3. Each scope as a whole: where its states lead (`transitions.py`), names given twice.
+4. The definition as a whole: the rules of `validation/`, and what is only warned of.
 
 What AWS accepts and this release does not is refused by a diagnostic that names it.
 """
@@ -13,16 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from processor.errors import DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
+from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
 from processor.interpreter.compilation import compile_state
 from processor.interpreter.compile_jsonata import compile_jsonata_state
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import check_transitions
+from processor.interpreter.validation.json_text import MAX_DEPTH
+from processor.interpreter.validation.reading import read_definition
+from processor.interpreter.validation.rules import all_faults
+from processor.interpreter.validation.shapes import check_shape, none_of, not_an_object
+from processor.interpreter.validation.walk import Language, language_of
+from processor.interpreter.validation.warnings import check_warnings
 from processor.interpreter.written import (
     JSONATA_STATES,
     STATES,
@@ -33,12 +37,12 @@ from processor.interpreter.written import (
 )
 from processor.model.definition import AnyState, Workflow
 from processor.model.events import MachineType
-from processor.model.json import Json, canonical_json, parse_json, private_json, render_json
+from processor.model.json import Json, canonical_json
 
-MAX_DEPTH = 128  # levels of JSON; a stack of that depth is safe wherever a definition is walked
+__all__ = ["MAX_DEPTH", "MAX_STATE_NAME_LENGTH", "parse"]
+
 MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
 _LATER = "is not supported by this release"
 _NOT_YET = {
     "ItemReader": "ItemReader (distributed Map)",
@@ -50,7 +54,6 @@ _NOT_YET = {
     "ToleratedFailurePercentage": "ToleratedFailurePercentage (distributed Map)",
     "ToleratedFailurePercentagePath": "ToleratedFailurePercentagePath (distributed Map)",
 }
-_NULLABLE = frozenset({"InputPath", "OutputPath", "ResultPath", "Result", "Output", "Arguments", "ItemSelector"})
 
 
 def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: Sandbox | None = None) -> Workflow:
@@ -61,11 +64,13 @@ def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: 
 
     Raises InvalidDefinition with every fault found, and nothing else, whatever the definition is.
     """
-    read = _read(definition)
+    read = read_definition(definition)
     reading = _Reading(type, sandbox)
     reading.machine(read)
-    if reading.diagnostics:
-        raise InvalidDefinition(tuple(dict.fromkeys(reading.diagnostics)))
+    faults = all_faults(read, machine_type=type, found=reading.diagnostics)
+    warnings = tuple(dict.fromkeys(check_warnings(read)))
+    if faults:
+        raise InvalidDefinition((*faults, *warnings))
     timeout = read.get("TimeoutSeconds")
     return Workflow(
         definition=read,
@@ -73,50 +78,9 @@ def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: 
         definition_hash=sha256(canonical_json({"type": type, "definition": read})).digest(),
         first=str(read["StartAt"]),
         states=reading.states,
-        timeout_seconds=timeout if isinstance(timeout, int) else None,
+        timeout_seconds=timeout if isinstance(timeout, int) and timeout > 0 else None,
+        warnings=warnings,
     )
-
-
-# ---- 1. the text
-
-
-def _read(definition: Json | bytes) -> dict[str, Json]:
-    """Return a copy of the definition that nobody else holds."""
-    try:
-        if isinstance(definition, str | bytes):
-            if not definition.strip():
-                raise _refused(SCHEMA, "Definition must be a valid JSON object")
-            value = parse_json(definition, what="the definition")
-        else:
-            value = private_json(definition, what="the definition")
-    except DecodingFailed as fault:
-        raise _refused("INVALID_JSON_DESCRIPTION", fault.reason) from None
-    except InvalidCommand as fault:
-        raise _refused(SCHEMA, f"Definition must be a valid JSON object: {str(fault.value)[:200]}") from None
-    if not isinstance(value, dict):
-        raise _refused(SCHEMA, "Definition must be a valid JSON object")
-    if _is_deeper(value, MAX_DEPTH):
-        raise _refused(SCHEMA, f"Definition is nested more than {MAX_DEPTH} levels deep")
-    return value
-
-
-def _refused(code: str, message: str) -> InvalidDefinition:
-    return InvalidDefinition((Diagnostic(pointer="", code=code, message=message),))
-
-
-def _is_deeper(value: Json, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner: list[Json] = []
-        for container in level:
-            if isinstance(container, dict):
-                inner.extend(container.values())
-            elif isinstance(container, list):
-                inner.extend(container)
-        if not inner:
-            return False
-        level = inner
-    return True
 
 
 # ---- 2. and 3. scopes and states
@@ -130,7 +94,7 @@ class _Reading:
         self.diagnostics: list[Diagnostic] = []
         self.states: dict[str, AnyState] = {}
         self.names: set[str] = set()
-        self.jsonata = False
+        self.language: Language = "JSONPath"
 
     def note(self, pointer: str, code: str, message: str) -> None:
         self.diagnostics.append(Diagnostic(pointer=pointer, code=code, message=message))
@@ -140,8 +104,7 @@ class _Reading:
 
     def machine(self, definition: dict[str, Json]) -> None:
         self.shape(WrittenMachine, definition, "")
-        if definition.get("QueryLanguage") == "JSONata":
-            self.jsonata = True
+        self.language = language_of(definition)
         self.scope(definition, "")
 
     def scope(self, scope: dict[str, Json], pointer: str) -> None:
@@ -155,10 +118,13 @@ class _Reading:
         if name in self.names:
             self.note(pointer, "DUPLICATE_STATE_NAME", f"Duplicate State name: {name}")
         self.names.add(name)
-        if not 1 <= len(name) <= MAX_STATE_NAME_LENGTH:
-            self.report(pointer, f"a state's name has 1 to {MAX_STATE_NAME_LENGTH} characters, got {len(name)}")
+        if len(name) > MAX_STATE_NAME_LENGTH:
+            limit = f"exceeds the {MAX_STATE_NAME_LENGTH}-character limit allowed by the service"
+            self.note(pointer, "INVALID_STATE_NAME", f"Invalid State name: State '{name}' {limit}")
+        if not name:
+            self.note(pointer, "INVALID_STATE_NAME", "Invalid State name: a name cannot be empty")
         if not isinstance(state, dict):
-            self.report(pointer, _expected("Object", state))
+            self.diagnostics.append(not_an_object(pointer, state))
             return
         self.typed_state(name, state, pointer)
         for at, inner, model in _inner_scopes(state, pointer):
@@ -167,24 +133,20 @@ class _Reading:
                 self.refuse_distributed(inner, at)
                 self.scope(inner, at)
             else:
-                self.report(at, _expected("Object", inner))
+                self.diagnostics.append(not_an_object(at, inner))
 
-    def is_jsonata(self, state: dict[str, Json], pointer: str) -> bool:
+    def is_jsonata(self, state: dict[str, Json]) -> bool:
         """Whether the state's fields are JSONata's. A state without QueryLanguage has the machine's, whatever states
         are around it (Developer Guide, "Transforming data with JSONata"; so AWS's CDK writes definitions)."""
-        language = state.get("QueryLanguage")
-        if language == "JSONPath" and self.jsonata:
-            message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
-            self.report(pointer, message)
-        return language == "JSONata" or (self.jsonata and language is None)
+        return language_of(state, self.language) == "JSONata"
 
     def typed_state(self, name: str, state: dict[str, Json], pointer: str) -> None:
         written = state.get("Type")
         kind = next((kind for kind in STATES if kind == written), None)
-        jsonata = self.is_jsonata(state, pointer)
+        jsonata = self.is_jsonata(state)
         if kind is None:
             if "Type" in state:
-                self.report(pointer_to(pointer, "Type"), f"must be one of {', '.join(STATES)}, got {_shown(written)}")
+                self.diagnostics.append(none_of(pointer_to(pointer, "Type"), tuple(STATES), written))
             else:
                 self.report(pointer, "These fields are required: [Type]")
             return
@@ -213,32 +175,8 @@ class _Reading:
         if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED":
             self.report(pointer_to(pointer, "ProcessorConfig", "Mode"), f"the mode DISTRIBUTED {_LATER}")
 
-    # ---- shapes
-
     def shape(self, model: type[Written], written: dict[str, Json], pointer: str) -> None:
-        """Report every field that is missing, not supported, or not of its type and range."""
-        faults: list[ErrorDetails] = []
-        try:
-            model.model_validate(written)
-        except ValidationError as invalid:
-            faults = invalid.errors(include_url=False, include_context=True)
-        required: dict[str, list[str]] = {}
-        for fault in faults:
-            *inside, field = fault["loc"]
-            if fault["type"] == "missing":
-                required.setdefault(pointer_to(pointer, *inside), []).append(str(field))
-        for at, names in required.items():
-            self.report(at, f"These fields are required: [{', '.join(names)}]")
-        for fault in faults:
-            *inside, field = fault["loc"]
-            if fault["type"] == "extra_forbidden":
-                self.report(pointer_to(pointer, *inside), f"Field '{field}' is not supported")
-            elif fault["type"] != "missing":
-                self.report(pointer_to(pointer, *fault["loc"]), _worded(fault))
-        known = {field.alias for field in model.model_fields.values()}
-        for name, value in written.items():
-            if value is None and name in known and name not in _NULLABLE:
-                self.report(pointer_to(pointer, name), "Value cannot be null")
+        self.diagnostics.extend(check_shape(model, written, pointer))
 
 
 def _inner_scopes(state: dict[str, Json], pointer: str) -> Iterator[tuple[str, Json, type[WrittenScope]]]:
@@ -250,44 +188,3 @@ def _inner_scopes(state: dict[str, Json], pointer: str) -> Iterator[tuple[str, J
         for field in ("ItemProcessor", "Iterator"):
             if field in state:
                 yield pointer_to(pointer, field), state[field], WrittenProcessor
-
-
-_TYPE_NAMES = {
-    "string_type": "String",
-    "int_type": "Integer",
-    "float_type": "Number",
-    "bool_type": "Boolean",
-    "list_type": "Array",
-    "dict_type": "Object",
-    "model_type": "Object",
-    "model_attributes_type": "Object",
-}
-
-
-def _worded(fault: ErrorDetails) -> str:
-    """Say a fault of type or range as: what must be, what was found."""
-    kind, value, limits = fault["type"], fault["input"], fault.get("ctx", {})
-    if kind in _TYPE_NAMES:
-        return _expected(_TYPE_NAMES[kind], value)
-    if kind in ("too_short", "string_too_short"):
-        return "Value cannot be empty"
-    if kind in _LIMITS:
-        words, limit = _LIMITS[kind]
-        return f"must be {words} {limits[limit]}, got {_shown(value)}"
-    return f"{fault['msg'].replace('Input should be', 'must be')}, got {_shown(value)}"
-
-
-_LIMITS = {
-    "greater_than_equal": ("at least", "ge"),
-    "less_than_equal": ("at most", "le"),
-    "less_than": ("less than", "lt"),
-}
-
-
-def _expected(type_name: str, value: Json) -> str:
-    return f"Expected value of type {type_name}, got {_shown(value)}"
-
-
-def _shown(value: Json) -> str:
-    text = render_json(value)
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -49,12 +49,12 @@ _RELATIONS: dict[str, Relation] = {
     "GreaterThanEquals": operator.ge,
 }
 _TYPES: dict[str, tuple[Read, str]] = {
-    "String": (_string, "String"),
-    "Numeric": (_number, "Number"),
+    "String": (_string, "[STRING]"),
+    "Numeric": (_number, "[NUMBER]"),
     "Timestamp": (_timestamp, "Timestamp"),
 }
 _COMPARISONS: dict[str, tuple[Read, str, Relation]] = {
-    "BooleanEquals": (_boolean, "Boolean", operator.eq),
+    "BooleanEquals": (_boolean, "[BOOLEAN]", operator.eq),
     **{
         f"{prefix}{name}": (read, type_name, relation)
         for prefix, (read, type_name) in _TYPES.items()
@@ -71,7 +71,9 @@ _TYPE_TESTS: dict[str, Callable[[Json], bool]] = {
 OPERATORS = frozenset(
     [*_COMPARISONS, *(f"{name}Path" for name in _COMPARISONS), *_TYPE_TESTS, "IsPresent", "StringMatches"]
 )
-_JUNCTIONS = frozenset({"And", "Or", "Not"})
+JUNCTIONS = frozenset({"And", "Or", "Not"})
+SELECTORS = ("And", "Or", "Not", "Variable", "Condition")
+"""What a rule has exactly one of, in the order of AWS's words (measured by cdk-preflight, pf-sfn-asl-choice-rules)."""
 
 
 def compile_rule(rule: Json, *, pointer: str, report: Report) -> Predicate:
@@ -85,23 +87,26 @@ def _never(_value: Json, _environment: Environment) -> bool:
 
 def _compile(rule: Json, pointer: str, report: Report, *, nested: int) -> Predicate:
     if not isinstance(rule, dict):
-        report(pointer, "Expected value of type Object")
+        report(pointer, "Expected value of type [OBJECT]")
         return _never
     if nested > MAX_DEPTH:
         report(pointer, f"And, Or and Not are nested more than {MAX_DEPTH} deep")
         return _never
-    names = [name for name in rule if name in OPERATORS or name in _JUNCTIONS]
+    names = [name for name in rule if name in OPERATORS or name in JUNCTIONS]
     known = {*names, "Comment", "Variable"} | ({"Next", "Assign"} if not nested else set())
     for name in rule:
         if name not in known:
             report(pointer, f"Field '{name}' is not supported")
+    selectors = [name for name in SELECTORS if name in rule]
+    if len(selectors) != 1 or selectors == ["Condition"]:
+        report(pointer, f"The object must have only one of the following fields, [{', '.join(SELECTORS)}]")
+        return _never
     if len(names) != 1:
-        report(pointer, f"a rule has exactly one comparison, And, Or or Not, got {names or 'none'}")
+        which = "This object should have only one" if not names else "There should only be one"
+        report(pointer, f"{which} of the following fields: [{', '.join(names or sorted(OPERATORS))}]")
         return _never
     name = names[0]
-    if name in _JUNCTIONS:
-        if "Variable" in rule:
-            report(pointer, f"Field 'Variable' is not supported beside '{name}'")
+    if name in JUNCTIONS:
         return _compile_junction(name, rule[name], pointer_to(pointer, name), report, nested=nested + 1)
     variable = _compile_path(rule, "Variable", "Variable", pointer, report)
     return _compile_comparison(name, rule, variable, pointer, report) if variable is not None else _never
@@ -112,7 +117,7 @@ def _compile_junction(name: str, operand: Json, pointer: str, report: Report, *,
         negated = _compile(operand, pointer, report, nested=nested)
         return lambda value, environment: not negated(value, environment)
     if not isinstance(operand, list):
-        report(pointer, "Expected value of type Array")
+        report(pointer, "Expected value of type [ARRAY]")
         return _never
     if not operand:
         report(pointer, "Value cannot be empty")
@@ -125,12 +130,9 @@ def _compile_junction(name: str, operand: Json, pointer: str, report: Report, *,
 
 
 def _compile_path(rule: Mapping[str, Json], name: str, field: str, pointer: str, report: Report) -> Path | None:
-    text = rule.get(name)
-    if name not in rule:
-        report(pointer, f"These fields are required: [{name}]")
-        return None
+    text = rule[name]
     if not isinstance(text, str):
-        report(pointer_to(pointer, name), "Expected value of type String")
+        report(pointer_to(pointer, name), "Expected value of type [STRING]")
         return None
     try:
         return compile_path(text, field=field)
@@ -145,20 +147,23 @@ def _compile_comparison(name: str, rule: Mapping[str, Json], variable: Path, poi
     if name in _TYPE_TESTS or name == "IsPresent":
         wanted = rule[name]
         if not isinstance(wanted, bool):
-            report(pointer_to(pointer, name), _expected("Boolean", wanted))
+            report(pointer_to(pointer, name), _expected("[BOOLEAN]", wanted))
             return _never
         return _present(variable, wanted) if name == "IsPresent" else _is_of_type(variable, _TYPE_TESTS[name], wanted)
     if name == "StringMatches":
         pattern = rule[name]
         if not isinstance(pattern, str):
-            report(pointer_to(pointer, name), _expected("String", pattern))
+            report(pointer_to(pointer, name), _expected("[STRING]", pattern))
             return _never
         return _matches(variable, compile_pattern(pattern))
     if name in _COMPARISONS:
         read, type_name, relation = _COMPARISONS[name]
         constant = read(rule[name])
         if constant is None:
-            report(pointer_to(pointer, name), _expected(type_name, rule[name]))
+            words = _expected(type_name, rule[name])
+            if type_name == "Timestamp" and isinstance(rule[name], str):
+                words = "String does not match RFC3339 timestamp"
+            report(pointer_to(pointer, name), words)
             return _never
         return _compared(variable, read, relation, constant)
     read, _, relation = _COMPARISONS[name.removesuffix("Path")]

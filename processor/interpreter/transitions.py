@@ -1,7 +1,8 @@
 """Where the states of one scope lead: targets that do not exist, states that nothing reaches, scopes without an end.
 
 Works on the raw objects, so that a state with other faults is still followed. Codes, texts and which fault silences
-which are those of AWS's ValidateStateMachineDefinition, as its users report them.
+which are those of AWS's ValidateStateMachineDefinition, as its users report them (floci issue 2735): only the machine
+itself is asked for a terminal state, no branch and no Map's processor.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def check_transitions(scope: Mapping[str, Json], *, pointer: str, note: Note) ->
             if target not in states:
                 at = pointer_to(pointer, "States", name, *tokens)
                 note(at, "MISSING_TRANSITION_TARGET", f"Missing 'Next' target: {target}")
-    if not any(_is_terminal(state) for state in states.values()):
+    if not pointer and not any(_is_terminal(state) for state in states.values()):
         note(pointer, "MISSING_END_STATE", "Workflow has no terminal state")
     elif isinstance(start, str):
         reached = _reached(start, targets)

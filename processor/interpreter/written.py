@@ -1,7 +1,9 @@
 """A definition as written: the fields that each kind of object may have, their types and their ranges.
 
 Only shapes are checked here, one object at a time; what fields mean together, and where states lead, is `parse.py`'s
-and `transitions.py`'s. Numbers are AWS's limits as its developer guide gives them.
+and `transitions.py`'s, the query language `validation/query_language.py`'s. Numbers are AWS's limits as its developer
+guide gives them; that it takes IntervalSeconds and the machine's TimeoutSeconds of 0, and MaxDelaySeconds of 31622400,
+was measured by cdk-preflight (pf-sfn-asl-numeric-ranges).
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class WrittenScope(Written):
 
 class WrittenMachine(WrittenScope):
     version: Literal["1.0"] = "1.0"
-    timeout_seconds: PositiveSeconds | None = None
-    query_language: Literal["JSONPath", "JSONata"] = "JSONPath"
+    timeout_seconds: Seconds | None = None
+    query_language: Anything = "JSONPath"
 
 
 class WrittenProcessorConfig(Written):
@@ -52,11 +54,11 @@ class WrittenProcessor(WrittenScope):
 
 class WrittenRetrier(Written):
     error_equals: Annotated[list[Name], Field(min_length=1)]
-    interval_seconds: PositiveSeconds = 1
+    interval_seconds: Seconds = 1
     max_attempts: Annotated[int, Field(ge=0, le=99_999_999)] = 3
     backoff_rate: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 2.0
-    max_delay_seconds: Annotated[int, Field(ge=1, lt=31_622_400)] | None = None
-    jitter_strategy: Literal["FULL", "NONE"] = "NONE"
+    max_delay_seconds: Annotated[int, Field(ge=1, le=31_622_400)] | None = None
+    jitter_strategy: Literal["NONE", "FULL"] = "NONE"
 
 
 class WrittenCatcher(Written):
@@ -68,7 +70,7 @@ class WrittenCatcher(Written):
 
 class WrittenState(Written):
     type: str
-    query_language: Literal["JSONPath", "JSONata"] = "JSONPath"
+    query_language: Anything = "JSONPath"
 
 
 class _Passing(WrittenState):
@@ -239,6 +241,7 @@ class WrittenJsonataParallel(_JsonataFailing):
 class WrittenJsonataMap(_JsonataFailing):
     items: Anything = None
     item_processor: Anything = None
+    iterator: Anything = None
     item_selector: Anything = None
     max_concurrency: Anything = None
     # Distributed: accepted as fields, refused as not supported yet.

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from processor.errors import Diagnostic
 from processor.model.events import MachineType, MapMode, OutputOf, TaskKind
 from processor.model.ids import Millis
 from processor.model.json import Json
@@ -205,6 +206,7 @@ class Workflow(Struct, frozen=True, kw_only=True, eq=False):
     first: str
     states: Mapping[str, AnyState]  # of all scopes: names are unique in a whole definition
     timeout_seconds: int | None = None
+    warnings: tuple[Diagnostic, ...] = ()  # what is probably not meant as it is written
 
     @property
     def revision(self) -> str:

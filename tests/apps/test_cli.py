@@ -98,7 +98,45 @@ def test_every_fault_of_a_definition_as_json_has_a_pointer() -> None:
     [told] = lines(result.stdout)
     assert (result.exit_code, told["file"], told["valid"]) == (2, "faulty.json", False)
     assert {d["pointer"] for d in told["diagnostics"]} == FAULTS
-    assert all(set(d) == {"pointer", "code", "message", "severity"} for d in told["diagnostics"])
+    names = {"pointer", "line", "column", "code", "message", "found", "severity"}
+    assert all(set(d) == names for d in told["diagnostics"])
+
+
+def test_a_fault_stands_with_its_line_and_what_was_found(folder: Path) -> None:
+    (folder / "late.asl.yaml").write_text("StartAt: A\nStates:\n  A:\n    Type: Wait\n    Seconds: -1\n    End: true")
+    result = asl("validate", "late.asl.yaml")
+    row = r"^│ /States/A/Seconds +│ 5:5 +│ ERROR +│ SCHEMA_VALIDATION_FAILED +│ Minimum value is 0, got -1 +│$"
+    assert (result.exit_code, result.stdout.splitlines()[0].strip()) == (2, "late.asl.yaml: 1 fault")
+    assert re.search(row, result.stdout, re.MULTILINE)
+
+
+def test_warnings_are_told_and_never_refuse(folder: Path) -> None:
+    warned = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "$.a", "End": True}}}
+    (folder / "warned.json").write_text(json.dumps(warned))
+
+    table, told = asl("validate", "warned.json"), asl("validate", "warned.json", "--json")
+    assert (table.exit_code, table.stdout.splitlines()[0].strip()) == (0, "warned.json: 1 warning")
+    assert table.stdout.splitlines()[-1].startswith("warned.json: valid, revision ")
+    [answer] = lines(told.stdout)
+    assert (answer["valid"], answer["result"]) == (True, "OK")
+    assert [(d["code"], d["severity"], d["line"]) for d in answer["diagnostics"]] == [
+        ("PASS_RESULT_IS_STATIC", "WARNING", 1)
+    ]
+
+    [quiet] = lines(asl("validate", "warned.json", "--json", "--severity", "error").stdout)
+    assert (quiet["valid"], quiet["diagnostics"]) == (True, [])
+
+
+def test_faults_and_warnings_are_counted_apart(folder: Path) -> None:
+    both = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "$.a", "End": True}}, "X": 1, "Y": 2}
+    (folder / "both.json").write_text(json.dumps(both))
+    assert asl("validate", "both.json").stdout.splitlines()[0].strip() == "both.json: 2 faults, 1 warning"
+
+
+def test_a_severity_that_is_none_is_told_with_one_that_is() -> None:
+    result = asl("validate", "greeting.asl.json", "--severity", "loud")
+    assert result.exit_code == 2
+    assert "--severity: must be ERROR or WARNING, got 'loud', for example --severity ERROR" in result.stderr
 
 
 def test_a_file_that_cannot_be_read_is_a_fault_too() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from processor.apps.loading import load_definition, load_json, load_worker, machine_name
-from processor.errors import InvalidDefinition, InvalidSettings
+from processor.apps.loading import load_definition, load_json, load_worker, machine_name, read_source
+from processor.errors import Diagnostic, InvalidDefinition, InvalidSettings
 
 YAML = """
 StartAt: Yes
@@ -33,20 +34,89 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("text", "message", "at"),
     [
-        ("a.json", '{"StartAt": }', "does not decode"),
-        ("a.yaml", "StartAt: [", "YAML does not decode"),
-        ("a.yaml", "1: x", "YAML: must be JSON"),
-        ("a.yaml", "!!python/object:os.system {}", "YAML does not decode"),
+        ("StartAt: [", "while parsing a flow node: expected the node content, but found '<stream end>'", (1, 11)),
+        ("a: 1\n1: x", "a key must be a text, in quotes where it looks like something else", (2, 1)),
+        ("? [a]\n: b", "a key must be a text, in quotes where it looks like something else", (1, 3)),
+        ("a: 1\nb:\n  c: 1\n  c: 2", "Duplicate field 'c'", (4, 3)),
+        ("!!python/object:os.system {}", "JSON has no tags", (1, 1)),
+        ("a: !Ref b", "JSON has no tags", (1, 4)),
+        ("a: &x !!str 5", "JSON has no tags", (1, 4)),
+        ("a: 1e999", "the number is out of range", (1, 4)),
+        ("a: &a [*a]", "it is nested more than 128 levels deep, or without end", (1, 4)),
+        ("[" * 5_000, "it is nested too deeply", (1, 1)),
+        ("a: \x00", "unacceptable character #x0000", (1, 1)),
+        ("a: " + "x" * 1_048_576, "it is longer than 1048576 characters", (1, 1)),
+    ],
+    ids=range(12),
+)
+def test_yaml_that_stands_for_no_json_is_one_fault_with_its_place(
+    tmp_path: Path, text: str, message: str, at: tuple[int, int]
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InvalidDefinition) as refused:
+        load_definition(tmp_path / "a.yaml")
+    [diagnostic] = refused.value.diagnostics
+    assert (diagnostic.code, diagnostic.line, diagnostic.column) == ("UNREADABLE", *at)
+    assert diagnostic.message.startswith(f"YAML does not decode: {message}")
+
+
+def test_aliases_that_repeat_each_other_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (tmp_path / "a.yaml").write_text("\n".join(lines))
+    with pytest.raises(InvalidDefinition, match="it stands for more than 100000 values"):
+        load_definition(tmp_path / "a.yaml")
+
+
+def test_numbers_and_texts_of_yaml_are_those_of_its_json_schema(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("[1, -1, 1.5, 1e2, '1', 0x10, 1_000, 1:30, .inf, ~, yes, 18446744073709551616]")
+    assert load_definition(tmp_path / "a.yml") == [
+        1, -1, 1.5, 100.0, "1", "0x10", "1_000", "1:30", ".inf", None, "yes", 18446744073709551616.0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "at"),
+    [
+        ('{"StartAt": }', "Unexpected character ('}' (code 125)): expected a value", (1, 14)),
+        ('{"a": 1,\n "a": 2}', "Duplicate field 'a'", (2, 5)),
+        (b'{"a": "\xff"}', "a.json cannot be read: no UTF-8 at byte 7", (None, None)),
+    ],
+    ids=["broken", "twice", "bytes"],
+)
+def test_json_that_is_none_is_one_fault_with_its_place(
+    tmp_path: Path, text: str | bytes, message: str, at: tuple[int | None, int | None]
+) -> None:
+    (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InvalidDefinition) as refused:
+        load_definition(tmp_path / "a.json")
+    [diagnostic] = refused.value.diagnostics
+    assert message in diagnostic.message
+    assert (diagnostic.line, diagnostic.column) == at
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"StartAt": "A",\n "States": {\n  "A": {"Type": "Pass"}}}'),
+        ("a.yaml", "StartAt: A\nStates:\n  A: {Type: Pass}"),
     ],
 )
-def test_a_file_that_is_no_definition_is_one_fault(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_a_diagnostic_is_placed_in_the_file(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(InvalidDefinition) as refused:
-        load_definition(tmp_path / name)
-    [diagnostic] = refused.value.diagnostics
-    assert diagnostic.code == "UNREADABLE" and message in diagnostic.message
+    source = read_source(tmp_path / name)
+    diagnostic = Diagnostic(pointer="/States/A", code="C", message="m")
+    assert source.located([diagnostic, replace(diagnostic, pointer="/nowhere")]) == (
+        replace(diagnostic, line=3, column=3),
+        replace(diagnostic, pointer="/nowhere"),
+    )
+
+
+@pytest.mark.parametrize("text", ['{"StartAt": "A"}', "StartAt: A"])
+def test_standard_input_is_json_or_yaml(text: str) -> None:
+    assert load_definition(Path("-"), stdin=io.StringIO(text)) == {"StartAt": "A"}
 
 
 def test_a_file_that_is_absent_is_named() -> None:

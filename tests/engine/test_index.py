@@ -195,7 +195,8 @@ def test_a_submitted_task_stays_for_its_executor_unless_somebody_else_is_to_comp
     resource: str, left: int
 ) -> None:
     world = World()
-    world.deploy("call", {"StartAt": "Call", "States": {"Call": {"Type": "Task", "Resource": resource, "End": True}}})
+    call: Json = {"Type": "Task", "Resource": resource, "Parameters": {}, "End": True}
+    world.deploy("call", {"StartAt": "Call", "States": {"Call": call}})
     world.start("call:1")
     world.settle()
     task = scheduled(world, "call:1")

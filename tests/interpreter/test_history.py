@@ -104,7 +104,11 @@ def test_the_history_of_a_task() -> None:
 
 
 def test_the_details_of_a_service_task() -> None:
-    states = {"A": task("A", Resource=QUEUE, TimeoutSeconds=9, HeartbeatSeconds=3, Credentials={"RoleArn": "arn:r"})}
+    states = {
+        "A": task(
+            "A", Resource=QUEUE, Parameters={}, TimeoutSeconds=9, HeartbeatSeconds=3, Credentials={"RoleArn": "arn:r"}
+        )
+    }
     run = Run(machine("A", states), 1)
     run.submit("A", {"id": 7})
     run.heartbeat("A")
@@ -116,7 +120,7 @@ def test_the_details_of_a_service_task() -> None:
             {
                 **called,
                 "region": "us-east-1",
-                "parameters": "1",
+                "parameters": "{}",
                 "timeoutInSeconds": 9,
                 "heartbeatInSeconds": 3,
                 "taskCredentials": {"roleArn": "arn:r"},

@@ -79,7 +79,7 @@ def test_every_fault_is_reported_with_its_pointer() -> None:
 
     value: Json = {"a/b": "{% 1 + %}", "c": ["{% phone %}", "{% $x", "$x %}", "{%}"], "d": "{% $x %}"}
     compile_jsonata_template(value, field="Output", pointer="/States/S/Output", report=report)
-    unclosed = "A JSONata expression must begin with '{%' and end with '%}'"
+    unclosed = "JSONata string must start with {% and end with %}"
     assert faults == [
         ("/States/S/Output/a~1b", "INVALID_JSONATA_EXPRESSION", "Unexpected end of expression"),
         (

@@ -161,7 +161,7 @@ def test_a_freed_slot_is_filled_by_the_next_item() -> None:
 
 def test_without_a_limit_forty_run_at_once() -> None:
     """Developer Guide, "Map state": inline Map states run up to 40 iterations at once."""
-    for limit in ({}, {"MaxConcurrency": 0}, {"MaxConcurrency": 1000}, {"MaxConcurrencyPath": "$$.Execution.Input[0]"}):
+    for limit in ({}, {"MaxConcurrency": 0}, {"MaxConcurrency": 1000}, {"MaxConcurrencyPath": "$[0]"}):
         run = Run(scope_of("M", each(asks(), **limit)), [0] * 41)
         assert sum(isinstance(event, MapIterationStarted) for event in run.events) == 40
 

@@ -11,6 +11,7 @@ import pytest
 
 from processor.errors import Diagnostic, InvalidDefinition
 from processor.interpreter.parse import MAX_DEPTH, parse
+from processor.interpreter.validation.query_language import other_language_message
 from processor.model.definition import (
     AnyState,
     ChoiceState,
@@ -32,6 +33,9 @@ from tests.interpreter.surroundings import NOWHERE
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
 NEITHER = "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call"
+WAITS = "[SecondsPath, Seconds, TimestampPath, Timestamp]"
+ONE = "This object should have only one of the following fields:"
+ONLY_ONE = "There should only be one of the following fields:"
 TYPES = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"
 
 
@@ -48,7 +52,10 @@ def state_of(fields: dict[str, Json], *others: str) -> AnyState:
 def faults_of(definition: object, *, type: MachineType = "STANDARD") -> list[tuple[str, str, str]]:
     with pytest.raises(InvalidDefinition) as invalid:
         parse(definition, type=type)  # type: ignore[arg-type]  # any shape at all
-    return [(fault.pointer, fault.code, fault.message) for fault in invalid.value.diagnostics]
+    return [
+        (fault.pointer, fault.code, str(fault).removeprefix(f"{fault.pointer or '/'}: "))
+        for fault in invalid.value.diagnostics
+    ]
 
 
 def schema_faults_of(fields: Json, *, type: MachineType = "STANDARD") -> list[tuple[str, str]]:
@@ -297,7 +304,7 @@ def test_a_map_of_its_whole_input_has_no_items_of_its_own() -> None:
     fields: dict[str, Json] = {
         "Type": "Map",
         "ItemProcessor": machine(I={"Type": "Succeed"}),
-        "MaxConcurrencyPath": "$$.n",
+        "MaxConcurrencyPath": "$.n",
         "End": True,
     }
     state = parse(machine(M=fields)).states["M"]
@@ -316,7 +323,7 @@ def test_a_map_of_its_whole_input_has_no_items_of_its_own() -> None:
 def test_what_is_no_json_object_is_refused(definition: object) -> None:
     ((pointer, code, message),) = faults_of(definition)
 
-    assert (pointer, code, message.partition(":")[0]) == ("", SCHEMA, "Definition must be a valid JSON object")
+    assert (pointer, code, message.partition(", got")[0]) == ("", SCHEMA, "Definition must be a valid JSON object")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +344,7 @@ def test_a_definition_nested_too_deeply_is_refused(depth: int, make: Callable[[i
 
     ((pointer, code, _),) = faults_of(text)
 
-    assert (pointer, code in (SCHEMA, "INVALID_JSON_DESCRIPTION")) == ("", True)
+    assert (pointer, code in ("TOO_DEEPLY_NESTED", "INVALID_JSON_DESCRIPTION")) == ("", True)
 
 
 def test_a_value_nested_too_deeply_is_refused() -> None:
@@ -398,95 +405,102 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
 @pytest.mark.parametrize(
     ("fields", "faults"),
     [
-        ({"Type": "Nope"}, [("/Type", f'must be one of {TYPES}, got "Nope"')]),
-        ({"Type": 5}, [("/Type", f"must be one of {TYPES}, got 5")]),
-        ({"Type": "Pass", "Next": 5}, [("/Next", "Expected value of type String, got 5")]),
-        ({"Type": "Pass", "Next": "N", "End": "yes"}, [("/End", 'Expected value of type Boolean, got "yes"')]),
-        ({"Type": "Pass", "Next": "N", "Parameters": [1]}, [("/Parameters", "Expected value of type Object, got [1]")]),
-        ({"Type": "Pass", "Next": "N", "InputPath": 5}, [("/InputPath", "Expected value of type String, got 5")]),
+        ({"Type": "Nope"}, [("/Type", f'Value should be one of the following: [{TYPES}], got "Nope"')]),
+        ({"Type": 5}, [("/Type", f"Value should be one of the following: [{TYPES}], got 5")]),
+        ({"Type": "Pass", "Next": 5}, [("/Next", "Expected value of type [STRING], got 5")]),
+        ({"Type": "Pass", "Next": "N", "End": "yes"}, [("/End", 'Expected value of type [BOOLEAN], got "yes"')]),
+        ({"Type": "Pass", "Next": "N", "Parameters": [1]},
+         [("/Parameters", "Expected value of type [OBJECT], got [1]")]),
+        ({"Type": "Pass", "Next": "N", "InputPath": 5}, [("/InputPath", "Expected value of type [STRING], got 5")]),
         ({"Type": "Pass", "Next": "N", "Comment": None}, [("/Comment", "Value cannot be null")]),
-        ({"Type": "Pass", "Next": "N", "Result": {"a": 1}, "Output": 1}, [("", "Field 'Output' is not supported")]),
+        ({"Type": "Pass", "Next": "N", "Result": {"a": 1}, "Output": 1},
+         [("", other_language_message("Output", "JSONPath"))]),
         ({"Type": "Wait", "Next": "N", "Seconds": 1.5}, [("/Seconds", "Expected value of type Integer, got 1.5")]),
         ({"Type": "Wait", "Next": "N", "Seconds": True}, [("/Seconds", "Expected value of type Integer, got true")]),
-        ({"Type": "Wait", "Next": "N", "Seconds": -1}, [("/Seconds", "must be at least 0, got -1")]),
-        ({"Type": "Wait", "Next": "N", "Seconds": 10**8}, [("/Seconds", "must be at most 99999999, got 100000000")]),
+        ({"Type": "Wait", "Next": "N", "Seconds": -1}, [("/Seconds", "Minimum value is 0, got -1")]),
+        ({"Type": "Wait", "Next": "N", "Seconds": 10**8}, [("/Seconds", "Maximum value is 99999999, got 100000000")]),
         ({"Type": "Wait", "Next": "N", "Timestamp": "2016-12-05 21:29:29Z"},
          [("/Timestamp", "String does not match RFC3339 timestamp")]),
         ({"Type": "Wait", "Next": "N"},
-         [("", "exactly one of Seconds, SecondsPath, Timestamp, TimestampPath is required, got none")]),
+         [("", f"{ONE} {WAITS}")]),
         ({"Type": "Wait", "Next": "N", "Seconds": 1, "TimestampPath": "$.t"},
-         [("", "at most one of Seconds, SecondsPath, Timestamp, TimestampPath is allowed, "
-               "got Seconds, TimestampPath")]),
-        ({"Type": "Wait", "Next": "N", "SecondsPath": "t"}, [("/SecondsPath", "a path starts with '$', got 't'")]),
+         [("", f"{ONLY_ONE} {WAITS}")]),
+        ({"Type": "Wait", "Next": "N", "SecondsPath": "t"},
+         [("/SecondsPath", "Value must be a valid JSONPath., got 't' (a path starts with '$', got 't')")]),
         ({"Type": "Map", "Next": "N", "ItemProcessor": machine(I={"Type": "Succeed"}), "ItemsPath": "t"},
-         [("/ItemsPath", "a path starts with '$', got 't'")]),
-        ({**TASK, "TimeoutSecondsPath": "t"}, [("/TimeoutSecondsPath", "a path starts with '$', got 't'")]),
+         [("/ItemsPath", "Value must be a valid JSONPath., got 't' (a path starts with '$', got 't')")]),
+        ({**TASK, "TimeoutSecondsPath": "t"},
+         [("/TimeoutSecondsPath", "Value must be a valid JSONPath., got 't' (a path starts with '$', got 't')")]),
         ({"Type": "Pass", "Next": "N", "Parameters": {"a": {"x.$": "t"}}, "Assign": {"b": {"x.$": "t"}}},
          [("/Parameters/a", NEITHER), ("/Assign/b", NEITHER)]),
         ({**TASK, "ResultSelector": {"a": {"x.$": "t"}}}, [("/ResultSelector/a", NEITHER)]),
-        ({"Type": "Wait", "Next": "N", "TimestampPath": "t"}, [("/TimestampPath", "a path starts with '$', got 't'")]),
-        ({"Type": "Pass", "Next": "N", "End": True}, [("", "'Next' and 'End' exclude each other")]),
-        ({"Type": "Pass", "End": False}, [("", "either 'Next' or 'End': true is required")]),
+        ({"Type": "Wait", "Next": "N", "TimestampPath": "t"},
+         [("/TimestampPath", "Value must be a valid JSONPath., got 't' (a path starts with '$', got 't')")]),
+        ({"Type": "Pass", "Next": "N", "End": True}, [("", f"{ONLY_ONE} [Next, End]")]),
+        ({"Type": "Pass", "End": False}, [("", f"{ONE} [Next, End]")]),
         ({"Type": "Choice"}, [("", "These fields are required: [Choices]")]),
         ({"Type": "Choice", "Choices": [], "Default": "N"}, [("/Choices", "Value cannot be empty")]),
-        ({"Type": "Choice", "Choices": [5], "Default": "N"}, [("/Choices/0", "Expected value of type Object")]),
+        ({"Type": "Choice", "Choices": [5], "Default": "N"}, [("/Choices/0", "Expected value of type [OBJECT]")]),
         ({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True}], "Default": "N"},
          [("/Choices/0", "These fields are required: [Next]")]),
         ({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": 5}], "Default": "N"},
-         [("/Choices/0/Next", "Expected value of type String")]),
+         [("/Choices/0/Next", "Expected value of type [STRING]")]),
         ({"Type": "Fail", "Error": "E", "ErrorPath": "$.e"},
-         [("", "at most one of Error, ErrorPath is allowed, got Error, ErrorPath")]),
-        ({"Type": "Fail", "Cause": 5}, [("/Cause", "Expected value of type String, got 5")]),
+         [("", f"{ONLY_ONE} [Error, ErrorPath]")]),
+        ({"Type": "Fail", "Cause": 5}, [("/Cause", "Expected value of type [STRING], got 5")]),
         ({"Type": "Task", "Next": "N", "Resource": "arn:aws:nope"},
          [("/Resource", "Invalid ARN: 'arn:aws:nope' names no Lambda function, activity or service integration")]),
-        ({**TASK, "TimeoutSeconds": 0}, [("/TimeoutSeconds", "must be at least 1, got 0")]),
+        ({**TASK, "TimeoutSeconds": 0}, [("/TimeoutSeconds", "Minimum value is 1, got 0")]),
         ({**TASK, "TimeoutSeconds": 5, "HeartbeatSeconds": 5},
          [("/HeartbeatSeconds", "must be less than TimeoutSeconds 5, got 5")]),
         ({**TASK, "TimeoutSeconds": 5, "TimeoutSecondsPath": "$.t"},
-         [("", "at most one of TimeoutSeconds, TimeoutSecondsPath is allowed, "
-               "got TimeoutSeconds, TimeoutSecondsPath")]),
+         [("", f"{ONLY_ONE} [TimeoutSeconds, TimeoutSecondsPath]")]),
         # recorded, in a JSONata state: test_invalid_credentials_field
         ({**TASK, "Credentials": {}},
          [("/Credentials", "The field 'RoleArn' is required but was missing")]),
         ({**TASK, "Credentials": 5},
-         [("/Credentials", "Expected value of type Object, got 5")]),
+         [("/Credentials", "Expected value of type [OBJECT], got 5")]),
         ({**TASK, "Retry": [
             {"ErrorEquals": ["A"], "BackoffRate": 0.5, "IntervalSeconds": 0, "MaxAttempts": -1,
-             "JitterStrategy": "HALF", "MaxDelaySeconds": 31_622_400}]},
-         [("/Retry/0/IntervalSeconds", "must be at least 1, got 0"),
-          ("/Retry/0/MaxAttempts", "must be at least 0, got -1"),
-          ("/Retry/0/BackoffRate", "must be at least 1.0, got 0.5"),
-          ("/Retry/0/MaxDelaySeconds", "must be less than 31622400, got 31622400"),
-          ("/Retry/0/JitterStrategy", "must be 'FULL' or 'NONE', got \"HALF\"")]),
+             "JitterStrategy": "HALF", "MaxDelaySeconds": 31_622_401}]},
+         [("/Retry/0/MaxAttempts", "Minimum value is 0, got -1"),
+          ("/Retry/0/BackoffRate", "Minimum value is 1.0, got 0.5"),
+          ("/Retry/0/MaxDelaySeconds", "Maximum value is 31622400, got 31622401"),
+          ("/Retry/0/JitterStrategy", "Value should be one of the following: [NONE, FULL], got \"HALF\"")]),
         ({**TASK, "Retry": [5, {}]},
          [("/Retry/1", "These fields are required: [ErrorEquals]"),
-          ("/Retry/0", "Expected value of type Object, got 5")]),
+          ("/Retry/0", "Expected value of type [OBJECT], got 5")]),
         ({**TASK, "Retry": [{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["A"]}]},
-         [("/Retry/0/ErrorEquals", "States.ALL must stand alone, in the last entry of Retry")]),
+         [("/Retry/0/ErrorEquals", "States.ALL must appear alone and at end of list")]),
         ({**TASK, "Catch": [{"ErrorEquals": ["A", "States.ALL"], "Next": "N"}]},
-         [("/Catch/0/ErrorEquals", "States.ALL must stand alone, in the last entry of Catch")]),
+         [("/Catch/0/ErrorEquals", "States.ALL must appear alone and at end of list")]),
         ({**TASK, "Catch": [{"ErrorEquals": [], "Next": "N"}, {"ErrorEquals": [""]}]},
          [("/Catch/1", "These fields are required: [Next]"),
           ("/Catch/0/ErrorEquals", "Value cannot be empty"),
           ("/Catch/1/ErrorEquals/0", "Value cannot be empty")]),
         ({**TASK, "Catch": [{"ErrorEquals": ["E"], "Next": "N", "ResultPath": "$.a[*]"}]},
-         [("/Catch/0/ResultPath", "a reference path names a single place, by names and indexes, got '$.a[*]'")]),
+         [("/Catch/0/ResultPath",
+           "Value is not a Reference Path, got '$.a[*]' "
+           "(a reference path names a single place, by names and indexes, got '$.a[*]')")]),
         ({"Type": "Parallel", "Next": "N", "Branches": []}, [("/Branches", "Value cannot be empty")]),
-        ({"Type": "Parallel", "Next": "N", "Branches": [5]}, [("/Branches/0", "Expected value of type Object, got 5")]),
+        ({"Type": "Parallel", "Next": "N", "Branches": [5]},
+         [("/Branches/0", "Expected value of type [OBJECT], got 5")]),
         ({"Type": "Parallel", "Next": "N", "Branches": [{"States": {}}]},
          [("/Branches/0", "These fields are required: [StartAt]"), ("/Branches/0/States", "Value cannot be empty")]),
         ({"Type": "Parallel", "Next": "N", "Branches": {"StartAt": "A"}},
-         [("/Branches", 'Expected value of type Array, got {"StartAt":"A"}')]),
-        ({"Type": "Map", "Next": "N"}, [("", "These fields are required: [ItemProcessor]")]),
+         [("/Branches", 'Expected value of type [ARRAY], got {"StartAt":"A"}')]),
+        ({"Type": "Map", "Next": "N"},
+         [("", f"{ONE} [ItemProcessor, Iterator]")]),
         ({"Type": "Map", "Next": "N", "ItemProcessor": 5},
-         [("/ItemProcessor", "Expected value of type Object, got 5")]),
+         [("/ItemProcessor", "Expected value of type [OBJECT], got 5")]),
         ({"Type": "Map", "Next": "N", "Parameters": {}, "ItemSelector": {}, "MaxConcurrency": -1, "Iterator":
           {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}, "ProcessorConfig": {"Mode": "X"}}},
-         [("/MaxConcurrency", "must be at least 0, got -1"),
-          ("", "at most one of ItemSelector, Parameters is allowed, got ItemSelector, Parameters"),
-          ("/Iterator/ProcessorConfig/Mode", "must be 'INLINE' or 'DISTRIBUTED', got \"X\"")]),
-        (5, [("", "Expected value of type Object, got 5")]),
-        (["x" * 100], [("", f'Expected value of type Object, got ["{"x" * 77}…')]),
+         [("/MaxConcurrency", "Minimum value is 0, got -1"),
+          ("", f"{ONLY_ONE} [ItemSelector, Parameters]"),
+          ("/Iterator/ProcessorConfig/Mode",
+           "Value should be one of the following: [INLINE, DISTRIBUTED], got \"X\"")]),
+        (5, [("", "Expected value of type [OBJECT], got 5")]),
+        (["x" * 100], [("", f'Expected value of type [OBJECT], got ["{"x" * 77}…')]),
     ],
 )  # fmt: skip
 def test_a_state_with_faults_is_reported_with_each(fields: Json, faults: list[tuple[str, str]]) -> None:
@@ -502,30 +516,34 @@ def test_pointers_of_states_and_branches_are_json_pointers_without_types() -> No
         (
             "/States/a~1b~0/Branches/0/States/c d",
             SCHEMA,
-            "exactly one of Seconds, SecondsPath, Timestamp, TimestampPath is required, got none",
+            f"{ONE} {WAITS}",
         )
     ]
 
 
 def test_fields_of_the_machine_are_checked() -> None:
-    definition = machine(S={"Type": "Succeed"}) | {"Version": "2.0", "TimeoutSeconds": 0, "Extra": 1, "States2": 2}
+    definition = machine(S={"Type": "Succeed"}) | {"Version": "2.0", "TimeoutSeconds": -1, "Extra": 1, "States2": 2}
 
     assert faults_of(definition) == [
-        ("/Version", SCHEMA, "must be '1.0', got \"2.0\""),
-        ("/TimeoutSeconds", SCHEMA, "must be at least 1, got 0"),
+        ("/Version", SCHEMA, 'Value should be one of the following: [1.0], got "2.0"'),
+        ("/TimeoutSeconds", SCHEMA, "Minimum value is 0, got -1"),
         ("", SCHEMA, "Field 'Extra' is not supported"),
         ("", SCHEMA, "Field 'States2' is not supported"),
     ]
     assert faults_of({"StartAt": 5, "States": []}) == [
-        ("/States", SCHEMA, "Expected value of type Object, got []"),
-        ("/StartAt", SCHEMA, "Expected value of type String, got 5"),
+        ("/States", SCHEMA, "Expected value of type [OBJECT], got []"),
+        ("/StartAt", SCHEMA, "Expected value of type [STRING], got 5"),
     ]
     assert faults_of({"StartAt": "", "States": {"": {"Type": "Succeed"}}}) == [
         ("/StartAt", SCHEMA, "Value cannot be empty"),
-        ("/States/", SCHEMA, "a state's name has 1 to 80 characters, got 0"),
+        ("/States/", "INVALID_STATE_NAME", "Invalid State name: a name cannot be empty"),
     ]
     assert faults_of(machine(**{"x" * 81: {"Type": "Succeed"}})) == [
-        ("/States/" + "x" * 81, SCHEMA, "a state's name has 1 to 80 characters, got 81")
+        (
+            "/States/" + "x" * 81,
+            "INVALID_STATE_NAME",
+            f"Invalid State name: State '{'x' * 81}' exceeds the 80-character limit allowed by the service",
+        )
     ]
 
 
@@ -539,7 +557,7 @@ def test_the_message_of_the_exception_holds_every_fault() -> None:
     with pytest.raises(InvalidDefinition) as invalid:
         parse({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": -1, "End": True}}, "X": 1})
 
-    assert str(invalid.value) == "/: Field 'X' is not supported; /States/A/Seconds: must be at least 0, got -1"
+    assert str(invalid.value) == "/: Field 'X' is not supported; /States/A/Seconds: Minimum value is 0, got -1"
     assert invalid.value.diagnostics[0] == Diagnostic(pointer="", code=SCHEMA, message="Field 'X' is not supported")
 
 
@@ -548,7 +566,7 @@ def test_the_message_of_the_exception_holds_every_fault() -> None:
 
 def test_express_machines_do_not_wait_for_answers_from_outside() -> None:
     def said(resource: str) -> list[tuple[str, str]]:
-        return schema_faults_of({"Type": "Task", "Resource": resource, "Next": "N"}, type="EXPRESS")
+        return schema_faults_of({"Type": "Task", "Resource": resource, "Parameters": {}, "Next": "N"}, type="EXPRESS")
 
     # recorded: test_illegal_callbacks, test_illegal_activity_task; the blank at the end is AWS's
     place = "/States/S/Resource"
@@ -565,7 +583,7 @@ def test_express_machines_do_not_wait_for_answers_from_outside() -> None:
 
 @pytest.mark.parametrize("resource", ["work", "arn:aws:states:::sns:publish"])
 def test_express_machines_may_call(resource: str) -> None:
-    definition = machine(S={"Type": "Task", "Resource": resource, "End": True})
+    definition = machine(S={"Type": "Task", "Resource": resource, "Parameters": {}, "End": True})
 
     assert isinstance(parse(definition, type="EXPRESS"), Workflow)
 
@@ -591,7 +609,8 @@ def test_distributed_maps_are_refused_by_name() -> None:
             "ItemReader": {},
             "ToleratedFailureCount": 1,
             "Label": "l",
-            "ItemProcessor": machine(I={"Type": "Succeed"}) | {"ProcessorConfig": {"Mode": "DISTRIBUTED"}},
+            "ItemProcessor": machine(I={"Type": "Succeed"})
+            | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
             "End": True,
         },
     )

@@ -42,8 +42,13 @@ FUNCTION = "arn:aws:lambda:us-east-1:111111111111:function:f"
         ({"Resource": FUNCTION}, {"kind": "LAMBDA", "resource": FUNCTION}, 2),
         ({"Resource": ACTIVITY}, {"kind": "ACTIVITY", "resource": ACTIVITY}, 1),
         (
-            {"Resource": QUEUE},
-            {"kind": "SERVICE", "resource_type": "sqs", "resource": "sendMessage.waitForTaskToken"},
+            {"Resource": QUEUE, "Parameters": {}},
+            {
+                "kind": "SERVICE",
+                "resource_type": "sqs",
+                "resource": "sendMessage.waitForTaskToken",
+                "arguments": {},
+            },
             2,
         ),
         (
@@ -130,7 +135,7 @@ def test_a_result_whose_placing_fails_is_kept_and_the_execution_fails() -> None:
 )
 def test_a_result_over_the_limit_is_a_failure_of_the_task(resource: str, what: str) -> None:
     """Recorded: test_task_lambda_data_limit_exceeded_on_large_utf8_response; text in bytes of UTF-8, not characters."""
-    run = Run(scope_of("A", task("A", Resource=resource)), {})
+    run = Run(scope_of("A", task("A", Resource=resource, Parameters={})), {})
     cause = (
         f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
     )
@@ -150,20 +155,20 @@ def test_the_largest_result_is_taken() -> None:
 
 
 def test_a_submitted_task_goes_on_waiting() -> None:
-    run = Run(scope_of("A", task("A", Resource=QUEUE)), {})
+    run = Run(scope_of("A", task("A", Resource=QUEUE, Parameters={})), {})
     assert run.submit("A", {"id": 1}) == run.built((TaskSubmitted, (), "A", {"output": {"id": 1}}))
     assert run.refused(SubmitTask.of(run.task("A"), 2)) == "TaskNotPending"
     assert [type(event) for event in run.complete("A", 7)] == [TaskSucceeded, StateExited, ExecutionSucceeded]
 
 
 def test_a_submit_that_the_completion_overtook_is_rejected() -> None:
-    run = Run(scope_of("A", task("A", Resource=QUEUE)), {})
+    run = Run(scope_of("A", task("A", Resource=QUEUE, Parameters={})), {})
     run.complete("A", 7)
     assert run.refused(SubmitTask.of(run.task("A"), 1)) == "TaskNotPending"
 
 
 def test_a_submission_over_the_limit_is_a_failure_of_the_task() -> None:
-    run = Run(scope_of("A", task("A", Resource=QUEUE)), {})
+    run = Run(scope_of("A", task("A", Resource=QUEUE, Parameters={})), {})
     assert [type(event) for event in run.submit("A", "x" * 262_144)] == [TaskFailed, ExecutionFailed]
 
 

@@ -126,6 +126,8 @@ def _task(draw: st.DrawFn, state: Object, name: str, _rest: object, _names: obje
     activity = "arn:aws:states:us-east-1:111111111111:activity:a"
     service = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
     state["Resource"] = draw(st.sampled_from([name.lower(), activity, service]))
+    if state["Resource"] == service:
+        state.setdefault("Parameters", {})
     if calm:
         return
     _maybe(draw, state, "TimeoutSeconds", [7, 20])

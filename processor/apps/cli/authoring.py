@@ -20,14 +20,16 @@ from processor.apps.cli.options import (
     LogOption,
     PrefixOption,
     SettingsOption,
+    SeverityOption,
     TypeOption,
     WorkerOption,
     machine_type,
     opened_log,
+    severity_of,
 )
 from processor.apps.cli.outcome import report_end, report_rejection
 from processor.apps.cli.terminal import Terminal, diagnostic_json, faults_table
-from processor.errors import InvalidDefinition, InvalidSettings
+from processor.errors import Diagnostic, InvalidDefinition, InvalidSettings, Severity
 from processor.model.json import Json
 
 if TYPE_CHECKING:
@@ -49,32 +51,46 @@ def validate(
         typer.Argument(metavar="FILE…", help="Definitions in JSON, or in YAML by their suffix; - for standard input."),
     ],
     type: TypeOption = "STANDARD",
+    severity: SeverityOption = "WARNING",
     json: JsonOption = False,
 ) -> None:
-    """Check definitions; print every fault with its JSON pointer, exit 2 where there is one."""
-    terminal, chosen = Terminal(as_json=json), machine_type(type)
-    if not all([_is_valid(file, chosen, terminal) for file in files]):  # a list: all are looked at
+    """Check definitions; print every fault and warning with its place, exit 2 where there is a fault."""
+    terminal, chosen, least = Terminal(as_json=json), machine_type(type), severity_of(severity)
+    if not all([_is_valid(file, chosen, least, terminal) for file in files]):  # a list: all are looked at
         raise typer.Exit(2)
 
 
-def _is_valid(file: Path, type: MachineType, terminal: Terminal) -> bool:
-    from processor.apps.loading import load_definition
+def _is_valid(file: Path, type: MachineType, least: Severity, terminal: Terminal) -> bool:
+    from processor.apps.loading import read_source
     from processor.interpreter.parse import parse
 
+    revision: str | None = None
+    found: Sequence[Diagnostic] = ()
     try:
-        workflow = parse(load_definition(file, stdin=sys.stdin), type=type)
-    except InvalidDefinition as fault:
-        faults: list[Json] = [diagnostic_json(d) for d in fault.diagnostics]
-        if terminal.as_json:
-            terminal.result({"file": str(file), "valid": False, "diagnostics": faults})
-        else:
-            terminal.table(faults_table(fault.diagnostics, file=file))
-        return False
+        source = read_source(file, stdin=sys.stdin)
+        try:
+            workflow = parse(source.value, type=type)
+            revision, found = workflow.revision, source.located(workflow.warnings)
+        except InvalidDefinition as fault:
+            found = source.located(fault.diagnostics)
+    except InvalidDefinition as fault:  # no definition at all
+        found = fault.diagnostics
+    told = [diagnostic for diagnostic in found if least == "WARNING" or diagnostic.severity == "ERROR"]
     if terminal.as_json:
-        terminal.result({"file": str(file), "valid": True, "diagnostics": [], "revision": workflow.revision})
-    else:
-        typer.echo(f"{file}: valid, revision {workflow.revision}")
-    return True
+        result: dict[str, Json] = {
+            "file": str(file),
+            "valid": revision is not None,
+            "result": "FAIL" if revision is None else "OK",
+        }
+        revised: dict[str, Json] = {} if revision is None else {"revision": revision}
+        diagnostics: list[Json] = [diagnostic_json(d) for d in told]
+        terminal.result({**result, "diagnostics": diagnostics, **revised})
+        return revision is not None
+    if told:
+        terminal.table(faults_table(told, file=file))
+    if revision is not None:
+        typer.echo(f"{file}: valid, revision {revision}")
+    return revision is not None
 
 
 def run(

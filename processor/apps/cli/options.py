@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from processor.apps.cli.terminal import WANTS_JSON
-from processor.errors import InvalidSettings
+from processor.errors import InvalidSettings, Severity
 from processor.model.events import MachineType
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ DefinitionArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="A definition in JSON, or in YAML by its suffix.")
 ]
 TypeOption: TypeAlias = Annotated[str, typer.Option("--type", help="STANDARD or EXPRESS.")]
+SeverityOption: TypeAlias = Annotated[
+    str,
+    typer.Option("--severity", help="The least that is told: ERROR or WARNING. Warnings never refuse a definition."),
+]
 ExecutionArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="<state machine>:<name>")]
 
 
@@ -83,3 +87,14 @@ def machine_type(text: str) -> MachineType:
         case "EXPRESS":
             return "EXPRESS"
     raise InvalidSettings(setting="--type", rule=f"must be STANDARD or EXPRESS, got {text!r}", example="--type EXPRESS")
+
+
+def severity_of(text: str) -> Severity:
+    match text.upper():
+        case "ERROR":
+            return "ERROR"
+        case "WARNING":
+            return "WARNING"
+    raise InvalidSettings(
+        setting="--severity", rule=f"must be ERROR or WARNING, got {text!r}", example="--severity ERROR"
+    )

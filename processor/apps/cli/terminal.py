@@ -52,12 +52,13 @@ class Terminal:
         try:
             yield
         except InvalidDefinition as fault:
+            diagnostics = [d for d in _located(fault.diagnostics, file) if d.severity == "ERROR"]
             if self.as_json:
-                faults: Json = [diagnostic_json(d) for d in fault.diagnostics]
+                faults: Json = [diagnostic_json(d) for d in diagnostics]
                 told: Json = {"error": "InvalidDefinition", "file": str(file), "diagnostics": faults}
                 typer.echo(render_json(told), err=True)
             else:
-                self.table(faults_table(fault.diagnostics, file=file), stderr=True)
+                self.table(faults_table(diagnostics, file=file), stderr=True)
             raise typer.Exit(2) from None
 
     @contextmanager
@@ -99,25 +100,52 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def faults_table(diagnostics: Sequence[Diagnostic], *, file: Path) -> Table:
+    """Return a row for each diagnostic: how grave, where (in the definition, and in the file), which rule, what."""
     from rich.table import Table
     from rich.text import Text
 
-    count = len(diagnostics)
-    table = Table(title=f"{file}: {count} fault{'s' if count > 1 else ''}", title_justify="left")
-    for column in ("where", "code", "what"):
+    table = Table(title=f"{file}: {_counted(diagnostics)}", title_justify="left")
+    for column in ("where", "line", "severity", "code", "what"):
         table.add_column(column, overflow="fold")
     for diagnostic in diagnostics:
-        table.add_row(Text(diagnostic.pointer or "/"), diagnostic.code, Text(diagnostic.message))
+        at = "" if diagnostic.line is None else f"{diagnostic.line}:{diagnostic.column}"
+        found = "" if diagnostic.found is None else f", got {diagnostic.found}"
+        table.add_row(
+            Text(diagnostic.pointer or "/"),
+            at,
+            diagnostic.severity,
+            diagnostic.code,
+            Text(diagnostic.message + found),
+        )
     return table
+
+
+def _counted(diagnostics: Sequence[Diagnostic]) -> str:
+    faults = sum(diagnostic.severity == "ERROR" for diagnostic in diagnostics)
+    counts = (("fault", faults), ("warning", len(diagnostics) - faults))
+    return ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts if count)
 
 
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
     return {
         "pointer": diagnostic.pointer,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
         "code": diagnostic.code,
         "message": diagnostic.message,
+        "found": diagnostic.found,
         "severity": diagnostic.severity,
     }
+
+
+def _located(diagnostics: Sequence[Diagnostic], file: Path) -> Sequence[Diagnostic]:
+    """Return the diagnostics with their places in the file, if that can be read again."""
+    from processor.apps.loading import read_source
+
+    try:
+        return read_source(file).located(diagnostics)
+    except InvalidDefinition:
+        return diagnostics
 
 
 __all__ = ["WANTS_JSON", "Progress", "Terminal", "console", "diagnostic_json", "faults_table"]
