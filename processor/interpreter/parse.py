@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from processor.errors import DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
 from processor.interpreter.compilation import compile_state
+from processor.interpreter.quota import MAX_HISTORY_EVENTS
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import check_transitions
 from processor.interpreter.written import (
@@ -68,6 +69,7 @@ def parse(definition: Json | bytes, *, type: MachineType = "STANDARD") -> Workfl
         first=str(read["StartAt"]),
         states=reading.states,
         timeout_seconds=timeout if isinstance(timeout, int) else None,
+        history_quota=MAX_HISTORY_EVENTS if type == "STANDARD" else None,
     )
 
 

@@ -164,6 +164,7 @@ class Workflow(Struct, frozen=True, kw_only=True, eq=False):
     first: str
     states: Mapping[str, AnyState]  # of all scopes: names are unique in a whole definition
     timeout_seconds: int | None = None
+    history_quota: int | None = None  # AWS events that an execution may have
 
     @property
     def revision(self) -> str:
