@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from itertools import permutations
 from typing import Any
 
@@ -35,7 +36,7 @@ from processor.interpreter.decide import timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.history import render_history
 from processor.model.commands import AnyCommand, timers_set_by
-from processor.model.events import ExecutionStarted, RetryScheduled, WaitStarted
+from processor.model.events import ExecutionStarted, RetryScheduled, TaskHeartbeatRecorded, WaitStarted
 from processor.model.execution import Execution
 from processor.model.ids import ScopeKey, TimerKind, parse_scope, render_scope
 from tests.properties.replay import Given
@@ -43,6 +44,7 @@ from tests.scenarios.scenario import Scenario, Step
 
 ID = "machine:name"
 MOST_ORDERS = 24  # of steps that are independent of each other
+MOST_SHOWN = 60  # events of one command
 
 Between = Callable[[Workflow, Sequence[AnyEvent], Outcome], Outcome]
 """What is done to the outcome after each command: nothing, or a way over bytes."""
@@ -202,7 +204,8 @@ def orders(scenario: Scenario) -> list[list[Step]]:
 
 def compact(commands: Sequence[Sequence[AnyEvent]]) -> list[str]:
     """Return one text per command: every event of AWS's history as `id<previous Type State[scope] detail`, the pointer
-    left out where it is the id before, and what AWS does not show (retries and waits set) without an id.
+    left out where it is the id before, and what AWS does not show (retries and waits set, heartbeats) without an id. A
+    text begins with the time where that is not 0.
 
     ExecutionStarted, the same everywhere, is left out.
     """
@@ -220,8 +223,16 @@ def compact(commands: Sequence[Sequence[AnyEvent]]) -> list[str]:
             execution = evolve(execution, event)
             parts += [_shown(shown, event) for shown in history[before : execution.aws_events]]
             parts += _internal(event)
-        told.append("; ".join(parts))
+        told.append((f"{events[0].time / 1000:g}s | " if events[0].time else "") + "; ".join(_shortened(parts)))
     return told
+
+
+def _shortened(parts: list[str]) -> list[str]:
+    """Of thousands of events the first and the last, and a digest of them all."""
+    if len(parts) <= MOST_SHOWN:
+        return parts
+    digest = sha256("; ".join(parts).encode()).hexdigest()[:16]
+    return [*parts[:10], f"… {len(parts) - 16} more, sha256 of all {digest} …", *parts[-6:]]
 
 
 def _no_definition(event: ExecutionStarted) -> Workflow:
@@ -243,6 +254,8 @@ def _internal(event: AnyEvent) -> list[str]:
     match event:
         case RetryScheduled():
             return [f"RetryScheduled {where} retrier {event.retrier} attempt {event.attempt} due {event.due / 1000:g}s"]
+        case TaskHeartbeatRecorded():
+            return [f"TaskHeartbeatRecorded {where}"]
         case WaitStarted():
             return [f"WaitStarted {where} due {event.due / 1000:g}s"]
         case _:
