@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor import parse, recover
 from processor.model.json import Json
@@ -40,6 +41,8 @@ def test_commands_may_come_while_a_long_one_is_worked_off_in_slices(
 def test_storms_of_failures_and_timeouts_go_on_as_if_they_had_not_been_cut(
     definition: dict[str, Json], data: st.DataObject
 ) -> None:
-    played = play(data, Played(parse(definition)))
+    quota = data.draw(st.sampled_from([None, 25, 12, 5]))
+    played = play(data, Played(replace(parse(definition), history_quota=quota)))
+    assert quota is None or played.execution.aws_events <= quota
     check_every_prefix(played.workflow, played.events, played.given)
     check_history(played.execution, played.events)

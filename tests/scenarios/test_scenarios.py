@@ -6,15 +6,18 @@ written; and where a log is cut, what follows.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from tests.conformance.runner import conformance_dir, load_cases
 from tests.interpreter.scenario import check_history
 from tests.properties.replay import check_every_prefix
 from tests.scenarios.scenario import KINDS, Scenario, definition_of, load_histories, load_tables
 from tests.scenarios.world import World, compact, orders, recovered, straight
 
+FOLDER = conformance_dir()
 TABLES = dict(load_tables())
 HISTORIES = {stem: load_histories(stem) for stem in TABLES}
 ALL = [(stem, scenario) for stem, table in TABLES.items() for scenario in table.scenarios]
@@ -61,6 +64,18 @@ def test_in_every_order_of_what_is_independent(stem: str, scenario: Scenario) ->
         world = world_of(stem, scenario).run(order)
         assert world.answer() == expected(scenario), [step for step in order]
         check_history(world.execution, world.events)
+
+
+@pytest.mark.skipif(
+    FOLDER is None, reason="no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws"
+)
+def test_the_recordings_named_are_there() -> None:
+    assert FOLDER is not None
+    ids = " ".join(case["id"] for case in load_cases(FOLDER))
+    sources = {scenario.source for _, scenario in ALL if scenario.source.startswith("Recorded")}
+    named = {source: re.findall(r"test_\w+(?:\[\w+\])?", source) for source in sources}
+    assert [source for source, tests in named.items() if not tests] == []
+    assert [test for tests in named.values() for test in tests if test not in ids] == []
 
 
 def test_every_scenario_says_what_it_rests_on_and_no_two_have_one_name() -> None:
