@@ -41,7 +41,7 @@ it: setup ## Run only the tests against a real Kafka
 	@$(BIN)/pytest -m kafka --require-kafka $(ARGS)
 
 cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
-	@$(BIN)/pytest -q tests/model tests/interpreter tests/properties --cov=processor.model --cov=processor.interpreter \
+	@$(BIN)/pytest -q tests/model tests/interpreter tests/scenarios tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)

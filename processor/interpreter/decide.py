@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
+from processor.interpreter.quota import within_quota
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failure_of, handle, turn_of
@@ -44,8 +45,13 @@ Decision: TypeAlias = e.AnyEvent | Refused | Nothing
 def decide(execution: Execution, command: c.AnyCommand, *, now: Millis, cause: e.Cause) -> Decision:
     """Return the command's own event, written at `now`."""
     acting = replace(execution, time=now, caused_by=cause)
+    decision = _decided(acting, command)
+    return decision if isinstance(decision, (Refused, Nothing)) else within_quota(acting, decision)
+
+
+def _decided(acting: Execution, command: c.AnyCommand) -> Decision:
     try:
-        _check_addressee(execution, command)
+        _check_addressee(acting, command)
         match command:
             case c.CompleteTask() | c.FailTask() | c.SubmitTask() | c.HeartbeatTask():
                 return _answer(acting, command)

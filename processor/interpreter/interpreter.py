@@ -27,6 +27,9 @@ from processor.model.ids import EPOCH, Millis, parse_execution_id
 from processor.model.json import Json, canonical_json, json_bytes, private_json
 from processor.model.records import RejectionReason
 
+MAX_EXPRESS_SECONDS = 300
+"""How long an EXPRESS execution may run; it has no quota of events. Source: Developer Guide, "Service quotas"."""
+
 ZERO = bytes(16)
 """A seed for tests and trials; the processor draws one per execution."""
 
@@ -121,7 +124,7 @@ def first_event(
     size = len(json_bytes(command.input)) + len(json_bytes(command.context))
     if size > MAX_PAYLOAD_BYTES:
         return Refused("InputTooLarge", f"input and context take {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed")
-    timeout_seconds = workflow.timeout_seconds
+    timeout_seconds = _longest(workflow)
     return e.ExecutionStarted(
         execution_id=command.execution_id,
         sequence=0,
@@ -145,6 +148,12 @@ def first_event(
         parent=command.parent,
         synchronous=command.synchronous,
     )
+
+
+def _longest(workflow: Workflow) -> int | None:
+    if workflow.type == "STANDARD":
+        return workflow.timeout_seconds
+    return min(workflow.timeout_seconds or MAX_EXPRESS_SECONDS, MAX_EXPRESS_SECONDS)
 
 
 def resume(

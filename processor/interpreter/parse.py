@@ -19,6 +19,7 @@ from processor.interpreter.compilation import compile_state
 from processor.interpreter.compile_jsonata import compile_jsonata_state
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.jsonata_fields import Fields
+from processor.interpreter.quota import MAX_HISTORY_EVENTS
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import check_transitions
 from processor.interpreter.validation.json_text import MAX_DEPTH
@@ -80,6 +81,7 @@ def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: 
         states=reading.states,
         timeout_seconds=timeout if isinstance(timeout, int) and timeout > 0 else None,
         warnings=warnings,
+        history_quota=MAX_HISTORY_EVENTS if type == "STANDARD" else None,
     )
 
 

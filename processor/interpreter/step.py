@@ -11,6 +11,7 @@ from typing import assert_never
 from processor.interpreter.entropy import draw, fraction
 from processor.interpreter.evolve import ABORTABLE
 from processor.interpreter.jsonata import EvaluationFailed
+from processor.interpreter.quota import within_quota
 from processor.interpreter.retry import (
     RUNTIME,
     handlers,
@@ -69,6 +70,11 @@ _TYPES: dict[type, e.StateType] = {
 
 def next_event(execution: Execution) -> e.AnyEvent | None:
     """Return what comes next without a command; None where the execution rests, is closed or quarantined."""
+    event = _following(execution)
+    return None if event is None else within_quota(execution, event)
+
+
+def _following(execution: Execution) -> e.AnyEvent | None:
     key = execution.runnable.first
     if key is None or execution.at_rest:
         return None

@@ -207,6 +207,7 @@ class Workflow(Struct, frozen=True, kw_only=True, eq=False):
     states: Mapping[str, AnyState]  # of all scopes: names are unique in a whole definition
     timeout_seconds: int | None = None
     warnings: tuple[Diagnostic, ...] = ()  # what is probably not meant as it is written
+    history_quota: int | None = None  # AWS events that an execution may have
 
     @property
     def revision(self) -> str:

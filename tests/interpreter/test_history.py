@@ -275,6 +275,16 @@ def test_a_stopped_execution() -> None:
     assert detailed(render_history(run.events)[-1]) == ("ExecutionAborted", {"error": "E", "cause": "C"})
 
 
+def test_an_execution_that_timed_out_points_at_nothing_and_says_states_timeout_there_alone() -> None:
+    """Second-hand: measured on AWS in August 2026 (floci pull request 2782)."""
+    run = Run(scope_of("A", {"Type": "Wait", "Seconds": 9, "End": True}) | {"TimeoutSeconds": 3}, 1)
+    run.fire("execution")
+    last = render_history(run.events)[-1]
+    assert (last["id"], last["previousEventId"]) == (3, 0)
+    assert detailed(last) == ("ExecutionTimedOut", {"error": "States.Timeout"})
+    assert (run.execution.error, run.execution.cause) == (None, None)
+
+
 def test_alias_version_and_role_stand_in_its_start() -> None:
     workflow = parse(scope_of("A", {"Type": "Pass", "End": True}))
     command = StartExecution(execution_id="m:n", input=1, role="arn:role", alias="live", version=3)

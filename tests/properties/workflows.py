@@ -2,17 +2,26 @@
 
 A scope is a chain in which each state leads to the next one, so that everything is reachable; Choice rules and
 catchers jump further down the chain. What paths read is there, but for a few that fail on purpose.
+
+A definition has a mood:
+
+    any         everything, in equal parts
+    stormy      tasks have timeouts and heartbeats, everything that can have Retry and Catch has both
+    contained   what fails is caught within its own scope, so that the order of answers cannot matter
+    calm        what fails is retried, and nothing fails for good: no Fail, no timeout, no path that is not there
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from hypothesis import strategies as st
 
 from processor.model.json import Json
 
 Object = dict[str, Json]
+Mood = Literal["any", "stormy", "contained", "calm"]
 
 INPUT: Object = {"n": 3, "items": [1, "two", {"three": 3}], "empty": [], "seconds": 2, "deep": {"er": [0, 1.5, "x"]}}
 ERRORS = ("E1", "E2")
@@ -32,31 +41,34 @@ class Names:
 
 
 @st.composite
-def definitions(draw: st.DrawFn, *, calm: bool = False) -> Object:
-    """`calm`: nothing fails for good, so that the order of answers cannot matter: no Fail, no timeout, no path that
-    is not there; the tasks' first attempts may fail, for all of them are retried."""
-    definition = draw(scopes(Names(), depth=draw(st.sampled_from([2, 1, 0])), calm=calm))
-    if not calm and draw(st.integers(0, 4)) == 0:
+def definitions(draw: st.DrawFn, *, mood: Mood = "any") -> Object:
+    depths = [2, 1] if mood == "stormy" else [2, 1, 0]
+    definition = draw(scopes(Names(), depth=draw(st.sampled_from(depths)), mood=mood))
+    if _may_fail(mood) and draw(st.integers(0, 4)) == 0:
         definition["TimeoutSeconds"] = draw(st.integers(1, 100))
     return definition
 
 
+def _may_fail(mood: Mood) -> bool:
+    return mood in ("any", "stormy")
+
+
 @st.composite
-def scopes(draw: st.DrawFn, names: Names, *, depth: int, calm: bool) -> Object:
+def scopes(draw: st.DrawFn, names: Names, *, depth: int, mood: Mood) -> Object:
     length = draw(st.sampled_from([1, 2, 3]))
     kinds = ["Pass", "Task", "Task", "Wait", "Choice"] + (["Parallel", "Parallel", "Map", "Map"] if depth else [])
     chain = [names.new(draw(st.sampled_from(kinds))) for _ in range(length)]
     ends = ["Task", "Pass", "Wait", "Succeed"] * 3
-    end = draw(st.sampled_from(ends if calm else [*ends, "Fail"]))
+    end = draw(st.sampled_from([*ends, "Fail"] if _may_fail(mood) else ends))
     chain.append(names.new(end))
     states: Object = {}
     for index, name in enumerate(chain):
-        states[name] = draw(_state(name, chain[index + 1 :], names, depth, calm))
+        states[name] = draw(_state(name, chain[index + 1 :], names, depth, mood))
     return {"StartAt": chain[0], "States": states}
 
 
 @st.composite
-def _state(draw: st.DrawFn, name: str, rest: list[str], names: Names, depth: int, calm: bool) -> Object:
+def _state(draw: st.DrawFn, name: str, rest: list[str], names: Names, depth: int, mood: Mood) -> Object:
     kind = name.rstrip("0123456789")
     state: Object = {"Type": kind}
     if kind not in ("Choice", "Succeed", "Fail"):
@@ -64,16 +76,18 @@ def _state(draw: st.DrawFn, name: str, rest: list[str], names: Names, depth: int
     if kind not in ("Fail", "Map"):
         _maybe(draw, state, "InputPath", ["$", "$$.Execution.Input", None])
     if kind != "Fail":
-        _maybe(draw, state, "OutputPath", ["$$.Execution.Input.deep", "$", "$", None] + ([] if calm else ["$.r0"]))
+        _maybe(
+            draw, state, "OutputPath", ["$$.Execution.Input.deep", "$", "$", None] + (["$.r0"] if mood == "any" else [])
+        )
     if kind in ("Pass", "Task", "Parallel", "Map"):
         # Into the whole only: what comes here need not be an object
-        _maybe(draw, state, "ResultPath", ["$", "$", None, None] + ([] if calm else ["$.r0", "$.a.b"]))
+        _maybe(draw, state, "ResultPath", ["$", "$", None, None] + (["$.r0", "$.a.b"] if _may_fail(mood) else []))
     if kind in ("Pass", "Task", "Parallel"):
         _maybe(draw, state, "Parameters", [{"all.$": "$", "id.$": "$$.Execution.Name", "k": 1}, {}])
     if kind in ("Task", "Parallel", "Map"):
         _maybe(draw, state, "ResultSelector", [{"got.$": "$"}, {"k": [1, {"state.$": "$$.State.Name"}]}])
-        _add_handlers(draw, state, rest, calm)
-    _PARTS[kind](draw, state, name, rest, names, depth, calm)
+        _add_handlers(draw, state, rest, mood)
+    _PARTS[kind](draw, state, name, rest, names, depth, mood)
     return state
 
 
@@ -82,26 +96,31 @@ def _maybe(draw: st.DrawFn, state: Object, field: str, values: Sequence[Json]) -
         state[field] = draw(st.sampled_from(values))
 
 
-def _add_handlers(draw: st.DrawFn, state: Object, rest: list[str], calm: bool) -> None:
-    if calm or draw(st.integers(0, 3)):
+def _add_handlers(draw: st.DrawFn, state: Object, rest: list[str], mood: Mood) -> None:
+    always = mood in ("calm", "stormy")
+    if always or draw(st.integers(0, 3)):
         retriers: list[Json] = []
         for errors in draw(st.lists(st.sampled_from(RETRIED), max_size=2, unique_by=str)):
-            retriers.append(_retrier(draw, errors, calm))
-        if calm or draw(st.integers(0, 3)):
-            retriers.append(_retrier(draw, ["States.ALL"], calm))
+            retriers.append(_retrier(draw, errors, mood))
+        if mood == "calm" or draw(st.integers(0, 3)):
+            retriers.append(_retrier(draw, ["States.ALL"], mood))
         if retriers:
             state["Retry"] = retriers
-    if not calm and rest and draw(st.booleans()):
-        catcher: Object = {"ErrorEquals": draw(st.sampled_from(CAUGHT)), "Next": draw(st.sampled_from(rest))}
-        _maybe(draw, catcher, "ResultPath", [None, "$", "$.caught"])
+    if rest and (mood in ("contained", "stormy") or (mood == "any" and draw(st.booleans()))):
+        caught: list[Json] = ["States.ALL"]
+        if mood != "contained":
+            caught = draw(st.sampled_from(CAUGHT))
+        catcher: Object = {"ErrorEquals": caught, "Next": draw(st.sampled_from(rest))}
+        # The input need not be an object: into a part of it the error can be put only where that may fail
+        _maybe(draw, catcher, "ResultPath", [None, "$", "$.caught"] if mood != "contained" else [None, "$"])
         state["Catch"] = [catcher]
 
 
-def _retrier(draw: st.DrawFn, errors: Sequence[Json], calm: bool) -> Json:
+def _retrier(draw: st.DrawFn, errors: Sequence[Json], mood: Mood) -> Json:
     retrier: Object = {
         "ErrorEquals": list(errors),
         "IntervalSeconds": draw(st.integers(1, 3)),
-        "MaxAttempts": draw(st.sampled_from([2, 1] if calm else [2, 1, 2, 0])),
+        "MaxAttempts": draw(st.sampled_from([2, 1] if mood == "calm" else [2, 1, 2, 0])),
         "BackoffRate": draw(st.sampled_from([1.0, 1.5, 2.0])),
     }
     _maybe(draw, retrier, "JitterStrategy", ["FULL", "FULL", "NONE"])
@@ -111,25 +130,27 @@ def _retrier(draw: st.DrawFn, errors: Sequence[Json], calm: bool) -> Json:
 
 # ---- what each type has of its own
 
-Part = Callable[[st.DrawFn, Object, str, list[str], Names, int, bool], None]
+Part = Callable[[st.DrawFn, Object, str, list[str], Names, int, Mood], None]
 
 
 def _pass(
-    draw: st.DrawFn, state: Object, _name: object, _rest: object, _names: object, _depth: object, calm: bool
+    draw: st.DrawFn, state: Object, _name: object, _rest: object, _names: object, _depth: object, mood: Mood
 ) -> None:
     # To a null no path applies, not even $
     results: list[Json] = [0, [], {"fixed": [1.0, "x"]}]
-    _maybe(draw, state, "Result", results if calm else [*results, None])
+    _maybe(draw, state, "Result", [*results, None] if mood == "any" else results)
 
 
-def _task(draw: st.DrawFn, state: Object, name: str, _rest: object, _names: object, _depth: object, calm: bool) -> None:
+def _task(draw: st.DrawFn, state: Object, name: str, _rest: object, _names: object, _depth: object, mood: Mood) -> None:
     activity = "arn:aws:states:us-east-1:111111111111:activity:a"
     service = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
     state["Resource"] = draw(st.sampled_from([name.lower(), activity, service]))
     if state["Resource"] == service:
         state.setdefault("Parameters", {})
-    if calm:
+    if mood == "calm":
         return
+    if mood == "stormy":
+        state |= draw(st.sampled_from([{"TimeoutSeconds": 7}, {"HeartbeatSeconds": 3}, {"HeartbeatSeconds": 6}, {}]))
     _maybe(draw, state, "TimeoutSeconds", [7, 20])
     if "TimeoutSeconds" not in state:
         _maybe(draw, state, "TimeoutSecondsPath", ["$$.Execution.Input.n"])
@@ -173,15 +194,15 @@ def _fail(draw: st.DrawFn, state: Object, *_: object) -> None:
 
 
 def _parallel(
-    draw: st.DrawFn, state: Object, _name: object, _rest: object, names: Names, depth: int, calm: bool
+    draw: st.DrawFn, state: Object, _name: object, _rest: object, names: Names, depth: int, mood: Mood
 ) -> None:
-    state["Branches"] = [draw(scopes(names, depth=depth - 1, calm=calm)) for _ in range(draw(st.integers(1, 3)))]
+    state["Branches"] = [draw(scopes(names, depth=depth - 1, mood=mood)) for _ in range(draw(st.integers(1, 3)))]
 
 
-def _map(draw: st.DrawFn, state: Object, _name: object, _rest: object, names: Names, depth: int, calm: bool) -> None:
+def _map(draw: st.DrawFn, state: Object, _name: object, _rest: object, names: Names, depth: int, mood: Mood) -> None:
     source = draw(st.sampled_from(["items", "items", "items", "empty", "deep.er"]))
     state["ItemsPath"] = f"$$.Execution.Input.{source}"
-    state["ItemProcessor"] = draw(scopes(names, depth=depth - 1, calm=calm))
+    state["ItemProcessor"] = draw(scopes(names, depth=depth - 1, mood=mood))
     state["MaxConcurrency"] = draw(st.integers(0, 2))
     selector: Object = {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value", "r.$": "$"}
     _maybe(draw, state, "ItemSelector", [selector])

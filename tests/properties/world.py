@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 from typing import TypeVar
+from zlib import crc32
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from processor.interpreter.decide import Nothing, Refused, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import cause_of, decided, first_event, steps
 from processor.model.commands import AnyCommand, timers_set_by, token_of
+from processor.model.definition import TaskState
 from processor.model.execution import Cut, Execution, Pending
 from processor.model.ids import TimerKind, parse_task_token, parse_timer_id
 from processor.model.json import Json
@@ -84,12 +86,14 @@ class Played:
         if chosen >= len(tasks):
             event, kind = own[chosen - len(tasks)]
             assert self.give(FireTimer.of(event, kind))
-            return
-        asked = tasks[chosen]
-        if asked.attempt == 0 and len(asked.state) % 2:
-            assert self.give(FailTask.of(asked, error="E1"))
         else:
-            assert self.give(CompleteTask.of(asked, {"asked": asked.arguments, "scope": list(asked.scope)}))
+            assert self.give(self.answer(tasks[chosen]))
+
+    def answer(self, asked: TaskScheduled) -> AnyCommand:
+        """Return the answer to a task, told from the task alone: the first attempt of some fails."""
+        if asked.attempt == 0 and len(asked.state) % 2:
+            return FailTask.of(asked, error="E1")
+        return completion(asked)
 
     def pending(self) -> list[TaskScheduled]:
         """Return the tasks that wait for an answer."""
@@ -104,6 +108,38 @@ class Played:
             for kind in timers_set_by(event)
             if timer_due(self.execution, FireTimer.of(event, kind).timer_id) is not None
         ]
+
+
+class Contained(Played):
+    """Tasks that catch what they fail of fail in every way there is; the others succeed."""
+
+    def answer(self, asked: TaskScheduled) -> AnyCommand:
+        state = self.workflow.states[asked.state]
+        assert isinstance(state, TaskState)
+        ways: list[AnyCommand] = [completion(asked), completion(asked)]
+        if state.catchers:
+            ways += [FailTask.of(asked, error=error, cause="of the world") for error in (*ERRORS, None)]
+            ways += [FireTimer.of(asked, kind) for kind in timers_set_by(asked)]
+        place = f"{asked.state} {asked.scope} {asked.attempt}"
+        return ways[crc32(place.encode()) % len(ways)]
+
+
+class Pestered(Played):
+    """Between any two commands everything is said that is stale, said before, or for somebody else."""
+
+    def give(self, command: AnyCommand, now: Millis | None = None) -> bool:
+        accepted = super().give(command, now)
+        for late in (*stale(self), *foreign(self), *duplicates(self)):
+            before = self.execution
+            outcome = resume(before, late)
+            assert isinstance(outcome, Rejected), late
+            assert outcome.events == ()
+            assert outcome.execution is before
+        return accepted
+
+
+def completion(asked: TaskScheduled) -> AnyCommand:
+    return CompleteTask.of(asked, {"asked": asked.arguments, "scope": list(asked.scope)})
 
 
 class SlicedPlayed(Played):
@@ -190,9 +226,9 @@ def commands(draw: st.DrawFn, played: Played) -> tuple[AnyCommand, bool, Millis 
     if kind == 39:
         return StopExecution(execution_id=execution.execution_id, error="Stopped", cause=None), True, None
     if kind >= 36:
-        return draw(st.sampled_from(_foreign(played))), False, None
-    if kind >= 33 and (stale := _stale(played)):
-        return draw(st.sampled_from(stale)), False, None
+        return draw(st.sampled_from(foreign(played))), False, None
+    if kind >= 33 and (late := stale(played)):
+        return draw(st.sampled_from(late)), False, None
     if pending and (kind <= 24 or not timers):
         command = draw(_answers(draw(st.sampled_from(pending)), execution))
         later = Millis(execution.time + draw(st.integers(0, 4000)))
@@ -225,7 +261,7 @@ def _submitted(execution: Execution, token: str) -> bool:
     return isinstance(phase, Pending) and phase.submitted
 
 
-def _stale(played: Played) -> list[AnyCommand]:
+def stale(played: Played) -> list[AnyCommand]:
     """What once could have been: answers to attempts that are over, timers of states that were left."""
     stale: list[AnyCommand] = []
     for event in played.events:
@@ -238,7 +274,7 @@ def _stale(played: Played) -> list[AnyCommand]:
     return stale
 
 
-def _foreign(played: Played) -> list[AnyCommand]:
+def foreign(played: Played) -> list[AnyCommand]:
     """What never could be: other scopes and sequences, commands of later releases, ids that are none."""
     id = played.execution.execution_id
     foreign: list[AnyCommand] = [
@@ -265,5 +301,14 @@ def _foreign(played: Played) -> list[AnyCommand]:
     return foreign
 
 
+def duplicates(played: Played) -> list[AnyCommand]:
+    """Commands given before that have done what they can do. A heartbeat may be given again, and so may its timer."""
+    once = (CompleteTask, FailTask, SubmitTask, StopExecution)
+    given = [g.command for g in played.given]
+    said = [command for command in given if isinstance(command, once)]
+    # A stop is only a duplicate of one: of an execution that runs it is a wish that applies.
+    return [c for c in said if not isinstance(c, StopExecution) or played.execution.closed]
+
+
 def _late(played: Played) -> list[AnyCommand]:
-    return [*_stale(played), *_foreign(played)] if played.execution.closed else []
+    return [*stale(played), *foreign(played)] if played.execution.closed else []
