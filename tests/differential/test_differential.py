@@ -1,0 +1,110 @@
+"""Generated definitions, run here and by moto 5.2.5's interpreter: every difference is decided by a rule with a source.
+
+Moto's answers are kept in a file (`make differential` writes it anew); here moto is asked again for a sample.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.differential import moto_side
+from tests.differential.adjudication import (
+    RELATIONS,
+    Difference,
+    adjudicate,
+    differences,
+    load_rules,
+    without_ids,
+)
+from tests.differential.answer import Answer
+from tests.differential.answers import Kept, load
+from tests.differential.compared import Report, compare_all
+from tests.differential.generator import COUNT, Generated, generated
+
+EVERY = 25  # of the cases, moto is asked again for one in so many: 80
+
+
+@pytest.fixture(scope="module")
+def kept() -> Kept:
+    return load()
+
+
+@pytest.fixture(scope="module")
+def report(kept: Kept) -> Report:
+    made = compare_all(kept)
+    print(made.table())
+    return made
+
+
+def test_every_difference_is_decided_by_a_rule(report: Report) -> None:
+    assert [(number, difference.told()) for number, difference in report.undecided] == []
+
+
+def test_every_rule_decides_something(report: Report) -> None:
+    assert report.unused == []
+
+
+def test_no_rule_finds_this_interpreter_wrong(report: Report) -> None:
+    """Where moto was right, the interpreter is to be mended, not the rule kept."""
+    assert [rule.id for rule in report.rules if rule.right != "ours"] == []
+
+
+def test_most_cases_succeed_and_most_agree(report: Report) -> None:
+    assert sum(report.statuses.values()) == COUNT
+    assert report.statuses.keys() == {"SUCCEEDED", "FAILED"}  # nothing generated is refused here
+    assert report.statuses["SUCCEEDED"] >= 0.8 * COUNT
+    assert report.agree >= 0.8 * COUNT
+
+
+@pytest.mark.parametrize("case", list(generated())[::EVERY], ids=lambda case: str(case.number))
+def test_moto_answers_as_is_kept(case: Generated, kept: Kept) -> None:
+    assert kept.moto == moto_side.VERSION
+    assert _steady(moto_side.answer(case.definition, case.input)) == _steady(kept.of(case))
+
+
+def _steady(answer: Answer) -> tuple[object, ...]:
+    return answer.status, answer.output, answer.error, without_ids(answer.cause or "")
+
+
+# ---- the comparison itself
+
+
+def test_numbers_are_told_apart_by_how_they_are_written_and_names_have_no_order() -> None:
+    ours = Answer(status="SUCCEEDED", output='{"a":1,"b":[1.0,true],"c":null}')
+    moto = Answer(status="SUCCEEDED", output='{"b":[1,1],"a":1}')
+    definition = '{"StartAt":"A"}'
+    assert differences({"StartAt": "A"}, ours, moto) == [
+        Difference("output", definition, ours, moto, "/b/0", "1.0", "1"),
+        Difference("output", definition, ours, moto, "/b/1", "true", "1"),
+        Difference("output", definition, ours, moto, "/c", "null", "<absent>"),
+    ]
+
+
+def test_a_difference_of_a_new_kind_is_decided_by_no_rule() -> None:
+    succeeded = Answer(status="SUCCEEDED", output="1")
+    rules = load_rules()
+    for moto in (
+        Answer(status="SUCCEEDED", output="2"),
+        Answer(status="SUCCEEDED", output='"1"'),
+        Answer(status="FAILED", error="E", cause="c", met=("E: c",)),
+        Answer(status="REFUSED", cause="no"),
+    ):
+        for difference in differences({"StartAt": "$.list[0] $..id null States.ArrayUnique"}, succeeded, moto):
+            assert adjudicate(difference, rules) is None
+    failed = Answer(status="FAILED", error="States.Runtime", cause="An error occurred while …. Another cause")
+    for moto in (succeeded, Answer(status="FAILED", error="States.Runtime", cause="Yet another")):
+        assert [adjudicate(one, rules) for one in differences({}, failed, moto)] == [None]
+
+
+def test_an_error_that_moto_lost_is_compared_as_it_was_before() -> None:
+    lost = "ValueError(Custom Error Names MUST NOT begin with the prefix 'States.', got 'States.Runtime'.)"
+    met = ("E1: retried", "States.Runtime: a path", f"States.Runtime: {lost}")
+    moto = Answer(status="FAILED", error="States.Runtime", cause=lost, met=met)
+    same = Answer(status="FAILED", error="States.Runtime", cause="a path")
+    other = Answer(status="FAILED", error="States.Runtime", cause="another path")
+    assert [one.level for one in differences({}, same, moto)] == ["lost"]
+    assert [one.level for one in differences({}, other, moto)] == ["lost", "cause"]
+
+
+def test_each_relation_is_used_by_a_rule() -> None:
+    assert {rule.relation for rule in load_rules()} - {None} == set(RELATIONS)
