@@ -26,7 +26,7 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import (
     ExecutionDetails,
     StateMachineDetails,
 )
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError, ProgramRunning
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 from moto.stepfunctions.parser.backend.execution_worker_comm import ExecutionWorkerCommunication
@@ -55,25 +55,30 @@ class _NoWaiting:
 
 @contextmanager
 def _noting() -> Iterator[dict[str, None]]:
-    """Yield the failures of a run, in the order in which moto meets them; one that is passed on stands there once."""
+    """Yield the failures of a run, in the order in which moto meets them; one that is passed on stands there once.
+
+    What a branch meets while moto stops it is left out: it is chance.
+    """
     failures: dict[str, None] = {}
     fail, failure_of = Environment.set_error, ExecutionState._from_error
 
-    def note(details: Any) -> None:
+    def note(environment: Environment, details: Any) -> None:
+        if not isinstance(environment.program_state(), ProgramRunning):
+            return
         details = details or {}
         failures[f"{details.get('error')}: {details.get('cause')}"] = None
 
     def set_error(self: Environment, error: Any) -> None:  # a machine, a branch or an iteration has failed
-        note(error)
+        note(self, error)
         fail(self, error)
 
     def from_error(
         self: ExecutionState, env: Environment, ex: Exception
     ) -> Any:  # a Parallel or Map has, and may catch
         if isinstance(ex, FailureEventException):
-            note(ex.get_execution_failed_event_details())
+            note(env, ex.get_execution_failed_event_details())
         else:
-            note({"error": type(ex).__name__, "cause": str(ex)})
+            note(env, {"error": type(ex).__name__, "cause": str(ex)})
         return failure_of(self, env, ex)
 
     with patch.object(Environment, "set_error", set_error), patch.object(ExecutionState, "_from_error", from_error):
