@@ -85,6 +85,37 @@ def _noting() -> Iterator[dict[str, None]]:
         yield failures
 
 
+def worker_of(definition: Json, input: Json) -> SyncExecutionWorker:
+    """Return what parses and runs the definition when `run` starts it."""
+    return SyncExecutionWorker(
+        evaluation_details=EvaluationDetails(
+            aws_execution_details=AWSExecutionDetails("111111111111", "us-east-1", ROLE),
+            execution_details=ExecutionDetails(EXECUTION_ARN, RUN, ROLE, input, "1970-01-01T00:00:00.000Z"),
+            state_machine_details=StateMachineDetails(
+                MACHINE_ARN, MACHINE, StateMachineType.STANDARD, render_json(definition)
+            ),
+        ),
+        exec_comm=_Nobody(),
+        cloud_watch_logging_session=None,
+        activity_store={},
+    )
+
+
+def run(worker: SyncExecutionWorker) -> Environment:
+    """Run it on this thread, and return how it ended. Raises what moto's parser does."""
+    worker.start()  # type: ignore[no-untyped-call]
+    assert worker.env is not None
+    return worker.env
+
+
+@contextmanager
+def parsed_before(definition: Json) -> Iterator[None]:
+    """Within it, workers of this definition do not parse it: that has been done once."""
+    parsed = AmazonStateLanguageParser.parse(render_json(definition))
+    with patch.object(AmazonStateLanguageParser, "parse", lambda _definition: parsed):
+        yield
+
+
 def answer(definition: Json, input: Json) -> Answer:
     """Raises TimeoutError where moto does not end."""
     logging.getLogger("moto").setLevel(logging.CRITICAL)
@@ -94,18 +125,9 @@ def answer(definition: Json, input: Json) -> Answer:
             AmazonStateLanguageParser.parse(text)
     except Exception as refused:  # moto's own API answers InvalidDefinition to whatever its parser raises
         return Answer(status="REFUSED", cause=f"{type(refused).__name__}: {refused}")
-    worker = SyncExecutionWorker(
-        evaluation_details=EvaluationDetails(
-            aws_execution_details=AWSExecutionDetails("111111111111", "us-east-1", ROLE),
-            execution_details=ExecutionDetails(EXECUTION_ARN, RUN, ROLE, input, "1970-01-01T00:00:00.000Z"),
-            state_machine_details=StateMachineDetails(MACHINE_ARN, MACHINE, StateMachineType.STANDARD, text),
-        ),
-        exec_comm=_Nobody(),
-        cloud_watch_logging_session=None,
-        activity_store={},
-    )
+    worker = worker_of(definition, input)
     with patch.object(retrier_decl, "time", _NoWaiting), redirect_stderr(StringIO()), _noting() as failures:
-        running = threading.Thread(target=worker.start, daemon=True)
+        running = threading.Thread(target=run, args=(worker,), daemon=True)
         running.start()
         running.join(PATIENCE_SECONDS)
     if running.is_alive() or worker.env is None:
