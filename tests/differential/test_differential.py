@@ -5,8 +5,14 @@ Moto's answers are kept in a file (`make differential` writes it anew); here mot
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from processor.interpreter.intrinsics_syntax import FUNCTIONS
+from processor.interpreter.rules import OPERATORS
+from processor.interpreter.written import STATES
+from processor.model.json import render_json
 from tests.differential.adjudication import (
     RELATIONS,
     Difference,
@@ -66,6 +72,25 @@ def test_moto_answers_as_is_kept(kept: Kept) -> None:
 
 def _steady(answer: Answer) -> tuple[object, ...]:
     return answer.status, without_ids(answer.output or ""), answer.error, without_ids(answer.cause or "")
+
+
+def test_the_cases_use_every_operator_function_and_field() -> None:
+    text = " ".join(render_json(case.definition) for case in generated())
+    names = set(re.findall(r'"(\w+)":', text))
+    functions = set(re.findall(r"States\.\w+(?=\()", text))
+    assert len(OPERATORS) == 39
+    assert OPERATORS - names == set()
+    assert FUNCTIONS - functions == {"States.MathRandom", "States.UUID"}  # these would differ by chance
+    assert set(re.findall(r'"Type":"(\w+)"', text)) == set(STATES) - {"Task"}
+    assert FIELDS - names == set()
+
+
+FIELDS = {
+    *("InputPath", "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "Retry", "Catch"),
+    *("Branches", "Iterator", "ItemProcessor", "ItemSelector", "ItemsPath", "MaxConcurrency", "MaxConcurrencyPath"),
+    *("Seconds", "SecondsPath", "Timestamp", "TimestampPath", "Error", "Cause", "ErrorPath", "CausePath", "Default"),
+    *("And", "Or", "Not", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "ProcessorConfig"),
+}
 
 
 # ---- the comparison itself
