@@ -25,15 +25,17 @@ class Report:
 
     def table(self) -> str:
         ends = ", ".join(f"{count} {status.lower()}" for status, count in self.statuses.most_common())
-        lines = [f"{COUNT} cases ({ends} here): {self.agree} agree, {COUNT - self.agree} differ"]
+        count = self.statuses.total()
+        lines = [f"{count} cases ({ends} here): {self.agree} agree, {count - self.agree} differ"]
         right = {rule.id: rule.right for rule in self.rules}
         lines += [f"{count:5}  {right[id]:7}  {id}" for id, count in self.decided.most_common()]
         return "\n".join([*lines, f"{len(self.undecided):5}  undecided"])
 
 
-def compare_all(kept: Kept) -> Report:
+def compare_all(kept: Kept, *, count: int = COUNT) -> Report:
+    """Compare the first `count` cases."""
     report = Report(load_rules())
-    for case in generated():
+    for case in generated(count=count):
         ours, moto = our_side.answer(case), kept.of(case)
         report.statuses[ours.status] += 1
         found = differences(case.definition, ours, moto)

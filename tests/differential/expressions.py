@@ -39,6 +39,7 @@ def an_input(draw: Draws) -> Object:
         "items": items,
         "empty": [],
         "none": {},
+        "other": {"a": -1, "k": "of another"},
         "json": draw.one(['{"k":[1,2,{"m":null}]}', "[1,2]", '"text"', "12", "true"]),
         "zero": 0,
         "past": "2016-03-14T01:59:00Z",
@@ -195,7 +196,7 @@ def _json_call(draw: Draws, depth: int, calm: bool) -> str:
             return f"States.StringToJson({draw.one(['$.json', '$.csv'] if not calm else ['$.json'])})"
         case 1:
             deep = draw.one(["true", "'false'", "false"]) if not calm else "false"
-            first, second = draw.one(["$.obj", "$.none", "$.obj.b"]), draw.one(["$.mixed[5]", "$.obj"])
+            first, second = draw.one(["$.obj", "$.none", "$.other"]), draw.one(["$.mixed[5]", "$.obj", "$.other"])
             return f"States.JsonMerge({first}, {second}, {deep})"
         case 2:
             return f"States.ArrayContains({_array(draw, depth)}, {_any(draw, depth)})"

@@ -252,7 +252,7 @@ def _whole_processor(draw: Draws, depth: int, calm: bool, old: bool) -> Object:
         key + ".$": f"$.{key}"
         for key in (
             "n", "x", "neg", "s", "csv", "t", "b", "z", "obj", "list", "mixed", "texts", "doubled", "nested", "items",
-            "empty", "none", "json", "b64", "zero", "past",
+            "empty", "none", "json", "b64", "zero", "past", "other",
         )
     }  # fmt: skip
     selector |= {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}

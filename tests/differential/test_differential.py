@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from processor.interpreter import dataflow, intrinsics_functions, rules, step
 from processor.interpreter.intrinsics_syntax import FUNCTIONS
 from processor.interpreter.rules import OPERATORS
 from processor.interpreter.written import STATES
@@ -93,6 +94,25 @@ FIELDS = {
 }
 
 
+FAULTS: dict[str, tuple[object, str, object]] = {
+    "a null InputPath gives null": (dataflow, "_empty", lambda _value, _environment: None),
+    "a null ResultPath hands on the result": (dataflow, "_hand_on_input", lambda _v, result, _e: ("VALUE", result)),
+    "true is a number": (
+        rules,
+        "_TYPE_TESTS",
+        {**rules._TYPE_TESTS, "IsNumeric": lambda v: isinstance(v, int | float)},
+    ),
+    "nothing is caught": (step, "matching_catcher", lambda _catchers, _failed: None),
+    "JsonMerge keeps the first": (intrinsics_functions, "merged", lambda first, second: {**second, **first}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_noticed(fault: str, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*FAULTS[fault])
+    assert compare_all(kept, count=600).undecided != []
+
+
 # ---- the comparison itself
 
 
@@ -109,7 +129,7 @@ def test_numbers_are_told_apart_by_how_they_are_written_and_names_have_no_order(
 
 def test_a_difference_of_a_new_kind_is_decided_by_no_rule() -> None:
     succeeded = Answer(status="SUCCEEDED", output="1")
-    rules = load_rules()
+    known = load_rules()
     for moto in (
         Answer(status="SUCCEEDED", output="2"),
         Answer(status="SUCCEEDED", output='"1"'),
@@ -117,10 +137,10 @@ def test_a_difference_of_a_new_kind_is_decided_by_no_rule() -> None:
         Answer(status="REFUSED", cause="no"),
     ):
         for difference in differences({"StartAt": "$.list[0] $..id null States.ArrayUnique"}, succeeded, moto):
-            assert adjudicate(difference, rules) is None
+            assert adjudicate(difference, known) is None
     failed = Answer(status="FAILED", error="States.Runtime", cause="An error occurred while …. Another cause")
     for moto in (succeeded, Answer(status="FAILED", error="States.Runtime", cause="Yet another")):
-        assert [adjudicate(one, rules) for one in differences({}, failed, moto)] == [None]
+        assert [adjudicate(one, known) for one in differences({}, failed, moto)] == [None]
 
 
 def test_an_error_that_moto_lost_is_compared_as_it_was_before() -> None:
