@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover mutation bench docs
+.PHONY: help setup demo check test it cover mutation differential bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -47,6 +47,9 @@ cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation
 	@nice $(BIN)/python -m tests.mutation $(ARGS)
+
+differential: .venv/.locked ## Ask moto for all its answers anew, and compare (a minute)
+	@$(BIN)/python -m tests.differential $(ARGS)
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
