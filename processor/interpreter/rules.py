@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from processor.interpreter.paths import Missing, NotYetSupported, Path, PathFault, compile_path
-from processor.interpreter.paths_select import is_number
+from processor.interpreter.paths_values import is_number
 from processor.interpreter.templates import Report, pointer_to
 from processor.interpreter.timestamps import is_timestamp, parse_timestamp
 from processor.model.definition import Environment, Predicate
