@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover bench docs
+.PHONY: help setup demo check test it cover fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -43,6 +43,9 @@ it: setup ## Run only the tests against a real Kafka
 cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 	@$(BIN)/pytest -q tests/model tests/interpreter tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
+
+fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="paths --seconds 600"; with atheris if installed)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
