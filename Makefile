@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover mutation differential bench docs
+.PHONY: help setup demo check test it cover mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -50,6 +50,9 @@ mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more
 
 differential: .venv/.locked ## Ask moto for all its answers anew, and compare (a minute)
 	@$(BIN)/python -m tests.differential $(ARGS)
+
+fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="paths --seconds 600"; with atheris if installed)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)

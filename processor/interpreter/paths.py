@@ -17,20 +17,21 @@ from processor.interpreter.paths_select import (
     Search,
     Steps,
     TooManyValues,
+    Unfit,
     compile_segments,
     definite_steps,
     find_step,
     find_steps,
     is_definite,
+    no_array,
 )
-from processor.interpreter.paths_syntax import Indexes, Names, NotYetSupported, PathFault, Written, parse_path
+from processor.interpreter.paths_syntax import Indexes, Names, PathFault, Written, parse_path
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json, is_longer, render_json
 
 __all__ = [
     "MISSING",
     "Missing",
-    "NotYetSupported",
     "Path",
     "PathFault",
     "ReferencePath",
@@ -76,7 +77,8 @@ def compile_path(text: str, *, field: str) -> Path:
         evaluate = find = _select(compile_segments(written.segments), text)
     root = _root(written)
     if written.root != "INPUT":
-        evaluate, find = _of_root(root, find, fail), _find_of_root(root, find)
+        absent = _failure(text, (written.variable, *steps), field)  # a variable that was never assigned
+        evaluate, find = _of_root(root, find, fail, absent), _find_of_root(root, find)
     elif text != "$" or field.endswith(".$"):
         evaluate = _of_something(evaluate, field)
     return Path(
@@ -165,18 +167,22 @@ def _select(select: Callable[[Json, Search], list[Json]], text: str) -> Evaluate
         except TooManyValues:
             cause = f"The JSONPath '{text}' looks at more than {MAX_VISITS} values, with those before it"
             raise StateFailure("States.Runtime", cause) from None
+        except Unfit as unfit:
+            raise StateFailure("States.Runtime", f"Invalid path '{text}' : {unfit.reason}") from None
         environment.visited = search.visited
         return found
 
     return evaluate
 
 
-def _of_root(root: Find, find: Find, fail: Fail) -> Evaluate:
+def _of_root(root: Find, find: Find, fail: Fail, absent: Fail) -> Evaluate:
     def evaluate(value: Json, environment: Environment) -> Json:
         searched = root(value, environment)
-        found = MISSING if isinstance(searched, Missing) else find(searched, environment)
+        if isinstance(searched, Missing):
+            raise absent(value, {})
+        found = find(searched, environment)
         if isinstance(found, Missing):
-            raise fail(value, None if isinstance(searched, Missing) else searched)
+            raise fail(value, searched)
         return found
 
     return evaluate
@@ -216,6 +222,8 @@ def _failure(text: str, steps: Steps, field: str) -> Fail:
             cause = f"Invalid path '{text}': The choice state's condition path references an invalid value."
         elif field in _REFERENCE_FIELDS:
             cause = f"The {field} parameter does not reference an input value: {text}"
+        elif (unfit := _unfit(searched, steps)) is not None:
+            cause = f"Invalid path '{text}' : {unfit}"
         elif field in _INPUT_FIELDS or field.endswith(".$"):
             cause = (
                 f"The JSONPath '{text}' specified for the field '{field}' could not be found in the input "
@@ -228,14 +236,34 @@ def _failure(text: str, steps: Steps, field: str) -> Fail:
     return fail
 
 
-def _reason(value: Json, steps: Steps) -> str:
-    """Say which step is missing: the last one ("No results") or one on the way ("Missing property")."""
+def _unfit(value: Json, steps: Steps) -> str | None:
+    """Return the sentence of AWS's path library for an index into what is no array, should that be what is amiss."""
     found: Json | Missing = value
-    for number, step in enumerate(steps[:-1]):
-        found = MISSING if isinstance(found, Missing) or isinstance(step, tuple) else find_step(found, step)
-        if isinstance(found, Missing):
-            return f"Missing property in path {_bracketed(steps[: number + 1])}"
+    for step in steps:
+        if isinstance(found, Missing) or isinstance(step, tuple):
+            return None
+        if isinstance(step, int) and (unfit := no_array(f"[{step}]", found)) is not None:
+            return unfit
+        found = find_step(found, step)
+    return None
+
+
+def _reason(value: Json, steps: Steps) -> str:
+    """Say which step is missing: the last one ("No results"), one on the way ("Missing property"), or one of what has
+    no members ("Property … not found", reported for `$.list.length()`). All are sentences of AWS's path library."""
+    number, found = 0, value
+    while not isinstance(following := _found(found, steps[number]), Missing):
+        number, found = number + 1, following
+    step = steps[number]
+    if not isinstance(step, int) and type(found) is not dict:
+        return f"Property {_bracketed((step,))[1:]} not found in path {_bracketed(steps[:number])}"
+    if isinstance(step, str) and number < len(steps) - 1:
+        return f"Missing property in path {_bracketed(steps[: number + 1])}"
     return f"No results for path: {_bracketed(steps)}"
+
+
+def _found(value: Json, step: str | int | tuple[str, ...]) -> Json | Missing:
+    return MISSING if isinstance(step, tuple) else find_step(value, step)
 
 
 def _bracketed(steps: Steps) -> str:

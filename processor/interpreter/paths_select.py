@@ -1,15 +1,15 @@
 """What the segments of an indefinite path select: compiled to functions from a list of values to a list of values.
 
 Paths and payloads come from users, so the work for one event is bounded (`Search`) and nothing recurses over a
-payload.
+payload. How filters compare values is in `paths_values.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import eq, ge, gt, le, lt
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
+from processor.interpreter.intrinsics_java import TooLarge, printed
 from processor.interpreter.paths_syntax import (
     Comparison,
     Condition,
@@ -19,6 +19,7 @@ from processor.interpreter.paths_syntax import (
     Indexes,
     Junction,
     Literally,
+    Matches,
     Names,
     Negation,
     Operand,
@@ -27,36 +28,44 @@ from processor.interpreter.paths_syntax import (
     Wildcard,
     Written,
 )
+from processor.interpreter.paths_values import (
+    MAX_VISITS,
+    MIRRORED,
+    MISSING,
+    SYMBOLS,
+    WORDS,
+    Missing,
+    Search,
+    TooManyValues,
+    compare_values,
+    compare_with_literal,
+    matches,
+)
 from processor.model.json import Json
 
-MAX_VISITS = 1_000_000  # values that all paths of one event may look at: well under a second
+__all__ = [
+    "MAX_VISITS",
+    "MISSING",
+    "Missing",
+    "Search",
+    "Steps",
+    "TooManyValues",
+    "Unfit",
+    "compile_segments",
+    "definite_steps",
+    "find_step",
+    "find_steps",
+    "is_definite",
+    "no_array",
+]
 
 
-class TooManyValues(Exception):
-    """The paths of one event looked at more than MAX_VISITS values."""
+class Unfit(Exception):
+    """A step that is of no use for the value it is to be taken in; `reason` is the sentence of AWS's path library."""
 
-
-class Missing:
-    """The answer of a path that is not there; JSON's null is a value."""
-
-    __slots__ = ()
-
-
-MISSING: Final = Missing()
-
-
-class Search:
-    """One evaluation: what `$` is within filters, and how many values were looked at, by those before it too."""
-
-    __slots__ = ("root", "visited")
-
-    def __init__(self, root: Json, *, visited: int = 0) -> None:
-        self.root, self.visited = root, visited
-
-    def spend(self, visits: int) -> None:
-        self.visited += visits
-        if self.visited > MAX_VISITS:
-            raise TooManyValues
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 Select: TypeAlias = Callable[[Sequence[Json], Search], list[Json]]
@@ -79,9 +88,18 @@ def is_definite(segments: Sequence[Segment]) -> bool:
     return True
 
 
-def compile_segments(segments: Sequence[Segment]) -> Callable[[Json, Search], list[Json]]:
-    """Return the function that gives every value an indefinite path selects, in document order."""
-    selects = tuple(compile_segment(segment) for segment in segments)
+def compile_segments(segments: Sequence[Segment], *, lenient: bool = False) -> Callable[[Json, Search], list[Json]]:
+    """Return the function that gives every value an indefinite path selects, in document order.
+
+    It raises Unfit, unless `lenient`, for a step that its value cannot take: AWS, as its path library, gives an empty
+    list for what is not there, and fails where an index, a slice or a filter meets what has no elements.
+    """
+    selects: list[Select] = []
+    for number, segment in enumerate(segments):
+        select = compile_segment(segment, deep=number > 0 and isinstance(segments[number - 1], Descent))
+        if not lenient and (unfit := _unfit(segments, number)) is not None:
+            select = _strict(select, unfit)
+        selects.append(select)
 
     def select_all(value: Json, search: Search) -> list[Json]:
         found = [value]
@@ -92,8 +110,9 @@ def compile_segments(segments: Sequence[Segment]) -> Callable[[Json, Search], li
     return select_all
 
 
-def compile_segment(segment: Segment) -> Select:
-    """Return the function of one segment; it counts what it looks at before it gathers that."""
+def compile_segment(segment: Segment, *, deep: bool = False) -> Select:
+    """Return the function of one segment; it counts what it looks at before it gathers that. `deep`: it follows `..`,
+    which has come by every element already."""
     match segment:
         case Names(names):
             return _select_names(names)
@@ -107,9 +126,91 @@ def compile_segment(segment: Segment) -> Select:
         case Descent():
             return _descend
         case Filter(condition):
-            return _select_where(compile_condition(condition))
+            return _select_where(compile_condition(condition), deep=deep)
         case other:
             assert_never(other)
+
+
+# ---- steps that a value cannot take
+
+Unfits: TypeAlias = Callable[[Json], str | None]
+"""value → why a step cannot be taken in it, in the words of AWS's path library."""
+
+_MAX_SAID = 65_536  # characters of a value repeated in a cause
+
+
+def _strict(select: Select, unfit: Unfits) -> Select:
+    def checked(found: Sequence[Json], search: Search) -> list[Json]:
+        for value in found:
+            if (reason := unfit(value)) is not None:
+                raise Unfit(reason)
+        return select(found, search)
+
+    return checked
+
+
+def _unfit(segments: Sequence[Segment], number: int) -> Unfits | None:
+    """Return what tells the values that this segment cannot be taken in. Behind an indefinite step nothing is amiss:
+    what does not fit is passed over. That several names stand at the end only, holds everywhere."""
+    match segments[number]:
+        case Names(names) if len(names) > 1 and number < len(segments) - 1:
+            leafs = "Multi properties can only be used as path leafs: "
+            written = "$" + "".join(_said_of(segment) for segment in segments[: number + 1])
+            return lambda value: leafs + written if type(value) is dict else None
+        case Indexes() | Slice() as segment if _lead_to_one(segments[:number]):
+            return lambda value: no_array(_said_of(segment), value)
+        case Filter() if _lead_to_one(segments[:number]):
+            return _no_container
+        case _:
+            return None
+
+
+def _lead_to_one(segments: Sequence[Segment]) -> bool:
+    return all(
+        (isinstance(segment, Names) and len(segment.names) == 1)
+        or (isinstance(segment, Indexes) and len(segment.indexes) == 1)
+        for segment in segments
+    )
+
+
+def no_array(step: str, value: Json) -> str | None:
+    """Return the sentence for an index or a slice in what is no array; null counts as not there. Recorded for
+    an index in an intrinsic call."""
+    if value is None or type(value) is list:
+        return None
+    return f"Filter: {step} can only be applied to arrays. Current context is: {_said(value)}"
+
+
+def _no_container(value: Json) -> str | None:
+    if isinstance(value, dict | list):
+        return None
+    return f"Filter: [?] can not be applied to primitives. Current context is: {_said(value)}"
+
+
+def _said(value: Json) -> str:
+    try:
+        return printed(value, limit=_MAX_SAID)
+    except TooLarge:
+        return "…"
+
+
+def _said_of(segment: Segment) -> str:
+    match segment:
+        case Names(names):
+            return "[" + ", ".join(f"'{name}'" for name in names) + "]"
+        case Indexes(indexes):
+            return "[" + ",".join(map(str, indexes)) + "]"
+        case Slice(start, stop, _):
+            return f"[{'' if start is None else start}:{'' if stop is None else stop}]"
+        case Descent():
+            return ".."
+        case Wildcard() | Filter():
+            return "[*]" if isinstance(segment, Wildcard) else "[?]"
+        case other:
+            assert_never(other)
+
+
+# ---- segments
 
 
 def find_step(value: Json, step: str | int) -> Json | Missing:
@@ -133,7 +234,8 @@ def _select_names(names: tuple[str, ...]) -> Select:
         search.spend(len(found) * len(names))
         if one is not None:
             return [value[one] for value in found if type(value) is dict and one in value]
-        return [value[name] for value in found if type(value) is dict for name in names if name in value]
+        picked = (pick_names(value, names) for value in found)
+        return [some for some in picked if not isinstance(some, Missing)]
 
     return select
 
@@ -160,15 +262,18 @@ def _select_indexes(indexes: tuple[int, ...]) -> Select:
     return select
 
 
-def _select_where(test: Test) -> Select:
-    """Filters keep the elements of an array that pass, and an object that passes itself."""
+def _select_where(test: Test, *, deep: bool) -> Select:
+    """Filters keep the elements of an array that pass, and an object that passes itself; never a text or a number.
+
+    Source: AWS developer guide, "Paths": `@` "does not match scalar values".
+    """
 
     def select(found: Sequence[Json], search: Search) -> list[Json]:
         kept: list[Json] = []
         for value in found:
-            candidates = value if type(value) is list else [value] if type(value) is dict else []
+            candidates = value if type(value) is list and not deep else [value] if type(value) is dict else []
             search.spend(len(candidates))
-            kept.extend(candidate for candidate in candidates if test(candidate, search))
+            kept.extend(one for one in candidates if isinstance(one, dict | list) and test(one, search))
         return kept
 
     return select
@@ -202,7 +307,10 @@ def compile_condition(condition: Condition) -> Test:
             find = compile_operand(operand)
             if isinstance(operand, Written) and not is_definite(operand.segments):
                 return lambda value, search: bool(find(value, search))
-            return lambda value, search: not isinstance(find(value, search), Missing)
+            return lambda value, search: not isinstance(find(value, search), Missing | None)
+        case Matches(operand, regex):
+            find = compile_operand(operand)
+            return lambda value, search: matches(find(value, search), regex, search)
         case Negation(negated):
             test = compile_condition(negated)
             return lambda value, search: not test(value, search)
@@ -235,7 +343,7 @@ def compile_operand(operand: Operand) -> Find:
 def compile_find(segments: Sequence[Segment]) -> Find:
     """Return the function that gives a definite path's value or MISSING, an indefinite one's list."""
     if not is_definite(segments):
-        return compile_segments(segments)
+        return compile_segments(segments, lenient=True)
     steps = definite_steps(segments)
     if len(steps) == 1 and isinstance(name := steps[0], str):
         return lambda value, _: value.get(name, MISSING) if type(value) is dict else MISSING
@@ -279,115 +387,16 @@ def _literal(literal: Literally) -> Json:
 
 
 def _compile_comparison(operator: str, left: Operand, right: Operand) -> Test:
-    find, find_other = compile_operand(left), compile_operand(right)
-    if isinstance(right, Literally) and operator in _RELATIONS and isinstance(right.value, str | int | float):
-        return _compare_with_literal(find, _RELATIONS[operator], right.value)
-    compare = _COMPARISONS[operator]
+    if operator in SYMBOLS and isinstance(left, Literally) and not isinstance(right, Literally):
+        return _compile_comparison(MIRRORED[operator], right, left)
+    find = compile_operand(left)
+    if operator in SYMBOLS and isinstance(right, Literally) and not isinstance(right.value, tuple):
+        passes = compare_with_literal(operator, right)
+        return lambda value, search: passes(find(value, search))
+    find_other = compile_operand(right)
+    compare = compare_values(operator) if operator in SYMBOLS else WORDS[operator]
 
     def test(value: Json, search: Search) -> bool:
         return compare(find(value, search), find_other(value, search), search)
 
     return test
-
-
-def _compare_with_literal(find: Find, relation: Callable[..., bool], constant: str | int | float | bool) -> Test:
-    """The common case, which every element of an array is asked: a value of the literal's own type."""
-    types: tuple[type, ...] = (int, float) if is_number(constant) else (type(constant),)
-    if isinstance(constant, bool) and relation is not eq:
-        return lambda value, search: False
-
-    def test(value: Json, search: Search) -> bool:
-        found = find(value, search)
-        return type(found) in types and relation(found, constant)
-
-    return test
-
-
-Compare: TypeAlias = "Callable[[Json | Missing, Json | Missing, Search], bool]"
-
-
-def equal(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    """JSON's equality: 1 equals 1.0, and neither equals true. What is missing equals nothing."""
-    stack: list[tuple[Json | Missing, Json | Missing]] = [(left, right)]
-    while stack:
-        one, other = stack.pop()
-        search.spend(1)
-        if isinstance(one, dict) and isinstance(other, dict):
-            if one.keys() != other.keys():
-                return False
-            stack.extend((member, other[name]) for name, member in one.items())
-        elif isinstance(one, list) and isinstance(other, list):
-            if len(one) != len(other):
-                return False
-            stack.extend(zip(one, other, strict=True))
-        elif (
-            isinstance(one, Missing | dict | list)
-            or isinstance(other, Missing | dict | list)
-            or isinstance(one, bool) is not isinstance(other, bool)
-            or one != other
-        ):
-            return False
-    return True
-
-
-def order(left: Json | Missing, right: Json | Missing) -> int | None:
-    """Return -1, 0 or 1 for two numbers or two strings, None for anything else: those have no order."""
-    if isinstance(left, str) and isinstance(right, str):
-        return (left > right) - (left < right)
-    if is_number(left) and is_number(right):
-        return (left > right) - (left < right)  # type: ignore[operator]  # is_number says so
-    return None
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _ordered(*signs: int) -> Compare:
-    return lambda left, right, search: order(left, right) in signs
-
-
-def _in(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    return isinstance(right, list) and any(equal(left, element, search) for element in right)
-
-
-def _contains(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    if isinstance(left, str) and isinstance(right, str):
-        search.spend(len(left) // 64)
-        return right in left
-    return _in(right, left, search)
-
-
-def _any_of(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    return isinstance(left, list) and any(_in(element, right, search) for element in left)
-
-
-def _subset_of(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    return isinstance(left, list) and isinstance(right, list) and all(_in(element, right, search) for element in left)
-
-
-def _size(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    return isinstance(left, list | str) and equal(len(left), right, search)
-
-
-def _empty(left: Json | Missing, right: Json | Missing, search: Search) -> bool:
-    return isinstance(left, list | str) and equal(not left, right, search)
-
-
-_RELATIONS: dict[str, Callable[..., bool]] = {"==": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
-_COMPARISONS: dict[str, Compare] = {
-    "==": equal,
-    "!=": lambda left, right, search: not equal(left, right, search),
-    "<": _ordered(-1),
-    "<=": _ordered(-1, 0),
-    ">": _ordered(1),
-    ">=": _ordered(0, 1),
-    "in": _in,
-    "nin": lambda left, right, search: isinstance(right, list) and not _in(left, right, search),
-    "contains": _contains,
-    "size": _size,
-    "empty": _empty,
-    "anyof": _any_of,
-    "noneof": lambda left, right, search: isinstance(left, list) and not _any_of(left, right, search),
-    "subsetof": _subset_of,
-}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from processor.interpreter.paths_regex import PatternFault, Regex, compile_regex
+
 MAX_LENGTH = 4_096  # characters of one path; bounds the work of every step below
 MAX_VARIABLE_NAME_LENGTH = 80  # characters
 MAX_DEPTH = 16  # filters within filters, parentheses within parentheses
@@ -17,10 +19,6 @@ MAX_DEPTH = 16  # filters within filters, parentheses within parentheses
 
 class PathFault(ValueError):
     """A text that is no path; the message is meant for a diagnostic."""
-
-
-class NotYetSupported(PathFault):
-    """A path that AWS takes and this release does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Literally:
-    """A literal in a filter: number, string, true, false, null, or an array of them."""
+    """A literal in a filter: number, string, true, false, null, or an array of them. `text`: as written, a string
+    without its quotes."""
 
     value: str | int | float | bool | tuple[Literally, ...] | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,14 @@ class Comparison:
     operator: str
     left: Operand
     right: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """`@.name =~ /foo.*/i`."""
+
+    operand: Operand
+    regex: Regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +115,15 @@ class Junction:
 
 Segment: TypeAlias = Names | Indexes | Slice | Wildcard | Descent | Filter
 Operand: TypeAlias = Written | Literally
-Condition: TypeAlias = Comparison | Exists | Negation | Junction
+Condition: TypeAlias = Comparison | Matches | Exists | Negation | Junction
 
 _QUOTES = "'\""
 _NAME_ENDS = frozenset(" \t\r\n.[]()'\"")
 _NAME_ENDS_IN_FILTER = _NAME_ENDS | frozenset("=!<>&|~,")
+_TEXT_ENDS = frozenset(" \t\r\n[]()'\",=!<>~")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _COMPARISONS = ("==", "!=", "<=", ">=", "=~", "<", ">", "in", "nin", "contains", "size", "empty", "anyof", "noneof",
-                "subsetof")  # fmt: skip
+                "subsetof", "all")  # fmt: skip
 
 
 def parse_path(text: str) -> Written:
@@ -190,13 +199,23 @@ class _Reader:
                 return tuple(read)
 
     def name(self, ends: frozenset[str]) -> Segment:
-        start = self.at
+        """Read a name after a dot. A backslash takes the next character for what it is: `$.store\\.book` has one name.
+
+        Source: ASL specification, "Reference Paths".
+        """
+        start, read = self.at, list[str]()
         while (char := self.peek()) and char not in ends and char.isprintable():
             self.at += 1
-        name = self.text[start : self.at]
+            if char == "\\":
+                char = self.peek()
+                if not char:
+                    raise self.fault("the path ends with a backslash")
+                self.at += 1
+            read.append(char)
+        name = "".join(read)
         if not name:
             raise self.fault("expected a name")
-        if name == "*":
+        if self.text[start : self.at] == "*":
             return Wildcard()
         # A function such as `.length()` is accepted by AWS and then never found: recorded for `.sum()` at a forum.
         return Names((f"{name}()",)) if self.take("()") else Names((name,))
@@ -336,12 +355,11 @@ class _Reader:
         self.blanks()
         for operator in _COMPARISONS:
             if self.text.startswith(operator, self.at) and self.ends_word(operator):
-                if operator == "=~":
-                    message = "regular expressions in filters are not supported by this release"
-                    raise NotYetSupported(message)
                 self.at += len(operator)
                 self.blanks()
-                return Comparison(operator, left, self.operand())
+                if operator == "=~":
+                    return Matches(left, self.regex())
+                return Comparison(operator, left, self.operand(bare=True))
         if isinstance(left, Literally):
             raise self.fault("expected a comparison")
         return Exists(left)
@@ -349,14 +367,35 @@ class _Reader:
     def ends_word(self, operator: str) -> bool:
         return not operator.isalpha() or not self.peek(len(operator)).isalnum()
 
-    def operand(self) -> Operand:
+    def regex(self) -> Regex:
+        start = self.at
+        if not self.take("/"):
+            raise self.fault("expected a regular expression such as /a.*b/i")
+        while (char := self.peek()) != "/":
+            if not char:
+                raise self.fault("a regular expression is not closed")
+            self.at += 2 if char == "\\" else 1
+        pattern = self.text[start + 1 : self.at]
+        self.at += 1
+        flags = self.at
+        while self.peek().isalpha():
+            self.at += 1
+        try:
+            return compile_regex(pattern, self.text[flags : self.at])
+        except PatternFault as fault:
+            self.at = start
+            raise self.fault(str(fault)) from None
+
+    def operand(self, *, bare: bool = False) -> Operand:
+        """Read a path or a literal. `bare`: text without quotes will do, which AWS takes on the right
+        (reported by users: `[?(@.Name==/eggs/cooked/like)]`)."""
         if self.take("@"):
             return Written("CURRENT", self.segments(ends=_NAME_ENDS_IN_FILTER))
         if self.take("$"):
             return Written("INPUT", self.segments(ends=_NAME_ENDS_IN_FILTER))
         if self.take("["):
             return Literally(self.literals())
-        return Literally(self.literal())
+        return self.literal(bare=bare)
 
     def literals(self) -> tuple[Literally, ...]:
         read: list[Literally] = []
@@ -365,28 +404,38 @@ class _Reader:
             if read:
                 self.need(",")
                 self.blanks()
-            read.append(Literally(self.literal()))
+            read.append(self.literal(bare=False))
             self.blanks()
         return tuple(read)
 
-    def literal(self) -> str | int | float | bool | None:
+    def literal(self, *, bare: bool) -> Literally:
         if self.peek() and self.peek() in _QUOTES:
-            return self.quoted()
+            text = self.quoted()
+            return Literally(text, text)
         start = self.at
-        while (char := self.peek()) and (char.isalnum() or char in "+-."):
+        while (char := self.peek()) and char not in _TEXT_ENDS and not self.text.startswith(("&&", "||"), self.at):
             self.at += 1
         word = self.text[start : self.at]
         if word in _WORDS:
-            return _WORDS[word]
-        if word[:1].isdigit() or word[:1] in ("-", "."):
-            try:
-                number = float(word)
-            except ValueError:
-                number = float("inf")
-            if number - number == 0:
-                return int(word) if word.lstrip("-").isdecimal() and len(word) < 19 else number
+            return Literally(_WORDS[word], word)
+        if (number := _number(word)) is not None:
+            return Literally(number, word)
+        if bare and word:
+            return Literally(word, word)
         self.at = start
         raise self.fault("expected a literal or a path")
+
+
+def _number(word: str) -> int | float | None:
+    if not word.isascii() or not (word[:1].isdigit() or word[:1] in ("-", ".")):
+        return None
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    if "_" in word or number - number != 0:
+        return None
+    return int(word) if word.lstrip("-").isdecimal() and len(word) < 19 else number
 
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}

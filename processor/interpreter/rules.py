@@ -10,11 +10,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from processor.interpreter.paths import Missing, NotYetSupported, Path, PathFault, compile_path
-from processor.interpreter.paths_select import is_number
+from processor.interpreter.paths import Missing, Path, PathFault, compile_path
+from processor.interpreter.paths_values import MAX_VISITS, is_number
 from processor.interpreter.templates import Report, pointer_to
 from processor.interpreter.timestamps import is_timestamp, parse_timestamp
-from processor.model.definition import Environment, Predicate
+from processor.model.definition import Environment, Predicate, StateFailure
 from processor.model.json import Json, render_json
 
 Read: TypeAlias = Callable[[Json], object]
@@ -23,6 +23,7 @@ Relation: TypeAlias = Callable[..., bool]
 """Of two operands that were read as the same type."""
 
 MAX_DEPTH = 64  # And, Or and Not within each other
+_CHARACTERS_A_VISIT = 64  # of a text that a pattern is looked for in: 1 ns each, at worst
 
 
 def _number(value: Json) -> object:
@@ -136,8 +137,6 @@ def _compile_path(rule: Mapping[str, Json], name: str, field: str, pointer: str,
         return None
     try:
         return compile_path(text, field=field)
-    except NotYetSupported as lack:
-        report(pointer_to(pointer, name), str(lack))
     except PathFault:
         report(pointer_to(pointer, name), f"Value is not a Reference Path: {text[:200]!r}")
     return None
@@ -214,7 +213,12 @@ def _matches(variable: Path, match: Callable[[str], bool]) -> Predicate:
 
     def compare(value: Json, environment: Environment) -> bool:
         found = evaluate(value, environment)
-        return isinstance(found, str) and match(found)
+        if not isinstance(found, str):
+            return False
+        environment.visited += len(found) // _CHARACTERS_A_VISIT
+        if environment.visited > MAX_VISITS:
+            raise StateFailure("States.Runtime", f"The rules of one Choice look at more than {MAX_VISITS} values")
+        return match(found)
 
     return compare
 

@@ -1,7 +1,6 @@
 """Payload templates (Parameters, ResultSelector, ItemSelector, Credentials): in them `"x.$"` is a path or a call.
 
 Compiled once; what holds neither path nor intrinsic function is shared by all that the template makes, never copied.
-Variables come with the whole language: they will be paths.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from processor.interpreter.intrinsics import compile_intrinsic, is_intrinsic
-from processor.interpreter.paths import NotYetSupported, PathFault, compile_path
+from processor.interpreter.paths import PathFault, compile_path
 from processor.model.definition import Environment, Evaluate
 from processor.model.json import Json
 
@@ -27,7 +26,7 @@ def compile_expression(text: str, *, field: str, pointer: str) -> Evaluate:
     """Return what computes a field whose text may be a path or an intrinsic function. What a function draws depends
     on where it stands: `pointer` is the place of the object that holds the field.
 
-    Raises PathFault, whose subclass NotYetSupported says what this release lacks.
+    Raises PathFault.
     """
     if is_intrinsic(text):
         return compile_intrinsic(text, field=field, pointer=pointer)
@@ -85,9 +84,6 @@ def _compile_field(key: str, value: Json, pointer: str, report: Report) -> Evalu
     if isinstance(value, str):
         try:
             return compile_expression(value, field=key, pointer=pointer)
-        except NotYetSupported as lack:
-            report(pointer, f"The field '{key}': {lack}")
-            return _constant(None)
         except PathFault:
             pass
     report(pointer, f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call")

@@ -199,7 +199,7 @@ def _map(draw: Draws, following: list[str], states: Object, depth: int, calm: bo
     elif draw.chance(3):
         state["MaxConcurrency"] = draw.between(0, 3)
     elif draw.chance(4):
-        state["MaxConcurrencyPath"] = draw.one(["$$.Execution.Input.list[0]", "$$.Execution.Input.zero"])
+        state["MaxConcurrencyPath"] = draw.one(["$.list[0]", "$.zero"])
     return _container(draw, state, following, states, calm)
 
 

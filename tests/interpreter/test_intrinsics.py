@@ -475,6 +475,23 @@ def test_no_expression_makes_more_than_a_bounded_amount(text: str) -> None:
     assert failure(text, value) == ("States.DataLimitExceeded", cause)
 
 
+def test_the_expressions_of_one_event_share_what_they_may_make() -> None:
+    """Else a template of many calls takes many times as long for its one event."""
+    text = "States.ArrayLength(States.StringSplit($.s, ','))"
+    evaluate, here = compile_intrinsic(text, field="x.$"), Drawn()
+    made = [evaluate({"s": "a," * 100_000}, here) for _ in range(5)]
+
+    with pytest.raises(StateFailure) as caught:
+        for _ in range(10):
+            evaluate({"s": "a," * 100_000}, here)
+
+    assert made == [100_000] * 5
+    assert (caught.value.error, caught.value.cause) == (
+        "States.DataLimitExceeded",
+        f"The intrinsic function, with those before it, made more than a state may hold: {text}",
+    )
+
+
 def test_printing_a_container_is_bounded_too() -> None:
     parts: Json = ["x" * 1_000] * 2_000
     assert failure("States.Format('{}', $)", parts)[0] == "States.DataLimitExceeded"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from processor.interpreter import paths_select
+from processor.interpreter import paths_values
 from processor.interpreter.paths import (
     MISSING,
-    NotYetSupported,
     PathFault,
     compile_path,
     compile_reference_path,
     rendered,
 )
-from processor.interpreter.paths_select import Search, definite_steps, equal
+from processor.interpreter.paths_select import definite_steps
 from processor.interpreter.paths_syntax import MAX_DEPTH, MAX_LENGTH, Wildcard
+from processor.interpreter.paths_values import Search, equal
 from processor.model.definition import StateFailure
 from processor.model.json import Json
 from tests.interpreter.surroundings import CONTEXT, NOWHERE, Surroundings
@@ -54,6 +54,13 @@ def value_of(path: str, value: Json, field: str = "x.$") -> Json:
         ("$[0][1]", [[1, 2]], 2),
         ("$['a', 'b']", {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}),
         ("$.o['a','z']", {"o": {"a": 1}}, {"a": 1}),
+        # A backslash takes a character for what it is: ASL specification, "Reference Paths".
+        (r"$.store\.book", {"store.book": 8}, 8),
+        (r"$.\stor\e.boo\k", {"store": {"book": 9}}, 9),
+        (r"$.foo\@bar.baz\[\[.\?pretty", {"foo@bar": {"baz[[": {"?pretty": 10}}}, 10),
+        (r"$.a\*", {"a*": 11}, 11),
+        (r"$.\*", {"*": 12}, 12),
+        ("$.&Ж中.\U00010346", {"&Ж中": {"\U00010346": 13}}, 13),
     ],
 )
 def test_a_definite_path_gives_the_value_itself(path: str, value: Json, expected: Json) -> None:
@@ -78,13 +85,16 @@ def test_a_definite_path_gives_the_value_itself(path: str, value: Json, expected
         ("$.store.book[9:]", []),
         ("$..isbn", ["0-553"]),
         ("$..book[2].author", ["Melville"]),
-        ("$..['color','isbn']", ["0-553", "red"]),
         ("$.store.bicycle.*", ["red", 19.95]),
         ("$.store.bicycle[*]", ["red", 19.95]),
         ("$.store.*.color", ["red"]),
-        ("$.store.book[*]['author', 'isbn']", ["Rees", "Waugh", "Melville", "0-553"]),
+        # Jayway's JsonPath makes one object of several names, for each object that it comes by.
+        (
+            "$.store.book[*]['author', 'isbn']",
+            [{"author": "Rees"}, {"author": "Waugh"}, {"author": "Melville", "isbn": "0-553"}],
+        ),
+        ("$.store.bicycle.*['color', 'price']", []),
         ("$.expensive[*]", []),
-        ("$.expensive[0:1]", []),
         ("$.nothing[*].x", []),
         ("$.nothing[1:].x", []),
     ],
@@ -114,18 +124,27 @@ def test_recursive_descent_goes_from_the_outside_in_and_from_left_to_right() -> 
         ("!(@.isbn || @.price > 10)", ["Sayings"]),
         ("@.category == 'fiction' && @.price < 10", ["Moby"]),
         ("(@.category == \"reference\") || (@['isbn'])", ["Sayings", "Moby"]),
-        ("@.isbn != '0-553'", ["Sayings", "Sword"]),
+        ("@.isbn != '0-553'", []),
+        ("@.isbn != 'other'", ["Moby"]),
+        ("@.category==fiction", ["Sword", "Moby"]),
+        ("@.title == Moby && @.price<10", ["Moby"]),
+        ("@.isbn == 0-553", ["Moby"]),
         ("@.author in ['Rees', 'Waugh']", ["Sayings", "Sword"]),
         ("@.author nin ['Rees']", ["Sword", "Moby"]),
         ("@.title contains 'or'", ["Sword"]),
         ("@.author size 4", ["Sayings"]),
         ("@.author empty false", ["Sayings", "Sword", "Moby"]),
-        ("@.price == '8.95'", []),
+        ("@.price == '8.95'", ["Sayings"]),
+        ("@.price == reference", []),
         ("@.category > 'a'", ["Sayings", "Sword", "Moby"]),
         ("@.category < 5", []),
+        ("@.category > 5", ["Sayings", "Sword", "Moby"]),
         ("@.nothing < 5", []),
         ("@.author > @.title", ["Sword"]),
         ("@.price < @.title", []),
+        ("@.price != @.title", []),
+        ("@.nothing != @.title", []),
+        ("12.99 == @.price", ["Sword"]),
         ("10 > @.price", ["Sayings", "Moby"]),
         ("@..price", ["Sayings", "Sword", "Moby"]),
         ("@.tags[*]", []),
@@ -145,8 +164,20 @@ def test_a_filter_keeps_the_elements_its_condition_holds_for(condition: str, tit
         ("@.v == 1.0", [1]),
         ("@.v == true", [True]),
         ("@.v == null", [None]),
+        ("@.v != null", [1, True, -2, "one", [1, 2], [{"a": [1]}], {"a": None}]),
+        ("@.v > null", ["one"]),
+        ("@.v != 1", [None, -2, "one"]),
+        ("@.v != 'one'", [None]),
+        ("@.v != one", [None]),
         ("@.v == false", []),
+        ("@.v != false", [True, None, "one"]),
         ("@.v > true", []),
+        ("@.v >= true", [True]),
+        ("@.v == '1'", [1]),
+        ("@.v == '+1.0'", [1]),
+        ("@.v == 1e999", []),
+        ("@.v == [1, 2]", [[1, 2]]),
+        ("@.v != [1, 2]", [None, [{"a": [1]}], {"a": None}]),
         ("@.v >= 'one'", ["one"]),
         ("@.v == -2e0", [-2]),
         ("@.v == 'one'", ["one"]),
@@ -170,8 +201,10 @@ def test_filters_compare_as_json_does(condition: str, kept: list[Json]) -> None:
 
 def test_a_filter_keeps_an_object_that_passes_and_no_scalar() -> None:
     assert value_of("$.a[?(@.b == 1)]", {"a": {"b": 1}}) == [{"b": 1}]
-    assert value_of("$.a[?(@.b == 1)]", {"a": "text"}) == []
-    assert value_of("$.a[?(@.b[?(@ > 1)])].c", {"a": [{"b": [1], "c": 1}, {"b": [1, 2], "c": 2}]}) == [2]
+    assert value_of("$.a[?(@ == 1)]", {"a": [1, "1", None, True]}) == []
+    nested: Json = {"a": [{"b": [{"n": 1}], "c": 1}, {"b": [{"n": 1}, {"n": 2}], "c": 2}]}
+    assert value_of("$.a[?(@.b[?(@.n > 1)])].c", nested) == [2]
+    assert value_of("$..[?(@.n > 0)]", nested) == [{"n": 1}, {"n": 1}, {"n": 2}]
     assert value_of("$[?(@['a','b'] == @.c)].c", [{"a": 1, "b": 2, "c": {"a": 1, "b": 2}}]) == [{"a": 1, "b": 2}]
     assert value_of("$[?(@[0] == 1)]", [[1], [2], 1]) == [[1]]
 
@@ -232,15 +265,20 @@ def test_what_a_path_reads_whole_is_told_by_its_text() -> None:
             "Invalid path '$.no.such.result.path' : Missing property in path $['no']",
         ),
         ("$.a[2]", "ItemsPath", {"a": [0]}, "Invalid path '$.a[2]' : No results for path: $['a'][2]"),
-        ("$.a[2].b", "ItemsPath", {"a": [0]}, "Invalid path '$.a[2].b' : Missing property in path $['a'][2]"),
+        ("$.a[2].b", "ItemsPath", {"a": [0]}, "Invalid path '$.a[2].b' : No results for path: $['a'][2]['b']"),
         (
             "$$.env.x.y",
             "InputPath",
             {"env": {"x": 1}},
-            "Invalid path '$$.env.x.y' : Missing property in path $['env']['x']",
+            "Invalid path '$$.env.x.y' : Property ['x'] not found in path $['env']",
         ),
         ("$.a['b','c']", "InputPath", {}, "Invalid path '$.a['b','c']' : Missing property in path $['a']"),
-        ("$.a['b','c']", "InputPath", {"a": 1}, "Invalid path '$.a['b','c']' : No results for path: $['a']['b','c']"),
+        (
+            "$.a['b','c']",
+            "InputPath",
+            {"a": 1},
+            "Invalid path '$.a['b','c']' : Property ['b','c'] not found in path $['a']",
+        ),
         # recorded: test_invalid_jsonpath[INVALID_JSONPATH_IN_ERRORPATH]
         (
             "$.ErrorX",
@@ -261,6 +299,57 @@ def test_what_a_path_reads_whole_is_told_by_its_text() -> None:
             "a.$",
             {"b": 1},
             """The JSONPath '$$.Nowhere' specified for the field 'a.$' could not be found in the input '{"b":1}'""",
+        ),
+        (
+            "$.list.length()",
+            "InputPath",
+            {"list": [1]},
+            "Invalid path '$.list.length()' : Property ['length()'] not found in path $['list']",
+        ),
+        # Recorded for an intrinsic call; so too for what else needs an array.
+        (
+            "$.a[0].b",
+            "x.$",
+            {"a": {"k": [1, None]}},
+            "Invalid path '$.a[0].b' : Filter: [0] can only be applied to arrays. Current context is: {k=[1, null]}",
+        ),
+        (
+            "$[1:]",
+            "x.$",
+            {},
+            "Invalid path '$[1:]' : Filter: [1:] can only be applied to arrays. Current context is: {}",
+        ),
+        (
+            "$.a[0,1].b",
+            "x.$",
+            {"a": 5},
+            "Invalid path '$.a[0,1].b' : Filter: [0,1] can only be applied to arrays. Current context is: 5",
+        ),
+        (
+            "$.a[?(@.b == 1)]",
+            "x.$",
+            {"a": "text"},
+            "Invalid path '$.a[?(@.b == 1)]' : Filter: [?] can not be applied to primitives. Current context is: text",
+        ),
+        (
+            "$[:1][*]",
+            "x.$",
+            "x" * 65_537,
+            "Invalid path '$[:1][*]' : Filter: [:1] can only be applied to arrays. Current context is: " + "x" * 65_537,
+        ),
+        # Reported by a user of AWS, with the same two paths: several names stand at the end only.
+        (
+            "$['a', 'b'].v",
+            "InputPath",
+            {"a": {"v": 1}, "b": {"v": 2}},
+            "Invalid path '$['a', 'b'].v' : Multi properties can only be used as path leafs: $['a', 'b']",
+        ),
+        (
+            "$..[0][1:2].*[?(@.x)]['a','b'].v",
+            "x.$",
+            {"l": [[0, [[{"x": 1}]]]]},
+            "Invalid path '$..[0][1:2].*[?(@.x)]['a','b'].v' : Multi properties can only be used as path leafs: "
+            "$..[0][1:2][*][?]['a', 'b']",
         ),
         # Reported by users: functions are taken by CreateStateMachine and never found.
         (
@@ -295,6 +384,24 @@ def test_what_is_not_there_fails_the_state_in_the_words_of_its_field(
         value_of(path, value, field)
 
     assert (failure.value.error, failure.value.cause) == ("States.Runtime", cause)
+
+
+def test_what_is_not_there_or_is_null_gives_an_indefinite_path_nothing() -> None:
+    """Recorded for slices and wildcards of an empty input."""
+    found = [value_of(path, {"n": None}) for path in ("$.a[1:]", "$.a[0,1]", "$.n[1:]", "$.a.b[*].c", "$.a[?(@.b)]")]
+
+    assert found == [[], [], [], [], []]
+
+
+def test_behind_an_indefinite_step_what_does_not_fit_is_passed_over() -> None:
+    value: Json = [5, {"a": 1}, [1, 2], "x"]
+
+    assert [value_of(path, value) for path in ("$[*][1]", "$[*][1:]", "$[*][?(@.a)]")] == [[2], [2], [{"a": 1}]]
+
+
+def test_a_long_value_is_not_repeated_in_a_cause() -> None:
+    with pytest.raises(StateFailure, match="Current context is: …"):
+        value_of("$.a[0]", {"a": {"k": "x" * 65_537}})
 
 
 @pytest.mark.parametrize(
@@ -349,21 +456,21 @@ def test_the_paths_of_one_event_share_what_they_may_look_at() -> None:
 @pytest.mark.parametrize("path", ["$[0,0,0][0,0,0]", "$[0,0,0][*]", "$[0,0,0][0:]", "$[0,0,0]['a','a','a']"])
 def test_what_a_path_names_more_than_once_counts_each_time(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted before it is gathered: two segments of some thousand names would fill the memory."""
-    monkeypatch.setattr(paths_select, "MAX_VISITS", 11)
+    monkeypatch.setattr(paths_values, "MAX_VISITS", 11)
     value: Json = [{"a": 1}] if path.endswith("]['a','a','a']") else [[1, 2, 3]]
     with pytest.raises(StateFailure, match="looks at more than"):
         value_of(path, value)
-    monkeypatch.setattr(paths_select, "MAX_VISITS", 15)
+    monkeypatch.setattr(paths_values, "MAX_VISITS", 15)
     found = value_of(path, value)
-    assert found in ([1] * 9, [1, 2, 3] * 3)
+    assert found in ([1] * 9, [1, 2, 3] * 3, [{"a": 1}] * 3)
 
 
 def test_a_path_that_looks_at_too_many_values_fails_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths_select, "MAX_VISITS", 5_000)
+    monkeypatch.setattr(paths_values, "MAX_VISITS", 5_000)
     chain: Json = 0
     for _ in range(60):
         chain = [chain]
-    wide: Json = [list(range(10))] * 50
+    wide: Json = [[{"n": number} for number in range(10)]] * 50
 
     for path, value in (("$" + "..*" * 6, chain), ("$[?(@[?(@ in $[*][*])])]", wide), ("$[?($..* == $..*)]", wide)):
         with pytest.raises(StateFailure) as failure:
@@ -414,11 +521,12 @@ def test_a_search_that_squares_its_payload_is_cut_off_soon() -> None:
         "$.a[?(@.b]",
         "$.a[?(@.b ==)]",
         "$.a[?(@.b == )]",
-        "$.a[?(@.b == b)]",
-        "$.a[?(@.b == 1e999)]",
-        "$.a[?(@.b == 1.2.3)]",
         "$.a[?(@.b = 1)]",
         "$.a[?('b')]",
+        "$.a[?(b == @.b)]",
+        "$.a[?(@.b in [b])]",
+        "$.a[?(@.b == é&&)]",
+        "$.a\\",
         "$.a[?(@.b in [1,)]",
         "$.a[?(@.b in [1 2])]",
         "$.a[?(@.b inside [1])]",
@@ -453,12 +561,6 @@ def test_filters_may_nest_up_to_a_limit() -> None:
     assert value_of(f"$[?({nested})]", [{"a": 1}]) == [{"a": 1}]
     with pytest.raises(PathFault, match="nested too deeply"):
         value_of(f"$[?(({nested}))]", [])
-
-
-@pytest.mark.parametrize(("path", "feature"), [("$[?(@.a =~ /x/)]", "regular expressions")])
-def test_what_comes_with_the_whole_language_is_named(path: str, feature: str) -> None:
-    with pytest.raises(NotYetSupported, match=f"{feature}.* not supported by this release"):
-        compile_path(path, field="x.$")
 
 
 def test_only_definite_segments_have_steps() -> None:

@@ -121,8 +121,16 @@ def test_a_task_reads_variables_in_its_timeouts_and_credentials() -> None:
 
 
 def test_a_path_into_a_variable_that_was_never_assigned_fails_the_state() -> None:
-    run = Run(scope_of("A", passing(OutputPath="$nothing.x")), {})
-    assert (run.status, run.execution.error) == ("FAILED", "States.Runtime")
+    causes = []
+    for path in ("$nothing", "$nothing.x", "$nothing.x[*].y"):
+        run = Run(scope_of("A", passing(OutputPath=path)), {})
+        assert (run.status, run.execution.error) == ("FAILED", "States.Runtime")
+        causes.append(str(run.execution.cause).partition("). ")[2])
+    assert causes == [
+        "Invalid path '$nothing' : No results for path: $['nothing']",
+        "Invalid path '$nothing.x' : Missing property in path $['nothing']",
+        "Invalid path '$nothing.x[*].y' : No results for path: $['nothing']",
+    ]
 
 
 def test_a_choice_can_ask_whether_a_variable_is_there() -> None:

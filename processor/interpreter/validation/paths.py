@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from processor.errors import SCHEMA, Diagnostic
 from processor.interpreter.intrinsics import is_intrinsic
-from processor.interpreter.paths import NotYetSupported, PathFault, compile_path, compile_reference_path
+from processor.interpreter.paths import PathFault, compile_path, compile_reference_path
 from processor.interpreter.rules import OPERATORS
 from processor.interpreter.templates import compile_expression, pointer_to
 from processor.interpreter.validation.query_language import FIELDS
@@ -101,11 +101,9 @@ def _check_reference(text: str, pointer: str) -> Iterator[Diagnostic]:
 
 
 def _fault_of(compile: Callable[[], object]) -> PathFault | None:
-    """Return what is wrong with a text; None also where only this release lacks something, which is said elsewhere."""
+    """Return what is wrong with a text."""
     try:
         compile()
-    except NotYetSupported:
-        return None
     except PathFault as fault:
         return fault
     return None

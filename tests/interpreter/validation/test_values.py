@@ -42,18 +42,6 @@ def test_a_path_that_is_none_is_told_in_aws_words(state: dict[str, Any], found: 
     assert state_told(state) == found
 
 
-def test_a_path_that_this_release_lacks_something_for_is_told_by_what_it_lacks() -> None:
-    lacking = "$.a[?(@.b =~ /x/)]"
-    lack = "regular expressions in filters are not supported by this release"
-    template = {"a.$": lacking, "b.$": f"States.Format('{{}}', {lacking})"}
-
-    assert state_told({"Type": "Pass", "InputPath": lacking, "Parameters": template}) == [
-        ("/InputPath", lack),
-        ("/Parameters", f"The field 'a.$': {lack}"),
-        ("/Parameters", f"The field 'b.$': {lack}"),
-    ]
-
-
 def test_numbers_of_a_distributed_map_come_from_no_context() -> None:
     state = {
         "Type": "Map",
