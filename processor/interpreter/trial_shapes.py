@@ -1,0 +1,146 @@
+"""Is a mocked result one that the AWS service could have given? Told by the model of its API.
+
+The models are not here: whoever has them implements ServiceModels (`adapters/aws_models.py`). Texts are recorded, but
+for those marked by analogy. Fields that the model does not know are accepted, recorded for PRESENT and, with
+SdkHttpMetadata, for STRICT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn, Protocol
+
+from processor.interpreter.trial_request import ValidationMode, refuse
+from processor.model.definition import Resource
+from processor.model.json import Json
+
+
+class Shape(Protocol):
+    """What a value of an API is like. `kind` is one of the Smithy language's simple types, or structure, list, map.
+
+    `least` and `most` bound a number, or the length of a string, blob or list.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def fields(self) -> Mapping[str, Shape]:
+        """A structure's, by the API's own names."""
+
+    @property
+    def required(self) -> tuple[str, ...]: ...
+
+    @property
+    def element(self) -> Shape:
+        """Of a list, or a map's values."""
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Of an enumeration; empty where any text will do."""
+
+    @property
+    def least(self) -> float | None: ...
+
+    @property
+    def most(self) -> float | None: ...
+
+
+class ServiceModels(Protocol):
+    """The models of AWS's services."""
+
+    def output(self, service: str, operation: str) -> Shape | None:
+        """Return what an operation answers, by the names of a Resource: `aws-sdk:s3` or `s3`, `getObject`. None where
+        there is no such operation, or where it answers nothing."""
+
+
+def answering_operation(resource: Resource) -> tuple[str, str] | None:
+    """Return the service and operation whose answer is the task's result; None where that is no API's answer as it is.
+
+    What a `.waitForTaskToken` or a Lambda function gives is its author's. Of the `.sync` integrations only the result
+    of startExecution is surely that of one API: DescribeExecution's.
+    """
+    if resource.kind != "SERVICE" or resource.resource_type is None:
+        return None
+    operation = resource.resource.partition(".")[0]
+    match resource.pattern:
+        case "REQUEST_RESPONSE":
+            return resource.resource_type, operation
+        case "SYNC" if (resource.resource_type, resource.resource) == ("states", "startExecution.sync"):
+            return "states", "describeExecution"
+        case _:
+            return None
+
+
+def check_shape(value: Json, shape: Shape, *, mode: ValidationMode) -> None:
+    """Raise RequestRefused for the first field that the model does not allow. Names are Step Functions': the API's with
+    a capital letter first, and not always all of its capitals after that (KMSKeyId is KmsKeyId in the AWS SDK's)."""
+    if not isinstance(value, dict):
+        _refuse("Mock result must be an object")  # by analogy
+    _check(value, shape, field="", strict=mode == "STRICT")
+
+
+def _check(value: Json, shape: Shape, *, field: str, strict: bool) -> None:
+    match shape.kind:
+        case "structure":
+            _check_structure(value, shape, field=field, strict=strict)
+        case "list":
+            if not isinstance(value, list):
+                _refuse(f"Field '{field}' must be an array")
+            _check_bounds(len(value), shape, field, _LENGTH)
+            for element in value:
+                _check(element, shape.element, field=field, strict=strict)
+        case "map":
+            if not isinstance(value, dict):
+                _refuse(f"Field '{field}' must be an object")
+            for element in value.values():
+                _check(element, shape.element, field=field, strict=strict)
+        case "string" | "timestamp" | "blob":
+            _check_text(value, shape, field)
+        case "integer" | "long" | "float" | "double":
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                _refuse(f"Field '{field}' must be a number")
+            _check_bounds(value, shape, field, _VALUE)
+        case "boolean":
+            if not isinstance(value, bool):
+                _refuse(f"Field '{field}' must be a boolean")
+        case _:
+            pass  # a document: any JSON
+
+
+def _check_structure(value: Json, shape: Shape, *, field: str, strict: bool) -> None:
+    if not isinstance(value, dict):
+        _refuse(f"Field '{field}' must be an object")
+    members = {name.lower(): member for name, member in shape.fields.items()}
+    held = {name.lower(): name for name in value if name[:1].isupper()}
+    if strict:
+        for name in shape.required:
+            if name.lower() not in held:
+                _refuse(f"Required field '{name[:1].upper()}{name[1:]}' is missing")
+    for folded, name in held.items():
+        if folded in members:
+            _check(value[name], members[folded], field=name, strict=strict)
+
+
+def _check_text(value: Json, shape: Shape, field: str) -> None:
+    if not isinstance(value, str):
+        _refuse(f"Field '{field}' must be a string")
+    if shape.values and value not in shape.values:
+        _refuse(f"Field '{field}' is not an expected value")
+    _check_bounds(len(value), shape, field, _LENGTH)
+
+
+_LENGTH = ("is smaller than the minimum length", "exceeds the maximum length")  # the second by analogy
+_VALUE = ("is less than the minimum value", "exceeds the maximum value")
+
+
+def _check_bounds(measure: float, shape: Shape, field: str, words: tuple[str, str]) -> None:
+    too_small, too_large = words
+    if shape.least is not None and measure < shape.least:
+        _refuse(f"Field '{field}' {too_small}")
+    if shape.most is not None and measure > shape.most:
+        _refuse(f"Field '{field}' {too_large}")
+
+
+def _refuse(fault: str) -> NoReturn:
+    refuse(f"Mock result schema validation error: {fault}")
