@@ -269,7 +269,7 @@ class _Trial:
         if self.invoke is None:
             raise InvalidSettings(
                 setting="mock",
-                rule=f"a Task without one needs somebody who runs {scheduled.resource}, and nobody does here",
+                rule=f"is needed for this Task: nobody here runs {scheduled.resource}",
                 example="--mock-result '{\"ok\": true}'",
             )
         return self.invoke(scheduled)
