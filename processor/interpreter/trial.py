@@ -18,14 +18,17 @@ from msgspec.structs import replace
 from processor.errors import InvalidSettings
 from processor.interpreter.dataflow import Stages, compile_stages
 from processor.interpreter.decide import Refused
-from processor.interpreter.fields import check_items
+from processor.interpreter.folding import assigned
 from processor.interpreter.interpreter import ZERO, first_event
+from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.retry import RUNTIME, handlers, matching_retrier
+from processor.interpreter.states.containers import run_map
 from processor.interpreter.states.simple import end_wait, run_choice, run_fail, run_pass, run_succeed, run_wait
 from processor.interpreter.states.task import run_task
 from processor.interpreter.step import failed_of, handle
 from processor.interpreter.trial_context import check_context, default_context
 from processor.interpreter.trial_inspection import ErrorDetails, InspectionData, Value, after_work, before_work
+from processor.interpreter.trial_items import has_pointer, read_items
 from processor.interpreter.trial_request import (
     InspectionLevel,
     Mock,
@@ -93,20 +96,22 @@ def test_state(  # noqa: PLR0913 - one parameter for each field of AWS's request
     role_arn: str | None = None,
     models: ServiceModels | None = None,
     invoke: Invoke | None = None,
+    sandbox: Sandbox | None = None,
     now: Millis = EPOCH,
     seed: bytes = ZERO,
 ) -> TestStateResult:
     """Return what a state does with `input` (without one, an empty object), as AWS's TestState answers it.
 
     `definition` is that of the state, or with `state_name` that of the machine it is in. `context` is `$$` as a whole,
-    and allowed with a mock only. `models` are needed to check a mocked result of an AWS service, `invoke` for a Task
-    without a mock. A Wait is over at once. Pure, but for what `invoke` does: equal arguments, equal results.
+    and allowed with a mock only; `variables` are those that states before have assigned. `models` are needed to check a
+    mocked result of an AWS service, `invoke` for a Task without a mock, `sandbox` as `parse` does. A Wait is over at
+    once. Pure, but for what `invoke` does: equal arguments, equal results.
 
     Raises InvalidDefinition; RequestRefused for what AWS refuses; InvalidCommand for an input or a context that is no
     JSON; InvalidSettings where `models` or `invoke` is needed and missing. Source: AWS Step Functions API reference,
     TestState, and recordings of it.
     """
-    tested = find_state(definition, state_name)
+    tested = find_state(definition, state_name, sandbox=sandbox)
     configuration = state_configuration or StateConfiguration()
     given = {} if isinstance(input, UnsetType) else private_json(input, what="input")
     check_request(
@@ -126,9 +131,9 @@ def test_state(  # noqa: PLR0913 - one parameter for each field of AWS's request
     if isinstance(mock, MockedResult):
         _check_mocked_result(tested, mock, models)
     execution = _execution(tested, given, configuration, now=now, seed=seed)
-    held = variables if isinstance(variables, UnsetType) else private_json(variables, what="variables")
-    data = InspectionData(input=given, variables=held)
-    trial = _Trial(tested, execution, seen, data, mock=mock, configuration=configuration, invoke=invoke)
+    if not isinstance(variables, UnsetType):
+        execution = _with_variables(execution, private_json(variables, what="variables"))
+    trial = _Trial(tested, execution, seen, mock=mock, configuration=configuration, invoke=invoke)
     result = trial.run()
     return result if inspection_level != "INFO" else replace(result, inspection=None)
 
@@ -179,6 +184,13 @@ def _execution(
     )
 
 
+def _with_variables(execution: Execution, variables: Json) -> Execution:
+    if not isinstance(variables, dict):
+        refuse("Variables must be a JSON object")  # own words
+    execution, scope = assigned(execution, execution.scopes[TOP], variables)
+    return replace(execution, scopes=Map({TOP: scope}))
+
+
 class _TrialTurn(Turn):
     """A turn whose context object is given."""
 
@@ -203,7 +215,6 @@ class _Trial:
         tested: Tested,
         execution: Execution,
         context: Json,
-        data: InspectionData,
         *,
         mock: Mock | None,
         configuration: StateConfiguration,
@@ -211,13 +222,13 @@ class _Trial:
     ) -> None:
         self.tested, self.execution, self.context = tested, execution, context
         self.mock, self.configuration, self.invoke = mock, configuration, invoke
-        self.state = tested.state
-        self.data = data
+        self.state, self.scope = tested.state, execution.scopes[TOP]
+        self.data = InspectionData(input=self.scope.value)
         self.stages = _stages(tested)
         self.result: Json = None
 
     def turn(self, *, item: tuple[int, Json] | None = None) -> _TrialTurn:
-        turn = _TrialTurn(self.execution, TOP, self.execution.scopes[TOP], self.state, item=item)
+        turn = _TrialTurn(self.execution, TOP, self.scope, self.state, item=item)
         turn.given = self.context
         return turn
 
@@ -284,10 +295,7 @@ class _Trial:
     def _fan_out(self, turn: Turn, state: MapState) -> None:
         """What a Map does before its iterations. Raises StateFailure, also where more of them failed than it bears."""
         prepared = turn.prepared()
-        items = check_items(prepared) if state.items is None else turn.bounded(state.items(prepared, turn))
-        assert isinstance(items, list)
-        if self.stages is not None:
-            self.data = replace(self.data, after_items_path=items)
+        items = self._items(turn, state, prepared)
         if state.selector is not None:
             self.data = replace(self.data, after_item_selector=self._selected(state.selector, prepared, items))
         count = _number(state.tolerated_count, prepared, turn)
@@ -307,6 +315,24 @@ class _Trial:
         ):
             raise StateFailure(EXCEEDED, "The specified tolerated failure threshold was exceeded")
 
+    def _items(self, turn: Turn, state: MapState, prepared: Json) -> list[Json]:
+        """Return what the Map runs over: what an ItemReader is said to read, else what its fields gave."""
+        reader = self.tested.fields.get("ItemReader")
+        if isinstance(reader, dict):
+            if self.configuration.map_item_reader_data is None:
+                refuse("mapItemReaderData must be specified when testing a Map state with an ItemReader")  # own words
+            items = read_items(self.configuration.map_item_reader_data, reader)
+            if has_pointer(reader):
+                self.data = replace(self.data, after_items_pointer=items)
+            return items
+        started = run_map(turn, state)
+        assert isinstance(started, e.MapStarted)
+        found = prepared if started.items is None else started.items
+        assert isinstance(found, list)
+        if self.stages is not None:
+            self.data = replace(self.data, after_items_path=found)
+        return found
+
     def _selected(self, selector: Evaluate, prepared: Json, items: list[Json]) -> list[Json]:
         selected: list[Json] = []
         for index, value in enumerate(items):
@@ -322,6 +348,8 @@ class _Trial:
         event = handle(turn, failed)
         if isinstance(event, e.ParallelFailed | e.MapFailed):
             event = handle(turn, replace(failed, reported=True))
+        if isinstance(event, e.EvaluationFailed):  # in a Catch: nothing is asked after that
+            event = handle(turn, Failed(event.error, event.cause, final=True))
         match event:
             case e.RetryScheduled(retrier=index, due=due):
                 seconds = (due - self.execution.time) // 1000
@@ -350,6 +378,9 @@ class _Trial:
         self.data = replace(self.data, error_details=details)
 
     def _told(self, status: Status, ended: e.StateExited | Failed) -> TestStateResult:
+        made = ended.assigned if isinstance(ended, e.StateExited) else None
+        if held := self.scope.variables.update(made or {}):
+            self.data = replace(self.data, variables=dict(held))
         if isinstance(ended, Failed):
             return TestStateResult(status=status, error=ended.error, cause=ended.cause, inspection=self.data)
         return TestStateResult(status=status, output=self._output(ended), next_state=ended.next, inspection=self.data)
@@ -359,7 +390,7 @@ class _Trial:
             case "VALUE":
                 return exited.output
             case "INPUT":
-                return self.execution.scopes[TOP].value
+                return self.scope.value
             case "RESULT":
                 return self.result
             case _:

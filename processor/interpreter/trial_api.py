@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 
 from processor.errors import DecodingFailed, InvalidDefinition, RequestRefused
 from processor.interpreter.interpreter import ZERO
+from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.trial import Invoke, TestStateResult, test_state
 from processor.interpreter.trial_inspection import InspectionData
 from processor.interpreter.trial_request import (
@@ -34,6 +35,7 @@ def answer_test_state(
     *,
     models: ServiceModels | None = None,
     invoke: Invoke | None = None,
+    sandbox: Sandbox | None = None,
     now: Millis = EPOCH,
     seed: bytes = ZERO,
 ) -> dict[str, Json]:
@@ -57,6 +59,7 @@ def answer_test_state(
             role_arn=_text(request, "roleArn"),
             models=models,
             invoke=invoke,
+            sandbox=sandbox,
             now=now,
             seed=seed,
         )

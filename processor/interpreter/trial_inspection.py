@@ -48,6 +48,7 @@ class InspectionData(Struct, frozen=True, kw_only=True):
     after_items_path: Value = UNSET
     after_item_selector: Value = UNSET
     after_item_batcher: Value = UNSET
+    after_items_pointer: Value = UNSET
     result: Value = UNSET
     after_result_selector: Value = UNSET
     after_result_path: Value = UNSET

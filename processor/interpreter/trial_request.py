@@ -13,6 +13,7 @@ from typing import Literal, NoReturn, TypeAlias
 from msgspec import Struct
 
 from processor.errors import DecodingFailed, InvalidCommand, RequestRefused
+from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import targets_of
@@ -71,12 +72,12 @@ class Tested(Struct, frozen=True, kw_only=True):
 # ---- which state
 
 
-def find_state(definition: Json | bytes, state_name: str | None) -> Tested:
+def find_state(definition: Json | bytes, state_name: str | None, *, sandbox: Sandbox | None) -> Tested:
     """Return the state named, of a whole machine; without a name the definition is that of one state, which may lead
     anywhere. Raises InvalidDefinition, and RequestRefused where the machine has no such state."""
     if state_name is None:
         definition, state_name = _machine_of(definition), STATE_NAME
-    workflow = parse(definition)
+    workflow = parse(definition, sandbox=sandbox)
     machine = workflow.definition
     assert isinstance(machine, dict)
     for name, fields, pointer in _all_states(machine, ""):
