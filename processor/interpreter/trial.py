@@ -35,7 +35,7 @@ from processor.interpreter.trial_request import (
     MockedError,
     MockedResult,
     StateConfiguration,
-    Tested,
+    Subject,
     check_request,
     find_state,
     refuse,
@@ -130,15 +130,15 @@ def test_state(  # noqa: PLR0913 - one parameter for each field of AWS's request
         check_context(seen, tested.state)
     if isinstance(mock, MockedResult):
         _check_mocked_result(tested, mock, models)
-    execution = _execution(tested, given, configuration, now=now, seed=seed)
+    execution = entered(tested, given, configuration, now=now, seed=seed)
     if not isinstance(variables, UnsetType):
         execution = _with_variables(execution, private_json(variables, what="variables"))
-    trial = _Trial(tested, execution, seen, mock=mock, configuration=configuration, invoke=invoke)
+    trial = Trial(tested, execution, seen, mock=mock, configuration=configuration, invoke=invoke)
     result = trial.run()
     return result if inspection_level != "INFO" else replace(result, inspection=None)
 
 
-def _check_mocked_result(tested: Tested, mock: MockedResult, models: ServiceModels | None) -> None:
+def _check_mocked_result(tested: Subject, mock: MockedResult, models: ServiceModels | None) -> None:
     if not isinstance(tested.state, TaskState) or mock.field_validation_mode == "NONE":
         return
     asked = answering_operation(tested.state.resource)
@@ -155,9 +155,7 @@ def _check_mocked_result(tested: Tested, mock: MockedResult, models: ServiceMode
         check_shape(mock.result, shape, mode=mock.field_validation_mode)
 
 
-def _execution(
-    tested: Tested, input: Json, configuration: StateConfiguration, *, now: Millis, seed: bytes
-) -> Execution:
+def entered(tested: Subject, input: Json, configuration: StateConfiguration, *, now: Millis, seed: bytes) -> Execution:
     """Return an execution that has just entered the state, at the top, with the retries it is said to have behind."""
     command = StartExecution(execution_id="TestState:StateName", input=input)
     started = first_event(tested.workflow, command, now=now, seed=seed, cause=e.NO_CAUSE)
@@ -165,7 +163,7 @@ def _execution(
         refuse(started.detail, code="InvalidExecutionInput")
     retriers, _ = handlers(tested.state)
     retries = configuration.retrier_retry_count
-    entered = Scope(
+    scope = Scope(
         value=input,
         phase=ENTERED,
         state=tested.state.name,
@@ -180,7 +178,7 @@ def _execution(
         sequence=1,
         time=now,
         caused_by=e.NO_CAUSE,
-        scopes=Map({TOP: entered}),
+        scopes=Map({TOP: scope}),
     )
 
 
@@ -207,12 +205,12 @@ class _TrialTurn(Turn):
         return {**self.given, "Map": {"Item": {"Index": index, "Value": value}}}
 
 
-class _Trial:
+class Trial:
     """One run. `data` grows as the state goes on; what was not reached stays untold."""
 
     def __init__(
         self,
-        tested: Tested,
+        tested: Subject,
         execution: Execution,
         context: Json,
         *,
@@ -350,21 +348,18 @@ class _Trial:
             event = handle(turn, replace(failed, reported=True))
         if isinstance(event, e.EvaluationFailed):  # in a Catch: nothing is asked after that
             event = handle(turn, Failed(event.error, event.cause, final=True))
-        match event:
-            case e.RetryScheduled(retrier=index, due=due):
-                seconds = (due - self.execution.time) // 1000
-                self._detail(ErrorDetails(retry_index=index, retry_backoff_interval_seconds=seconds))
-                return self._told("RETRIABLE", failed)
-            case e.StateExited(catcher=index):
-                before = self.data.error_details or ErrorDetails()
-                self._detail(replace(before, catch_index=index))
-                return replace(self._told("CAUGHT_ERROR", event), error=failed.error, cause=failed.cause)
-            case e.ExecutionFailed(error=error, cause=cause):
-                # What goes wrong in a Catch has the usual opening of a cause, which TestState leaves out.
-                opening = failed_of(turn, StateFailure("", "")).cause or ""
-                return self._told("FAILED", Failed(error, cause and cause.removeprefix(opening)))
-            case _:
-                raise AssertionError(f"{type(event).__name__} ends no state")
+        if isinstance(event, e.RetryScheduled):
+            seconds = (event.due - self.execution.time) // 1000
+            self._detail(ErrorDetails(retry_index=event.retrier, retry_backoff_interval_seconds=seconds))
+            return self._told("RETRIABLE", failed)
+        if isinstance(event, e.StateExited):
+            before = self.data.error_details or ErrorDetails()
+            self._detail(replace(before, catch_index=event.catcher))
+            return replace(self._told("CAUGHT_ERROR", event), error=failed.error, cause=failed.cause)
+        assert isinstance(event, e.ExecutionFailed)
+        # What goes wrong in a Catch has the usual opening of a cause, which TestState leaves out.
+        opening = failed_of(turn, StateFailure("", "")).cause or ""
+        return self._told("FAILED", Failed(event.error, event.cause and event.cause.removeprefix(opening)))
 
     def _exhausted(self, failed: Failed) -> ErrorDetails | None:
         """Recorded: the retrier that takes the error is told, also where it has no attempts left."""
@@ -397,7 +392,7 @@ class _Trial:
                 assert_never(exited.output_of)
 
 
-def _stages(tested: Tested) -> Stages | None:
+def _stages(tested: Subject) -> Stages | None:
     if tested.jsonata:
         return None
     template = "Parameters" if isinstance(tested.state, TaskState | PassState | ParallelState) else None

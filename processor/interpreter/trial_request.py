@@ -59,7 +59,7 @@ class StateConfiguration(Struct, frozen=True, kw_only=True):
     map_item_reader_data: str | None = None
 
 
-class Tested(Struct, frozen=True, kw_only=True):
+class Subject(Struct, frozen=True, kw_only=True):
     """The state on trial: compiled, and as written at `pointer` of the definition it was compiled from."""
 
     workflow: Workflow
@@ -72,7 +72,7 @@ class Tested(Struct, frozen=True, kw_only=True):
 # ---- which state
 
 
-def find_state(definition: Json | bytes, state_name: str | None, *, sandbox: Sandbox | None) -> Tested:
+def find_state(definition: Json | bytes, state_name: str | None, *, sandbox: Sandbox | None) -> Subject:
     """Return the state named, of a whole machine; without a name the definition is that of one state, which may lead
     anywhere. Raises InvalidDefinition, and RequestRefused where the machine has no such state."""
     if state_name is None:
@@ -83,7 +83,7 @@ def find_state(definition: Json | bytes, state_name: str | None, *, sandbox: San
     for name, fields, pointer in _all_states(machine, ""):
         if name == state_name:
             language = fields.get("QueryLanguage", machine.get("QueryLanguage"))
-            return Tested(
+            return Subject(
                 workflow=workflow,
                 state=workflow.states[name],
                 fields=fields,
@@ -132,7 +132,7 @@ def _inner_states(state: Mapping[str, Json], pointer: str) -> Iterator[tuple[str
 
 
 def check_request(
-    tested: Tested,
+    tested: Subject,
     *,
     mock: Mock | None,
     configuration: StateConfiguration,
@@ -184,7 +184,7 @@ def _check_callable(resource: Resource) -> None:
         refuse(f"TestState API does not support {pattern} when no mock is specified", code=DEFINITION)
 
 
-def _check_configuration(tested: Tested, mock: Mock, configuration: StateConfiguration) -> None:
+def _check_configuration(tested: Subject, mock: Mock, configuration: StateConfiguration) -> None:
     """None of these texts is recorded: they are this project's."""
     for_map = (configuration.map_iteration_failure_count, configuration.map_item_reader_data)
     if for_map != (None, None) and not isinstance(tested.state, MapState):
@@ -198,7 +198,7 @@ def _check_configuration(tested: Tested, mock: Mock, configuration: StateConfigu
         refuse(f"errorCausedByState '{name}' is not a state within the state under test")
 
 
-def _check_container(tested: Tested, result: Json) -> None:
+def _check_container(tested: Subject, result: Json) -> None:
     match tested.state:
         case MapState() if "ResultWriter" in tested.fields:
             if not isinstance(result, dict):
