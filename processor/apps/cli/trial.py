@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, cast, get_args
 
@@ -72,6 +73,8 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
     """
     from msgspec import UNSET
 
+    from processor.adapters.clock import OsEntropy, SystemClock
+    from processor.adapters.jsonata_sandbox import ProcessSandbox
     from processor.apps.loading import load_definition
     from processor.interpreter.trial import test_state as try_state
     from processor.interpreter.trial_request import InspectionLevel
@@ -79,7 +82,7 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
     terminal = Terminal(as_json=json)
     given = _mock(mock, mock_result, mock_error)
     level = _one_of(inspection_level, get_args(InspectionLevel), option="--inspection-level")
-    with terminal.faults_of(definition):
+    with terminal.faults_of(definition), closing(ProcessSandbox()) as sandbox:
         result = try_state(
             load_definition(definition),
             _load(input, "--input"),
@@ -91,6 +94,9 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
             inspection_level=cast(InspectionLevel, level),
             role_arn=_NOBODYS_ROLE if role_arn is None and given is None else role_arn,
             models=_models(),
+            sandbox=sandbox,
+            now=SystemClock().now(),
+            seed=OsEntropy().seed(),
         )
     _report(terminal, result)
     if result.status == "FAILED":
