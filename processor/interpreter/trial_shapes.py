@@ -7,6 +7,7 @@ SdkHttpMetadata, for STRICT.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NoReturn, Protocol
 
@@ -73,8 +74,7 @@ def answering_operation(resource: Resource) -> tuple[str, str] | None:
 
 
 def check_shape(value: Json, shape: Shape, *, mode: ValidationMode) -> None:
-    """Raise RequestRefused for the first field that the model does not allow. Names are Step Functions': the API's with
-    a capital letter first, and not always all of its capitals after that (KMSKeyId is KmsKeyId in the AWS SDK's)."""
+    """Raise RequestRefused for the first field that the model does not allow. Names are Step Functions', see sdk_name."""
     if not isinstance(value, dict):
         _refuse("Mock result must be an object")  # by analogy
     _check(value, shape, field="", strict=mode == "STRICT")
@@ -111,15 +111,27 @@ def _check(value: Json, shape: Shape, *, field: str, strict: bool) -> None:
 def _check_structure(value: Json, shape: Shape, *, field: str, strict: bool) -> None:
     if not isinstance(value, dict):
         _refuse(f"Field '{field}' must be an object")
-    members = {name.lower(): member for name, member in shape.fields.items()}
-    held = {name.lower(): name for name in value if name[:1].isupper()}
     if strict:
-        for name in shape.required:
-            if name.lower() not in held:
-                _refuse(f"Required field '{name[:1].upper()}{name[1:]}' is missing")
-    for folded, name in held.items():
-        if folded in members:
-            _check(value[name], members[folded], field=name, strict=strict)
+        for name in map(sdk_name, shape.required):
+            if name not in value:
+                _refuse(f"Required field '{name}' is missing")
+    known = {sdk_name(name): member for name, member in shape.fields.items()}
+    for name, held in value.items():
+        if name in known:
+            _check(held, known[name], field=name, strict=strict)
+
+
+def sdk_name(name: str) -> str:
+    """Return what Step Functions calls a field of an API: each word, acronyms too, with one capital letter.
+
+    ExecutionArn of executionArn, KmsKeyId of KMSKeyId. Source: Developer Guide, "Integrating services", on PascalCase;
+    words are told apart as by the AWS SDK for Java, whose names those are. Md5OfMessageBody is checked and the API's
+    own MD5OfMessageBody is not, as LocalStack's developers have seen on AWS.
+    """
+    return "".join(word[:1].upper() + word[1:].lower() for word in _WORD.findall(name))
+
+
+_WORD = re.compile(r"(?:[A-Z]{2,}(?=v[0-9])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+)[0-9]*|[0-9]+")
 
 
 def _check_text(value: Json, shape: Shape, field: str) -> None:

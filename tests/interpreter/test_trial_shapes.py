@@ -10,7 +10,7 @@ import pytest
 from processor.errors import RequestRefused
 from processor.interpreter.trial import test_state as try_state  # pytest takes what is called test_… for a test
 from processor.interpreter.trial_request import MockedResult, ValidationMode
-from processor.interpreter.trial_shapes import Shape, check_shape
+from processor.interpreter.trial_shapes import Shape, check_shape, sdk_name
 from processor.model.json import Json
 from tests.interpreter.test_trial import task
 
@@ -99,7 +99,7 @@ def test_a_field_that_is_not_as_the_model_has_it_is_refused_by_its_own_name(valu
 
 def test_a_result_as_the_model_has_it_is_accepted() -> None:
     result: Json = {
-        "Name": "abc", "KMSKeyId": "k", "Date": "2025-12-03T00:34:15", "Blob": "eA==", "Class": "HOT",
+        "Name": "abc", "KmsKeyId": "k", "Date": "2025-12-03T00:34:15", "Blob": "eA==", "Class": "HOT",
         "Size": 128, "Rate": 1, "Flag": False, "List": ["a"], "Map": {"a": 1},
         "Inner": {"Id": "i"}, "Any": [{"x": None}],
     }  # fmt: skip
@@ -114,7 +114,30 @@ def test_only_strict_asks_for_what_is_missing_at_every_depth() -> None:
 
 
 def test_fields_that_the_model_does_not_know_are_accepted() -> None:
-    assert fault({"Name": "abc", "SdkHttpMetadata": {"HttpStatusCode": 200}, "size": "x"}, mode="STRICT") is None
+    unknown: dict[str, Json] = {"SdkHttpMetadata": {"HttpStatusCode": 200}, "size": "x", "KMSKeyId": 7}
+    assert fault({"Name": "abc", **unknown}, mode="STRICT") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("executionArn", "ExecutionArn"),
+        ("MessageId", "MessageId"),
+        ("ETag", "ETag"),
+        ("MD5OfMessageBody", "Md5OfMessageBody"),
+        ("SSEKMSKeyId", "SsekmsKeyId"),
+        ("DBInstanceIdentifier", "DbInstanceIdentifier"),
+        ("S3BucketName", "S3BucketName"),
+        ("x509Data", "X509Data"),
+        ("IPv6Address", "IpV6Address"),
+        ("Ipv6Address", "Ipv6Address"),
+        ("content-type", "ContentType"),
+        ("BOOL", "Bool"),
+        ("2d", "2D"),
+    ],
+)
+def test_every_word_of_a_name_has_one_capital(name: str, known: str) -> None:
+    assert sdk_name(name) == known
 
 
 class Models:
