@@ -58,23 +58,16 @@ class ServiceModels(Protocol):
 def answering_operation(resource: Resource) -> tuple[str, str] | None:
     """Return the service and operation whose answer is the task's result; None where that is no API's answer as it is.
 
-    What a `.waitForTaskToken` or a Lambda function gives is its author's. Of the `.sync` integrations only the result
-    of startExecution is surely that of one API: DescribeExecution's.
+    What a `.waitForTaskToken` gives is its caller's, what a `.sync` gives is put together from other calls; nothing is
+    known of how AWS checks these.
     """
-    if resource.kind != "SERVICE" or resource.resource_type is None:
+    if resource.kind != "SERVICE" or resource.pattern != "REQUEST_RESPONSE" or resource.resource_type is None:
         return None
-    operation = resource.resource.partition(".")[0]
-    match resource.pattern:
-        case "REQUEST_RESPONSE":
-            return resource.resource_type, operation
-        case "SYNC" if (resource.resource_type, resource.resource) == ("states", "startExecution.sync"):
-            return "states", "describeExecution"
-        case _:
-            return None
+    return resource.resource_type, resource.resource
 
 
 def check_shape(value: Json, shape: Shape, *, mode: ValidationMode) -> None:
-    """Raise RequestRefused for the first field that the model does not allow. Names are Step Functions', see sdk_name."""
+    """Raise RequestRefused for the first field that the model does not allow; names are Step Functions'."""
     if not isinstance(value, dict):
         _refuse("Mock result must be an object")  # by analogy
     _check(value, shape, field="", strict=mode == "STRICT")

@@ -153,6 +153,7 @@ def test_a_mocked_result_of_a_service_needs_its_model_unless_nothing_is_checked(
         "arn:aws:states:us-east-1:111111111111:activity:paint",
         "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         "arn:aws:states:::ecs:runTask.sync",
+        "arn:aws:states:::states:startExecution.sync",
         "arn:aws:states:::states:startExecution.sync:2",
     ],
 )

@@ -157,7 +157,6 @@ class Models:
     [
         ("arn:aws:states:::aws-sdk:s3:getObject", ("aws-sdk:s3", "getObject")),
         ("arn:aws:states:::states:startExecution", ("states", "startExecution")),
-        ("arn:aws:states:::states:startExecution.sync", ("states", "describeExecution")),
     ],
 )
 def test_the_model_is_that_of_the_operation_whose_answer_is_the_result(resource: str, asked: tuple[str, str]) -> None:
