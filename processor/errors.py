@@ -3,6 +3,7 @@
 AslError
 ├── InvalidDefinition      a definition with faults; carries every diagnostic
 ├── InvalidCommand         a command no execution could apply (malformed id, payload not JSON, reserved key)
+├── RequestRefused         a request that AWS's API refuses, in its words
 ├── DecodingFailed         bytes that are not what their topic promises
 │   └── UnknownSchema      a writer's schema that this release does not ship
 ├── LogUnavailable         the broker or the file cannot be reached; says which address
@@ -69,6 +70,14 @@ class InvalidCommand(AslError):
     def __init__(self, *, where: str, rule: str, value: object = None) -> None:
         self.where, self.rule, self.value = where, rule, value
         super().__init__(f"{where}: {rule}, got {value!r}")
+
+
+class RequestRefused(AslError):
+    """A request that AWS's API refuses: `code` and `message` are those of its answer."""
+
+    def __init__(self, *, code: str, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(message)
 
 
 class DecodingFailed(AslError):

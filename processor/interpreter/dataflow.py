@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import Struct
+
 from processor.interpreter.paths import Path, PathFault, ReferencePath, compile_path, compile_reference_path
 from processor.interpreter.templates import Report, compile_template, pointer_to
 from processor.model.definition import Assign, Environment, Evaluate, Finish
@@ -26,11 +28,9 @@ def compile_prepare(fields: Fields, *, template: str | None, pointer: str, repor
     """
     path = _compile_path(fields, "InputPath", pointer, report)
     select = _selected(path)
-    if template is None or template not in fields:
-        return select
-    make = compile_template(fields[template], pointer=pointer_to(pointer, template), report=report)
-    if select is None:
-        return make
+    make = _compile_field(fields, template, pointer, report)
+    if select is None or make is None:
+        return make or select
     return lambda value, environment: make(select(value, environment), environment)
 
 
@@ -40,14 +40,30 @@ def compile_finish(fields: Fields, *, result: OutputOf, pointer: str, report: Re
     `result` tells what a result handed on whole is to the history: RESULT where an event before holds it (a task's, a
     Map's, a Parallel's), INPUT where it is the input itself, else VALUE.
     """
-    select = None
-    if "ResultSelector" in fields:
-        select = compile_template(
-            fields["ResultSelector"], pointer=pointer_to(pointer, "ResultSelector"), report=report
-        )
+    select = _compile_field(fields, "ResultSelector", pointer, report)
     place = _compile_place(fields, pointer, report)
     path = _compile_path(fields, "OutputPath", pointer, report)
     return _then_path(_joined(select, place, result), path)
+
+
+class Stages(Struct, frozen=True, kw_only=True, eq=False):
+    """The same fields one by one, for whoever wants to see the values in between. Each takes what the one before gave;
+    None hands that on. What they come to is what `compile_prepare` and `compile_finish` give."""
+
+    input_path: Evaluate | None
+    template: Evaluate | None
+    result_selector: Evaluate | None
+    result_path: Finish
+
+
+def compile_stages(fields: Fields, *, template: str | None, pointer: str, report: Report) -> Stages:
+    """Return the way of a payload through a state, but for OutputPath: after that comes the output."""
+    return Stages(
+        input_path=_selected(_compile_path(fields, "InputPath", pointer, report)),
+        template=_compile_field(fields, template, pointer, report),
+        result_selector=_compile_field(fields, "ResultSelector", pointer, report),
+        result_path=_joined(None, _compile_place(fields, pointer, report), "VALUE"),
+    )
 
 
 def compile_caught(fields: Fields, *, pointer: str, report: Report) -> Finish:
@@ -85,6 +101,13 @@ def _compile_path(fields: Fields, field: str, pointer: str, report: Report) -> P
     except PathFault as fault:
         report(pointer_to(pointer, field), str(fault))
         return None
+
+
+def _compile_field(fields: Fields, template: str | None, pointer: str, report: Report) -> Evaluate | None:
+    """Return what makes the payload of a template field, None where it is not written."""
+    if template is None or template not in fields:
+        return None
+    return compile_template(fields[template], pointer=pointer_to(pointer, template), report=report)
 
 
 def _compile_place(fields: Fields, pointer: str, report: Report) -> ReferencePath | None:

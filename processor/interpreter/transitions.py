@@ -22,7 +22,7 @@ def check_transitions(scope: Mapping[str, Json], *, pointer: str, note: Note) ->
     if not isinstance(states, dict) or not states:
         return
     start = scope.get("StartAt")
-    targets = {name: list(_targets(state)) for name, state in states.items()}
+    targets = {name: list(targets_of(state)) for name, state in states.items()}
     if isinstance(start, str) and start not in states:
         note(pointer_to(pointer, "StartAt"), "MISSING_TRANSITION_TARGET", f"Missing 'Next' target: {start}")
     for name, leads in targets.items():
@@ -51,7 +51,7 @@ def _reached(start: str, targets: Mapping[str, list[tuple[tuple[str | int, ...],
     return reached
 
 
-def _targets(state: Json) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def targets_of(state: Json) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield where a state may lead, each with the place that says so."""
     if not isinstance(state, dict):
         return
