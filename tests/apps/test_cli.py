@@ -128,7 +128,7 @@ def test_run_prints_the_output_and_shows_commands_beside_events() -> None:
     assert (result.exit_code, result.stdout) == (0, '"hello"\n')
     shown = [line.split()[-2:] for line in result.stderr.splitlines() if "StateEntered" in line]
     assert shown == [["StateEntered", "Greet"]]
-    assert re.search(r"^[0-9:.]{12}  StartExecution by cli +ExecutionStarted", result.stderr, re.MULTILINE)
+    assert re.search(r"^[-0-9T:.Z]{24}  StartExecution by cli +ExecutionStarted", result.stderr, re.MULTILINE)
 
 
 def test_run_as_json_gives_the_whole_execution() -> None:
