@@ -185,6 +185,7 @@ class _Reading:
 
     def _responses(self, name: str, written: Json, at: str) -> Responses:
         ranges: list[tuple[int, int, Return | Throw]] = []
+        spans: list[tuple[int, int]] = []
         for numbers, response in self._object(written, at).items():
             here = pointer_to(at, numbers)
             given = self._response(response, here)
@@ -196,10 +197,11 @@ class _Reading:
             last = int(found[2] or first)
             if last < first:
                 self._fault(here, f"must not end before it begins, got {first} to {last}")
-            elif any(first <= other_last and other_first <= last for other_first, other_last, _ in ranges):
+            elif any(first <= other_last and other_first <= last for other_first, other_last in spans):
                 self._fault(here, "answers an invocation that another answers too")
             elif given is not None:
                 ranges.append((first, last, given))
+            spans.append((first, last))
         return Responses(name=name, ranges=tuple(ranges))
 
     def _response(self, written: Json, at: str) -> Return | Throw | None:

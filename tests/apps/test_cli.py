@@ -156,7 +156,7 @@ def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == (
         "asl: the Task Double: asks for double, and no worker that was given has a function for it, "
-        "for example asl run FILE --worker examples/order/workers.py"
+        "for example --worker examples/order/workers.py, or --mocks examples/order/mocks.json"
     )
 
 

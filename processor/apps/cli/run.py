@@ -279,7 +279,7 @@ def _nobody_runs(terminal: Terminal, task: TaskScheduled) -> None:
         raise InvalidSettings(
             setting=f"the Task {task.state}",
             rule=f"{asks}, and no worker that was given has a function for it",
-            example="asl run FILE --worker examples/order/workers.py",
+            example="--worker examples/order/workers.py, or --mocks examples/order/mocks.json",
         )
     terminal.say(
         f"asl: the Task {task.state} {asks}, and no worker that was given has a function for it: it will time out"
