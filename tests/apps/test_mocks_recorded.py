@@ -24,7 +24,7 @@ def can_be_mocked(case: Any, answers: list[Answer]) -> bool:
     """Mocks answer a state's invocations in order and at once. What else was recorded is not theirs to tell: a timeout,
     who polled an activity, what a call answered that was waited for, answers to several items at a time."""
     kinds = {answer.kind for answer in answers}
-    is_plain = "Map" not in case["features"] and "map" not in case["features"]
+    is_plain = "map" not in case["features"]
     ended = case["expected"]["status"] != "RUNNING"
     return bool(answers) and kinds <= {"Succeeded", "Failed"} and is_plain and ended
 

@@ -170,8 +170,8 @@ class _Fold:
         failed |= {key for key in keys if self._open[key].type == "Fail" and not self._open[key].aborted}
         if keys and not failed:
             innermost = [key for key in keys if not any(k != key and k[: len(key)] == key for k in keys)]
-            uncut = [key for key in innermost if not self._open[key].aborted] or innermost
-            failed = {self._last if self._last in uncut else min(uncut)}
+            uncut = [key for key in innermost if not self._open[key].aborted]
+            failed = {self._last if self._last in uncut else min(uncut)} if uncut else set()
         self._close(keys, failed={key for key in keys if any(f[: len(key)] == key for f in failed)})
 
     def _close(self, keys: set[ScopeKey], *, failed: set[ScopeKey]) -> None:
