@@ -2,6 +2,7 @@
 
 AslError
 ├── InvalidDefinition      a definition with faults; carries every diagnostic
+│   └── InvalidMocks       a mock configuration with faults; the same
 ├── InvalidCommand         a command no execution could apply (malformed id, payload not JSON, reserved key)
 ├── RequestRefused         a request that AWS's API refuses, in its words
 ├── DecodingFailed         bytes that are not what their topic promises
@@ -62,6 +63,10 @@ class InvalidDefinition(AslError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("; ".join(str(d) for d in self.diagnostics if d.severity == "ERROR"))
+
+
+class InvalidMocks(InvalidDefinition):
+    """A mock configuration that cannot be used. `diagnostics` as of a definition."""
 
 
 class InvalidCommand(AslError):

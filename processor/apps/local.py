@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from processor.adapters.clock import OsEntropy, SystemClock
 from processor.adapters.jsonata_sandbox import ProcessSandbox
 from processor.apps.roles import Roles
 from processor.apps.timers import TimerService
-from processor.apps.worker import Worker, WorkerRunner
-from processor.engine.ports import Log, Reader, Record
+from processor.apps.worker import TaskContext, Worker, WorkerRunner
+from processor.apps.worker.executor import Result, Run
+from processor.engine.index import task_of
+from processor.engine.ports import Entropy, Log, Reader, Record
 from processor.engine.processor import Processor
+from processor.model.commands import HeartbeatTask
 from processor.model.events import TaskScheduled
 
 
-def start_roles(roles: Roles, log: Log, workers: Sequence[Worker], *, slot: str, grace_seconds: float) -> None:
-    """Start a processor, a timer service and the workers, a thread each; `roles.close` ends them."""
+def start_roles(
+    roles: Roles,
+    log: Log,
+    workers: Sequence[Worker],
+    *,
+    slot: str,
+    grace_seconds: float,
+    entropy: Entropy | None = None,
+) -> None:
+    """Start a processor, a timer service and the workers, a thread each; `roles.close` ends them. `entropy` None: the
+    system's."""
     clock = SystemClock()
     roles.start(
         "processor",
-        lambda: Processor(log=log, clock=clock, entropy=OsEntropy(), slot=slot, sandbox=ProcessSandbox()),
+        lambda: Processor(log=log, clock=clock, entropy=entropy or OsEntropy(), slot=slot, sandbox=ProcessSandbox()),
     )
     roles.start("timers", lambda: TimerService(log, clock))
     for worker in workers:
@@ -32,6 +45,27 @@ def _start_worker(roles: Roles, log: Log, worker: Worker, grace_seconds: float) 
 
 def has_function_for(event: TaskScheduled, workers: Sequence[Worker]) -> bool:
     return any(worker.registration_for(event) is not None for worker in workers)
+
+
+def call_worker(event: TaskScheduled, workers: Sequence[Worker]) -> tuple[HeartbeatTask | Result, ...] | None:
+    """Call the task's function here and now; return the commands that a worker would send for it, None where no worker
+    has a function for it.
+
+    Heartbeats that the function sends go nowhere: whoever calls it so has a clock that stands still meanwhile.
+    """
+    task = task_of(event)
+    for worker in workers:
+        registration = worker.registration_for(task)
+        if registration is None:
+            continue
+        context = TaskContext(task, send=lambda _: None, worker=worker.name)
+        run = Run(task, registration, context, issuer=worker.name)
+        result = asyncio.run(run.call_async()) if registration.is_async else run.call()
+        if task.kind != "ACTIVITY":
+            return (result,)
+        # AWS's activities start when a worker polls them: the first heartbeat says so.
+        return HeartbeatTask.of(event, worker=worker.name), result
+    return None
 
 
 class Tail:

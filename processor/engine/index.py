@@ -18,6 +18,25 @@ _SETTING = frozenset((e.WaitStarted, e.RetryScheduled, e.TaskScheduled, e.Execut
 """Events that may begin a wait."""
 
 
+def task_of(event: e.TaskScheduled) -> Task:
+    """Return the record that asks for the task's work; all of it stands in the event."""
+    return Task(
+        token=token_of(event),
+        execution_id=event.execution_id,
+        state=event.state,
+        kind=event.kind,
+        resource_type=event.resource_type,
+        resource=event.resource,
+        region=event.region,
+        attempt=event.attempt,
+        arguments=event.arguments,
+        role=event.role,
+        timeout_at=event.timeout_at,
+        heartbeat_seconds=event.heartbeat_seconds,
+        scheduled_at=event.time,
+    )
+
+
 class Index:
     """Makes the messages for one set of topics."""
 
@@ -74,21 +93,7 @@ class Index:
         return Message(topic=self._names.timers, key=id.encode(), value=None, partition=partition)
 
     def _task(self, event: e.TaskScheduled) -> Message:
-        task = Task(
-            token=token_of(event),
-            execution_id=event.execution_id,
-            state=event.state,
-            kind=event.kind,
-            resource_type=event.resource_type,
-            resource=event.resource,
-            region=event.region,
-            attempt=event.attempt,
-            arguments=event.arguments,
-            role=event.role,
-            timeout_at=event.timeout_at,
-            heartbeat_seconds=event.heartbeat_seconds,
-            scheduled_at=event.time,
-        )
+        task = task_of(event)
         return Message(topic=self._names.tasks, key=task.token.encode(), value=encode_task(task))
 
     def _task_tombstone(self, token: str) -> Message:

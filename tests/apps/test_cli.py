@@ -166,7 +166,7 @@ def test_run_prints_the_output_and_shows_commands_beside_events() -> None:
     assert (result.exit_code, result.stdout) == (0, '"hello"\n')
     shown = [line.split()[-2:] for line in result.stderr.splitlines() if "StateEntered" in line]
     assert shown == [["StateEntered", "Greet"]]
-    assert re.search(r"^[0-9:.]{12}  StartExecution by cli +ExecutionStarted", result.stderr, re.MULTILINE)
+    assert re.search(r"^[-0-9T:.Z]{24}  StartExecution by cli +ExecutionStarted", result.stderr, re.MULTILINE)
 
 
 def test_run_as_json_gives_the_whole_execution() -> None:
@@ -194,7 +194,7 @@ def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == (
         "asl: the Task Double: asks for double, and no worker that was given has a function for it, "
-        "for example asl run FILE --worker examples/order/workers.py"
+        "for example --worker examples/order/workers.py, or --mocks examples/order/mocks.json"
     )
 
 

@@ -1,8 +1,10 @@
 """The command line `asl`.
 
     app.py         what there is, and how faults are told      options.py  options that commands share
-    authoring.py   validate, run, dev                          terminal.py results on stdout, messages on stderr
-    roles.py       processor, timers, worker, topics           live.py     commands and events side by side
+    authoring.py   validate, dev                               terminal.py results on stdout, messages on stderr
+    run.py         run                                         outcome.py  how an execution's end is told
+    drawing.py     graph                                       live.py     commands and events side by side
+    roles.py       processor, timers, worker, topics
     executions.py  deploy, start, stop, describe, history, list
 
 Exit codes: 0 fine, 1 the workflow failed, 2 bad usage or a fault of ours to tell. Every command takes `--json`.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import authoring, executions, roles, trial
+from processor.apps.cli import authoring, drawing, executions, roles, run, trial
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -44,7 +44,8 @@ topics = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
 
 app.command()(authoring.validate)
 app.command("test-state")(trial.test_state)
-app.command()(authoring.run)
+app.command()(run.run)
+app.command()(drawing.graph)
 app.command()(authoring.dev)
 app.add_typer(topics, name="topics")
 topics.command("create")(roles.create_topics)

@@ -8,14 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
-from uuid import uuid4
 
 import typer
 
 from processor.apps.cli.options import (
-    ContextOption,
-    DefinitionArgument,
-    InputOption,
     JsonOption,
     LogOption,
     PrefixOption,
@@ -27,18 +23,16 @@ from processor.apps.cli.options import (
     opened_log,
     severity_of,
 )
-from processor.apps.cli.outcome import report_end, report_rejection
 from processor.apps.cli.terminal import Terminal, diagnostic_json, faults_table
-from processor.errors import Diagnostic, InvalidDefinition, InvalidSettings, Severity
+from processor.errors import Diagnostic, InvalidDefinition, Severity
 from processor.model.json import Json
 
 if TYPE_CHECKING:
-    from processor.apps.executions import History, Rejections
     from processor.apps.roles import Roles
     from processor.apps.settings import Settings
     from processor.apps.worker import Worker
     from processor.engine.ports import Log, Record
-    from processor.model.events import AnyEvent, MachineType, TaskScheduled
+    from processor.model.events import MachineType
 
 DEVELOPMENT_LOG: Final = "sqlite:asl-dev.db"
 _LOOK_EVERY_SECONDS: Final = 0.02
@@ -93,27 +87,6 @@ def _is_valid(file: Path, type: MachineType, least: Severity, terminal: Terminal
     return revision is not None
 
 
-def run(
-    file: DefinitionArgument,
-    input: InputOption = "{}",
-    worker: WorkerOption = None,
-    context: ContextOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Run one execution here, in memory and in real time, and show commands and events side by side."""
-    from processor.apps.loading import load_definition, load_json, load_worker, machine_name
-
-    terminal = Terminal(as_json=json)
-    with terminal.faults_of(file):
-        definition = load_definition(file)
-    given = load_json(input, option="--input", stdin=sys.stdin)
-    user_context = None if context is None else load_json(context, option="--context", stdin=sys.stdin)
-    workers = [load_worker(place) for place in worker or ()]
-    name = machine_name(file) or "workflow"
-    with terminal.faults_of(file):
-        _Run(terminal, workers).run(name, definition, given, user_context)
-
-
 def dev(
     definition: Annotated[
         list[Path] | None, typer.Option("--definition", metavar="FILE", help="Deploy it first; may be repeated.")
@@ -145,94 +118,6 @@ def dev(
             roles.close()
         if roles.failure is not None:
             raise roles.failure
-
-
-class _Run:
-    """One execution on a log in memory."""
-
-    def __init__(self, terminal: Terminal, workers: Sequence[Worker]) -> None:
-        self._terminal, self._workers = terminal, workers
-
-    def run(self, machine: str, definition: Json, input: Json, context: Json) -> None:
-        from processor.adapters.clock import SystemClock
-        from processor.adapters.memory import MemoryLog
-        from processor.apps.client import ISSUER, Client, new_command_id
-        from processor.apps.executions import History, Rejections, describe
-        from processor.apps.local import start_roles
-        from processor.apps.render.events import event_json
-        from processor.apps.roles import Roles
-        from processor.engine.topics_setup import create_topics
-        from processor.model.commands import StartExecution
-
-        log = MemoryLog(clock=SystemClock())
-        create_topics(log, partitions=1)
-        execution_id, command_id = f"{machine}:{uuid4()}", new_command_id()
-        reader = log.reader()
-        start = StartExecution(
-            execution_id=execution_id, command_id=command_id, issuer=ISSUER, input=input, context=context
-        )
-        history = History(reader, log.names, execution_id)
-        rejections = Rejections(reader, log.names, execution_id=execution_id, command_id=command_id)
-        with Client(log, SystemClock()) as client:
-            client.deploy(state_machine=machine, definition=definition)
-            client.send(start)
-        roles = Roles()
-        start_roles(roles, log, self._workers, slot="0", grace_seconds=_GRACE_SECONDS)
-        try:
-            self._watch(history, rejections, roles)
-        finally:
-            roles.close()
-        batches = History(reader, log.names, execution_id).read()
-        events: list[Json] = [event_json(event) for batch in batches for event in batch]
-        description = describe(History(reader, log.names, execution_id))
-        if description is not None:
-            report_end(self._terminal, description, events=events)
-
-    def _watch(self, history: History, rejections: Rejections, roles: Roles) -> None:
-        from processor.apps.cli.live import LiveView
-        from processor.apps.executions import follow
-        from processor.model.records import Rejection
-
-        view = None if self._terminal.as_json else LiveView(stderr=True)
-        for seen in follow(history, pause=lambda: _pause(roles), rejections=rejections):
-            if isinstance(seen, Rejection):
-                report_rejection(self._terminal, seen)
-                return
-            if view is not None:
-                view.show(seen)
-            for event in seen:
-                self._check_worker(event)
-        if roles.failure is not None:
-            raise roles.failure
-
-    def _check_worker(self, event: AnyEvent) -> None:
-        """A task that nobody runs ends the run at once, unless its timeout will go on with the workflow."""
-        from processor.apps.local import has_function_for
-        from processor.model.events import TaskScheduled
-
-        if not isinstance(event, TaskScheduled) or has_function_for(event, self._workers):
-            return
-        if event.timeout_at is None and event.heartbeat_at is None:
-            raise InvalidSettings(
-                setting=f"the Task {event.state}",
-                rule=f"asks for {_resource(event)}, and no worker that was given has a function for it",
-                example="asl run FILE --worker examples/order/workers.py",
-            )
-        self._terminal.say(
-            f"asl: the Task {event.state} asks for {_resource(event)}, and no worker that was given has a function "
-            "for it: it will time out"
-        )
-
-
-def _resource(event: TaskScheduled) -> str:
-    from processor.apps.worker.routes import routes_of
-
-    return routes_of(event)[-1] if event.kind == "SERVICE" else event.resource
-
-
-def _pause(roles: Roles) -> bool:
-    time.sleep(_LOOK_EVERY_SECONDS)
-    return roles.failure is not None
 
 
 def _develop(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from processor.apps.cli.terminal import console
 from processor.apps.render.events import render_cause, render_details, render_place
 from processor.apps.render.refusals import render_dead_letter, render_rejection
-from processor.apps.render.values import render_clock_time
+from processor.apps.render.values import render_clock_time, render_time
 from processor.engine.ports import Record
 from processor.model.events import AnyEvent
 from processor.model.ids import Millis
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_TIME_WIDTH, _COMMAND_WIDTH = 12, 30
+_TIME_WIDTH, _DATE_WIDTH, _COMMAND_WIDTH = 12, 24, 30
 
 
 class LiveView:
     """One row a batch: when and why on the left, what on the right.
 
     `shows_execution`: the execution's id stands below the command, where rows of several are mixed. `stderr`: where
-    the rows are not the result.
+    the rows are not the result. `shows_date`: the time is told with its date, in UTC.
     """
 
-    def __init__(self, *, shows_execution: bool = False, stderr: bool = False) -> None:
+    def __init__(self, *, shows_execution: bool = False, stderr: bool = False, shows_date: bool = False) -> None:
         self._console = console(stderr=stderr)
-        self._shows_execution = shows_execution
+        self._shows_execution, self._shows_date = shows_execution, shows_date
         head = self._grid()
         head.add_row("[bold]time[/]", "[bold]command[/]", "[bold]events[/]")
         self._console.print(head)
@@ -61,7 +61,7 @@ class LiveView:
         if self._shows_execution:
             cell.append(f"\n{execution_id}", style="dim")
         row = self._grid()
-        row.add_row(render_clock_time(time), cell, what)
+        row.add_row(render_time(time) if self._shows_date else render_clock_time(time), cell, what)
         self._console.print(row)
 
     def _line(self, event: AnyEvent) -> Text:
@@ -76,7 +76,7 @@ class LiveView:
         from rich.table import Table
 
         grid = Table.grid(padding=(0, 2), expand=True)
-        grid.add_column(width=_TIME_WIDTH, no_wrap=True)
+        grid.add_column(width=_DATE_WIDTH if self._shows_date else _TIME_WIDTH, no_wrap=True)
         grid.add_column(width=_COMMAND_WIDTH, overflow="fold")
         grid.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
         return grid

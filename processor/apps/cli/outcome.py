@@ -20,16 +20,22 @@ WORKFLOW_FAILED: Final = 1
 
 
 def report_end(
-    terminal: Terminal, description: Description, *, wanted: Status = "SUCCEEDED", events: list[Json] | None = None
+    terminal: Terminal,
+    description: Description,
+    *,
+    wanted: Status = "SUCCEEDED",
+    events: list[Json] | None = None,
+    result: bool = True,
 ) -> None:
     """Print the output of an execution that succeeded; exit 1 where its end is not the one that was wanted. As JSON:
-    the whole description."""
-    if terminal.as_json:
+    the whole description. `result` False: something else is the result, and was printed."""
+    if terminal.as_json and result:
         told: dict[str, Json] = struct_json(description)
         terminal.result(told if events is None else told | {"events": events})
     elif description.status == "SUCCEEDED":
         terminal.say(f"{description.execution_id} SUCCEEDED")
-        terminal.result(description.output)
+        if result:
+            terminal.result(description.output)
     else:
         told_failure = render_failure(description.error, description.cause, width=2_000)
         terminal.say(f"{description.execution_id} {description.status}" + (told_failure and f": {told_failure}"))

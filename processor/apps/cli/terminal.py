@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from processor.apps.render.values import indented_json
 from processor.errors import AslError, Diagnostic, InvalidDefinition
 from processor.model.json import Json, json_bytes, render_json
 
@@ -29,6 +30,10 @@ class Terminal:
     def result(self, value: Json) -> None:
         typer.echo(json_bytes(value))
 
+    def document(self, value: Json) -> None:
+        """Print a result of many lines: laid out for reading, or as JSON on one line as any other."""
+        typer.echo(json_bytes(value) if self.as_json else indented_json(value))
+
     def say(self, text: str) -> None:
         """Tell the user something besides the result."""
         typer.echo(render_json({"message": text}) if self.as_json else text, err=True)
@@ -47,15 +52,15 @@ class Terminal:
 
     @contextmanager
     def faults_of(self, file: Path) -> Iterator[None]:
-        """Tell every fault of the definition in `file`, on standard error, and exit 2: as `validate` tells them, whose
-        result they are."""
+        """Tell every fault of the definition or the mock configuration in `file`, on standard error, and exit 2: as
+        `validate` tells them, whose result they are."""
         try:
             yield
         except InvalidDefinition as fault:
             diagnostics = [d for d in _located(fault.diagnostics, file) if d.severity == "ERROR"]
             if self.as_json:
                 faults: Json = [diagnostic_json(d) for d in diagnostics]
-                told: Json = {"error": "InvalidDefinition", "file": str(file), "diagnostics": faults}
+                told: Json = {"error": type(fault).__name__, "file": str(file), "diagnostics": faults}
                 typer.echo(render_json(told), err=True)
             else:
                 self.table(faults_table(diagnostics, file=file), stderr=True)

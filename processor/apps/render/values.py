@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
+import orjson
 from msgspec import Struct, structs
 
 from processor.model.ids import Millis
@@ -27,6 +28,11 @@ def render_short(value: Json, *, width: int = 60) -> str:
     """Return the JSON text of a value, cut to `width` characters."""
     text = render_json(value)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def indented_json(value: Json) -> str:
+    """Return the JSON text of a value over several lines, as people read it."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def struct_json(value: Struct) -> dict[str, Json]:

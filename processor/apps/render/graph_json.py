@@ -1,0 +1,25 @@
+"""The graph as JSON, for other tools: what the other formats are drawn from."""
+
+from __future__ import annotations
+
+from processor.apps.render.graph import Scope
+from processor.apps.render.graph_visits import Visits
+from processor.apps.render.values import struct_json
+from processor.model.json import Json
+
+
+def graph_json(graph: Scope, *, visits: Visits | None = None) -> dict[str, Json]:
+    """Return the graph's fields as they are called in `graph`; of what was run `visits` by state, with `outcome` and
+    `active`, and `ways` with how often each was taken."""
+    told: dict[str, Json] = struct_json(graph)
+    if visits is None:
+        return told
+    states: dict[str, Json] = {
+        name: {**struct_json(visit), "active": visit.active, "outcome": visit.outcome}
+        for name, visit in visits.states.items()
+    }
+    ways: list[Json] = [
+        {"source": source, "target": target, "catcher": catcher, "times": times}
+        for (source, target, catcher), times in visits.ways.items()
+    ]
+    return {**told, "visits": states, "ways": ways}

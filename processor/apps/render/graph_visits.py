@@ -1,0 +1,199 @@
+"""What an execution came to in each state, folded from its events for a drawing. Pure; needs no definition.
+
+The events say by themselves how most states ended. What AWS has no event for, a Fail or a state that failed within a
+branch, is told by what its container or the execution does next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from processor.model import events as e
+from processor.model.ids import ScopeKey
+
+Outcome: TypeAlias = Literal["NOT_ENTERED", "IN_PROGRESS", "FAILED", "CAUGHT", "ABORTED", "SUCCEEDED"]
+
+
+class Iterations(Struct, frozen=True, kw_only=True):
+    """A Map's, over all times that it ran: `length` items there were, the rest says what became of them."""
+
+    length: int = 0
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    aborted: int = 0
+
+
+class Visit(Struct, frozen=True, kw_only=True):
+    """How often a state was entered and how that ended; a failure that a Retry took is only counted in `retried`."""
+
+    entered: int = 0
+    succeeded: int = 0
+    caught: int = 0
+    failed: int = 0
+    aborted: int = 0
+    retried: int = 0
+    iterations: Iterations | None = None
+
+    @property
+    def active(self) -> int:
+        return self.entered - self.succeeded - self.caught - self.failed - self.aborted
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the one that says most where a state was entered several times: what is going on, then the worst."""
+        if self.active:
+            return "IN_PROGRESS"
+        if self.failed:
+            return "FAILED"
+        if self.caught:
+            return "CAUGHT"
+        if self.aborted:
+            return "ABORTED"
+        return "SUCCEEDED" if self.succeeded else "NOT_ENTERED"
+
+
+NOT_VISITED = Visit()
+
+Way: TypeAlias = tuple[str, str, int | None]
+"""(source, target, catcher) of a transition."""
+
+
+class Visits(Struct, frozen=True, kw_only=True):
+    """`ways`: how often each transition was made."""
+
+    states: Mapping[str, Visit] = {}
+    ways: Mapping[Way, int] = {}
+
+    def of(self, name: str) -> Visit:
+        return self.states.get(name, NOT_VISITED)
+
+
+def visits_of(events: Iterable[e.AnyEvent]) -> Visits:
+    """Return the visits of one execution's events, the first ones in order."""
+    fold = _Fold()
+    for event in events:
+        fold.add(event)
+    return Visits(states=fold.states, ways=dict(fold.ways))
+
+
+class _Open(Struct, frozen=True):
+    """A state entered and not left. `failed`: its last event tells a failure; `aborted`: it was cut."""
+
+    name: str
+    type: e.StateType
+    failed: bool = False
+    aborted: bool = False
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.states: dict[str, Visit] = {}
+        self.ways: Counter[Way] = Counter()
+        self._open: dict[ScopeKey, _Open] = {}
+        self._last: ScopeKey = ()
+
+    def add(self, event: e.AnyEvent) -> None:
+        key = event.scope
+        match event:
+            case e.StateEntered():
+                self._open[key] = _Open(event.state, event.type)
+                self._count(event.state, entered=1)
+            case e.StateExited():
+                self._exit(event)
+            case e.StateAborted():
+                self._mark(event, aborted=True)
+            case e.TaskFailed() | e.TaskTimedOut() | e.EvaluationFailed():
+                self._mark(event, failed=True)
+            case e.ParallelFailed() | e.MapFailed():
+                self._settle(self._below(key))
+                self._mark(event, failed=True)
+            case e.RetryScheduled():
+                self._settle(self._below(key))
+                self._mark(event, failed=False)
+                self._count(event.state, retried=1)
+            case e.ExecutionFailed():
+                self._settle(set(self._open))
+            case e.ExecutionTimedOut() | e.ExecutionAborted():
+                self._close(set(self._open), failed=set())
+            case _:
+                self._iteration(event)
+        if not isinstance(event, (e.StateAborted, e.MapIterationAborted)):
+            self._last = key
+
+    def _exit(self, event: e.StateExited) -> None:
+        self._close(self._below(event.scope), failed=set())  # iterations that a Map tolerated were settled before
+        self._mark(event)
+        del self._open[event.scope]
+        self._count(event.state, **{"succeeded" if event.catcher is None else "caught": 1})
+        if event.next is not None:
+            self.ways[event.state, event.next, event.catcher] += 1
+
+    def _iteration(self, event: e.AnyEvent) -> None:
+        match event:
+            case e.MapStarted():
+                self._count_iterations(event.state, length=event.length)
+            case e.MapIterationStarted():
+                self._count_iterations(event.state, started=1)
+            case e.MapIterationSucceeded():
+                self._count_iterations(event.state, succeeded=1)
+            case e.MapIterationFailed():
+                self._count_iterations(event.state, failed=1)
+                self._settle(self._within(event.scope))
+            case e.MapIterationAborted():
+                self._count_iterations(event.state, aborted=1)
+                for key in self._within(event.scope):
+                    self._open[key] = replace(self._open[key], aborted=True)
+            case _:
+                pass
+
+    # ---- what a failure leaves open
+
+    def _within(self, scope: ScopeKey) -> set[ScopeKey]:
+        return {key for key in self._open if key[: len(scope)] == scope}
+
+    def _below(self, container: ScopeKey) -> set[ScopeKey]:
+        return self._within(container) - {container}
+
+    def _settle(self, keys: set[ScopeKey]) -> None:
+        """Count what a failure left open in `keys`: what failed and all around it as failed, the others as cut.
+
+        A state has failed where its events say so, or where it is a Fail. Failing none, it is the innermost one that
+        was not cut; where several were not, the one that the last event was about.
+        """
+        failed = {key for key in keys if self._open[key].failed}
+        failed |= {key for key in keys if self._open[key].type == "Fail" and not self._open[key].aborted}
+        if keys and not failed:
+            innermost = [key for key in keys if not any(k != key and k[: len(key)] == key for k in keys)]
+            uncut = [key for key in innermost if not self._open[key].aborted]
+            failed = {self._last if self._last in uncut else min(uncut)} if uncut else set()
+        self._close(keys, failed={key for key in keys if any(f[: len(key)] == key for f in failed)})
+
+    def _close(self, keys: set[ScopeKey], *, failed: set[ScopeKey]) -> None:
+        for key in sorted(keys):
+            self._count(self._open.pop(key).name, **{"failed" if key in failed else "aborted": 1})
+
+    # ---- counting
+
+    def _mark(self, event: e.AnyEvent, *, failed: bool | None = None, aborted: bool = False) -> None:
+        """Note it of the state that the event is about; one that a redrive opened again is entered anew by that."""
+        open = self._open.get(event.scope)
+        if open is None:
+            open = _Open(event.state, "Task")
+            self._count(event.state, entered=1)
+        failed = open.failed if failed is None else failed
+        self._open[event.scope] = replace(open, failed=failed, aborted=open.aborted or aborted)
+
+    def _count(self, name: str, **more: int) -> None:
+        visit = self.states.get(name, NOT_VISITED)
+        self.states[name] = replace(visit, **{field: getattr(visit, field) + n for field, n in more.items()})
+
+    def _count_iterations(self, name: str, **more: int) -> None:
+        done = self.states[name].iterations or Iterations()
+        counted = replace(done, **{field: getattr(done, field) + n for field, n in more.items()})
+        self.states[name] = replace(self.states[name], iterations=counted)

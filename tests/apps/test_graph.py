@@ -1,0 +1,320 @@
+"""The graph of a definition, and what an execution came to in each state, as whole values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor import (
+    ZERO,
+    AnyEvent,
+    CompleteTask,
+    ExecutionRedriven,
+    FailTask,
+    Millis,
+    StartExecution,
+    StateExited,
+    StopExecution,
+    TaskScheduled,
+    parse,
+    resume,
+)
+from processor.apps.render.graph import MAX_LABEL, Edge, Scope, State, graph_of, rule_in_words, shorten
+from processor.apps.render.graph_visits import Iterations, Visit, Visits, visits_of
+from processor.apps.virtual import VirtualExecution, start_virtual
+from processor.model.commands import AnyCommand
+
+REPOSITORY = Path(__file__).parents[2]
+Answer = Callable[[TaskScheduled], Sequence[AnyCommand]]
+
+
+def machine(**states: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+def task(**fields: Any) -> dict[str, Any]:
+    return {"Type": "Task", "Resource": "work", "End": True} | fields
+
+
+# ---- the graph
+
+
+def test_each_kind_of_state_says_in_short_what_it_does() -> None:
+    account = "us-east-1:111111111111"
+    written = machine(
+        Lambda={"Type": "Task", "Resource": f"arn:aws:lambda:{account}:function:charge", "Next": "Invoke"},
+        Invoke={
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": f"arn:aws:lambda:{account}:function:ship"},
+            "Next": "Queue",
+        },
+        Queue={"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Next": "Poll"},
+        Poll={"Type": "Task", "Resource": f"arn:aws:states:{account}:activity:look", "Next": "Plain"},
+        Plain={"Type": "Task", "Resource": "plain", "Next": "Hold"},
+        Hold={"Type": "Wait", "Seconds": 10, "Next": "Until"},
+        Until={"Type": "Wait", "TimestampPath": "$.due", "Next": "Pass"},
+        Pass={"Type": "Pass", "Next": "Broken"},
+        Broken={"Type": "Fail", "Error": "Broken"},
+    )
+    names = list(written["States"])
+    graph = graph_of(parse(written))
+    assert graph == Scope(
+        label="",
+        first="Lambda",
+        states=(
+            State(name="Lambda", type="Task", detail="charge"),
+            State(name="Invoke", type="Task", detail="ship"),
+            State(name="Queue", type="Task", detail="sqs:sendMessage"),
+            State(name="Poll", type="Task", detail="look"),
+            State(name="Plain", type="Task", detail="plain"),
+            State(name="Hold", type="Wait", detail="10 s"),
+            State(name="Until", type="Wait", detail="$.due"),
+            State(name="Pass", type="Pass"),
+            State(name="Broken", type="Fail", detail="Broken", ends=True),
+        ),
+        edges=tuple(Edge(source=a, target=b, kind="Next") for a, b in pairwise(names)),
+    )
+
+
+def test_scopes_lie_within_their_states_and_edges_within_their_scope() -> None:
+    body = machine(Work=task(Catch=[{"ErrorEquals": ["E", "F"], "Next": "Saved"}]), Saved={"Type": "Succeed"})
+    branches = [machine(Each={"Type": "Map", "Iterator": body, "End": True}), machine(Done={"Type": "Succeed"})]
+    choices = [{"Variable": "$.a", "NumericEquals": 1, "Next": "All"}]
+    written = machine(
+        Which={"Type": "Choice", "Choices": choices, "Default": "All"},
+        All={"Type": "Parallel", "Branches": branches, "End": True},
+    )
+    graph = graph_of(parse(written))
+    each_item = Scope(
+        label="each item",
+        first="Work",
+        states=(
+            State(name="Work", type="Task", detail="work", ends=True),
+            State(name="Saved", type="Succeed", ends=True),
+        ),
+        edges=(Edge(source="Work", target="Saved", kind="Catch", label="Catch E, F", index=0),),
+    )
+    first = Scope(
+        label="branch 0", first="Each", states=(State(name="Each", type="Map", ends=True, scopes=(each_item,)),)
+    )
+    second = Scope(label="branch 1", first="Done", states=(State(name="Done", type="Succeed", ends=True),))
+    assert graph == Scope(
+        label="",
+        first="Which",
+        states=(
+            State(name="Which", type="Choice"),
+            State(name="All", type="Parallel", ends=True, scopes=(first, second)),
+        ),
+        edges=(
+            Edge(source="Which", target="All", kind="Choice", label="$.a = 1", index=0),
+            Edge(source="Which", target="All", kind="Default", label="Default"),
+        ),
+    )
+    assert [state.name for state in graph.walk()] == ["Which", "All", "Each", "Work", "Saved", "Done"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"Variable": "$.a", "NumericGreaterThanEquals": 10}, "$.a ≥ 10"),
+        ({"Variable": "$.a", "StringLessThan": "x"}, '$.a < "x"'),
+        ({"Variable": "$.a", "TimestampEqualsPath": "$.b"}, "$.a = $.b"),
+        ({"Variable": "$.a", "BooleanEquals": True}, "$.a = true"),
+        ({"Variable": "$.a", "StringMatches": "x*"}, '$.a matches "x*"'),
+        ({"Variable": "$.a", "IsPresent": True}, "$.a is present"),
+        ({"Variable": "$.a", "IsNumeric": False}, "$.a is not a number"),
+        ({"Not": {"Variable": "$.a", "IsNull": True}}, "not $.a is null"),
+        (
+            {"And": [{"Variable": "$.a", "IsNull": True}, {"Or": [{"Variable": "$.b", "NumericEquals": 1},
+                                                                   {"Variable": "$.c", "NumericLessThanEquals": 2}]}]},
+            "$.a is null and ($.b = 1 or $.c ≤ 2)",
+        ),
+        ({"Not": {"And": [{"Variable": "$.a", "IsNull": True}]}}, "not ($.a is null)"),
+        ({"And": [{"And": [{"Variable": "$.a", "IsNull": True}]}]}, "$.a is null"),
+        ({"Condition": "{% $states.input.a > 1 %}"}, "$states.input.a > 1"),
+        ({"Condition": True}, "true"),
+        ({"Variable": "$.a"}, "$.a"),
+        (7, "7"),
+    ],
+)  # fmt: skip
+def test_a_choice_rule_is_said_in_short_words(rule: Any, words: str) -> None:
+    assert rule_in_words(rule) == words
+
+
+def test_a_long_label_is_cut() -> None:
+    assert shorten("x" * MAX_LABEL) == "x" * MAX_LABEL
+    assert shorten("a \n b" + "x" * MAX_LABEL) == "a b" + "x" * (MAX_LABEL - 4) + "…"
+
+
+def test_every_state_and_transition_of_the_order_example_is_in_its_graph() -> None:
+    graph = graph_of(parse(json.loads((REPOSITORY / "examples/order/order.asl.json").read_text())))
+    assert (len(list(graph.walk())), len(graph.edges)) == (24, 22)
+
+
+# ---- what was visited
+
+
+def run(definition: Any, *, input: Any = None, answer: Answer = lambda _: ()) -> list[AnyEvent]:
+    command = StartExecution(execution_id="m:1", input=input)
+    execution = start_virtual(parse(definition), command, now=Millis(0), seed=ZERO, answer=answer)
+    assert isinstance(execution, VirtualExecution)
+    return [event for batch in execution.run() for event in batch]
+
+
+def failing(*states: str) -> Answer:
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        return (FailTask.of(asked, error="E") if asked.state in states else CompleteTask.of(asked, 1),)
+
+    return answer
+
+
+SUCCEEDED = Visit(entered=1, succeeded=1)
+FAILED = Visit(entered=1, failed=1)
+CAUGHT = Visit(entered=1, caught=1)
+ABORTED = Visit(entered=1, aborted=1)
+ACTIVE = Visit(entered=1)
+
+
+def test_states_that_succeed_fail_and_are_caught() -> None:
+    catch = [{"ErrorEquals": ["Never"], "Next": "End"}, {"ErrorEquals": ["E"], "Next": "Saved"}]
+    definition = machine(
+        First=task(End=False, Next="Try"), Try=task(Catch=catch), Saved=task(), End={"Type": "Succeed"}
+    )
+    assert visits_of(run(definition, answer=failing("Try", "Saved"))) == Visits(
+        states={"First": SUCCEEDED, "Try": CAUGHT, "Saved": FAILED},
+        ways={("First", "Try", None): 1, ("Try", "Saved", 1): 1},
+    )
+
+
+def test_a_retry_is_counted_and_the_state_is_entered_once() -> None:
+    retry = [{"ErrorEquals": ["E"], "MaxAttempts": 2}]
+    assert visits_of(run(machine(Try=task(Retry=retry)), answer=failing("Try"))) == Visits(
+        states={"Try": Visit(entered=1, failed=1, retried=2)}
+    )
+
+
+def parallel(*branches: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"Type": "Parallel", "Branches": list(branches), "End": True} | fields
+
+
+def wait(seconds: int = 100, **fields: Any) -> dict[str, Any]:
+    return {"Type": "Wait", "Seconds": seconds} | (fields or {"End": True})
+
+
+SAVED: dict[str, Any] = {
+    "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Saved"}], "End": False, "Next": "Saved",
+}  # fmt: skip
+
+
+def test_a_branch_that_fails_cuts_its_siblings() -> None:
+    definition = machine(
+        All=parallel(machine(Slow=wait()), machine(Soon=wait(1, Next="Boom"), Boom={"Type": "Fail"}), **SAVED),
+        Saved={"Type": "Succeed"},
+    )
+    assert visits_of(run(definition)).states == {
+        "All": CAUGHT, "Slow": ABORTED, "Soon": SUCCEEDED, "Boom": FAILED, "Saved": SUCCEEDED,
+    }  # fmt: skip
+
+
+def test_a_parallel_that_nobody_catches_fails_with_its_branch() -> None:
+    inner = machine(Inner=parallel(machine(Bad=task()), machine(Slow=wait())))
+    definition = machine(Outer=parallel(inner, machine(Other=wait())))
+    assert visits_of(run(definition, answer=failing("Bad"))).states == {
+        "Outer": FAILED, "Inner": FAILED, "Bad": FAILED, "Slow": ABORTED, "Other": ABORTED,
+    }  # fmt: skip
+
+
+def test_a_state_without_an_event_of_its_failure_is_found_by_what_was_not_cut() -> None:
+    # A path that is not there fails a Pass, of which AWS has no event but its entry.
+    no_path = {"Type": "Pass", "Parameters": {"a.$": "$.absent"}, "End": True}
+    definition = machine(All=parallel(machine(Slow=wait()), machine(Soon=wait(1, Next="Bad"), Bad=no_path)))
+    assert visits_of(run(definition, input={})).states == {
+        "All": FAILED, "Slow": ABORTED, "Soon": SUCCEEDED, "Bad": FAILED,
+    }  # fmt: skip
+
+
+def test_a_parallel_that_is_retried_counts_what_its_attempts_left() -> None:
+    retry = [{"ErrorEquals": ["E"], "MaxAttempts": 1}]
+    definition = machine(All=parallel(machine(Bad=task()), machine(Slow=wait()), Retry=retry))
+    assert visits_of(run(definition, answer=failing("Bad"))).states == {
+        "All": Visit(entered=1, failed=1, retried=1),
+        "Bad": Visit(entered=2, failed=2),
+        "Slow": Visit(entered=2, aborted=2),
+    }
+
+
+def test_iterations_are_counted() -> None:
+    body = machine(Work=task())
+    definition = machine(Each={"Type": "Map", "ItemProcessor": body, "MaxConcurrency": 2, "End": True})
+
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        if asked.arguments == "bad":
+            return (FailTask.of(asked, error="E"),)
+        return () if asked.arguments == "slow" else (CompleteTask.of(asked, 1),)
+
+    assert visits_of(run(definition, input=["ok", "slow", "bad", "never"], answer=answer)).states == {
+        "Each": Visit(
+            entered=1, failed=1, iterations=Iterations(length=4, started=3, succeeded=1, failed=1, aborted=1)
+        ),
+        "Work": Visit(entered=3, succeeded=1, failed=1, aborted=1),
+    }
+
+
+def test_a_loop_counts_how_often_it_went_round() -> None:
+    counting = {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "Enough"}
+    choices = [{"Variable": "$.n", "NumericLessThan": 3, "Next": "Count"}]
+    definition = machine(
+        Count=counting, Enough={"Type": "Choice", "Choices": choices, "Default": "End"}, End={"Type": "Succeed"}
+    )
+    assert visits_of(run(definition, input={"n": 0})) == Visits(
+        states={
+            "Count": Visit(entered=3, succeeded=3), "Enough": Visit(entered=3, succeeded=3), "End": SUCCEEDED
+        },
+        ways={("Count", "Enough", None): 3, ("Enough", "Count", None): 2, ("Enough", "End", None): 1},
+    )  # fmt: skip
+
+
+def test_what_is_stopped_or_times_out_is_aborted_and_what_goes_on_is_in_progress() -> None:
+    definition = machine(All=parallel(machine(Slow=wait()), machine(Ended={"Type": "Succeed"})))
+    command = StartExecution(execution_id="m:1", input=None)
+    execution = start_virtual(parse(definition), command, now=Millis(0), seed=ZERO, answer=lambda _: ())
+    assert isinstance(execution, VirtualExecution)
+    begun = next(execution.run())
+    assert visits_of(begun).states == {"All": ACTIVE, "Slow": ACTIVE, "Ended": SUCCEEDED}
+    stopped = resume(execution.execution, StopExecution(execution_id="m:1"))
+    told = {"All": ABORTED, "Slow": ABORTED, "Ended": SUCCEEDED}
+    assert visits_of([*begun, *stopped.events]).states == told
+    assert visits_of(run(definition | {"TimeoutSeconds": 10})).states == told
+
+
+def test_a_state_that_a_redrive_opens_again_is_counted_anew() -> None:
+    definition = machine(Try=task())
+    events = run(definition, answer=failing("Try"))
+    last = events[-1]
+    envelope: dict[str, Any] = {"execution_id": "m:1", "time": last.time, "caused_by": last.caused_by}
+    redriven = ExecutionRedriven(
+        **envelope, sequence=last.sequence + 1, redrive_count=1, revision="", definition_hash=b""
+    )
+    exited = StateExited(**envelope, sequence=last.sequence + 2, state="Try", output_of="INPUT")
+    assert visits_of([*events, redriven, exited]).states == {"Try": Visit(entered=2, failed=1, succeeded=1)}
+
+
+@pytest.mark.parametrize(
+    ("visit", "outcome"),
+    [
+        (Visit(), "NOT_ENTERED"),
+        (SUCCEEDED, "SUCCEEDED"),
+        (Visit(entered=4, succeeded=1, failed=1, caught=1), "IN_PROGRESS"),
+        (Visit(entered=3, succeeded=1, failed=1, caught=1), "FAILED"),
+        (Visit(entered=3, succeeded=1, caught=1, aborted=1), "CAUGHT"),
+        (Visit(entered=2, succeeded=1, aborted=1), "ABORTED"),
+    ],
+)
+def test_of_several_outcomes_the_one_that_says_most_is_shown(visit: Visit, outcome: str) -> None:
+    assert visit.outcome == outcome
