@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+from processor.interpreter.compile_map import compile_map
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
 from processor.interpreter.fields import (
-    MAX_SECONDS,
     compile_integer_path,
-    compile_items_path,
     compile_seconds_path,
     compile_text,
     compile_timestamp_path,
@@ -66,7 +65,7 @@ def compile_state(
         case "Parallel":
             return _parallel(name, fields, pointer, report)
         case "Map":
-            return _map(name, fields, pointer, report)
+            return _map(name, fields, machine_type, pointer, report)
         case other:
             assert_never(other)
 
@@ -183,33 +182,17 @@ def _parallel(name: str, fields: Fields, pointer: str, report: Report) -> Parall
     )
 
 
-def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
+def _map(name: str, fields: Fields, machine_type: MachineType, pointer: str, report: Report) -> MapState:
     _check_next(fields, pointer, report)
-    processors = [field for field in ("ItemProcessor", "Iterator") if field in fields]
-    if not processors:
-        report(pointer, "These fields are required: [ItemProcessor]")
-    _check_at_most_one(fields, ("ItemProcessor", "Iterator"), pointer, report)
-    _check_at_most_one(fields, ("ItemSelector", "Parameters"), pointer, report)
-    _check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
-    selector: Evaluate | None = None
-    for field in ("ItemSelector", "Parameters"):
-        if field in fields:
-            selector = compile_template(fields[field], pointer=pointer_to(pointer, field), report=report)
-    # Recorded: a negative MaxConcurrencyPath is no failure; the Map starts nothing, until a timeout or a stop.
-    concurrency_path = compile_integer_path(
-        fields, "MaxConcurrencyPath", at_least=-MAX_SECONDS, pointer=pointer, report=report
-    )
-    return MapState(
-        name=name,
-        prepare=compile_prepare(fields, template=None, pointer=pointer, report=report),
-        finish=compile_finish(fields, result="RESULT", pointer=pointer, report=report),
+    return compile_map(
+        name,
+        fields,
+        machine_type=machine_type,
         next=_text(fields, "Next"),
-        first=_start_of(fields[processors[0]]) if processors else "",
-        items=compile_items_path(fields, pointer=pointer, report=report),
-        selector=selector,
-        max_concurrency=concurrency_path or _integer(fields, "MaxConcurrency") or 0,
         retriers=_retriers(fields, pointer, report),
         catchers=_catchers(fields, pointer, report),
+        pointer=pointer,
+        report=report,
     )
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
+from processor.interpreter.context import child_root
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failed_of, handle, turn_of
@@ -83,13 +84,16 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
     envelope = envelope_of(execution, key, scope.state)
     match command:
         case c.CompleteTask():
+            _check_page(scope.phase, command.output)
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSucceeded(
                 **envelope, output=command.output
             )
         case c.FailTask():
-            return e.TaskFailed(**envelope, error=command.error, cause=command.cause)
+            error = command.error or _OWN_ERRORS.get(scope.phase.kind)
+            return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
-            if scope.phase.submitted:
+            _check_page(scope.phase, command.output)
+            if scope.phase.submitted and scope.phase.kind != "ITEM_READER":
                 return Refused("TaskNotPending", f"the task of token {command.token} was submitted before")
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSubmitted(
                 **envelope, output=command.output
@@ -98,6 +102,19 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
             return _heartbeat(execution, scope.phase, envelope, command)
         case _:
             assert_never(command)
+
+
+_OWN_ERRORS: dict[e.TaskKind, str] = {
+    "ITEM_READER": "States.ItemReaderFailed",
+    "RESULT_WRITER": "States.ResultWriterFailed",
+}
+"""What AWS calls the failure of one of these, whatever its reason."""
+
+
+def _check_page(task: Pending, output: Json) -> None:
+    """Raise InvalidCommand where an ItemReader's executor brings no items: an array, or an object of key to item."""
+    if task.kind == "ITEM_READER" and not isinstance(output, (list, dict)):
+        raise InvalidCommand(where="output", rule="must be a page of items, an array or an object", value=output)
 
 
 def _within_limit(execution: Execution, scope: Scope, envelope: Envelope, output: Json) -> e.TaskFailed | None:
@@ -203,6 +220,8 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
         return end_wait(turn)
     except StateFailure as failure:
         failed = failed_of(turn, failure)
+        if child_root(execution, key) is not None:
+            return e.TaskFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
         return e.ExecutionFailed(**envelope_of(execution, (), ""), error=failed.error, cause=failed.cause)
 
 

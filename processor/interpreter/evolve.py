@@ -27,6 +27,15 @@ from processor.interpreter.evolve_containers import (
     stilled,
     without_children,
 )
+from processor.interpreter.evolve_map_run import (
+    child_failed,
+    is_of_run,
+    reading,
+    run_answered,
+    run_ended,
+    run_redriven,
+    run_started,
+)
 from processor.interpreter.folding import on, put, put_also, turned
 from processor.model import events as e
 from processor.model.definition import Workflow
@@ -81,7 +90,11 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
         case e.StateExited():
             return _exited(execution, event)
         case e.TaskScheduled():
+            if event.kind == "ITEM_READER":
+                return reading(execution, event, _pending(event))
             return turned(execution, event, _pending(event), aws=_TASK_SCHEDULED[event.kind])
+        case e.TaskSubmitted() | e.TaskSucceeded() if is_of_run(execution, event):
+            return run_answered(execution, event)
         case e.TaskSucceeded():
             return turned(execution, event, Succeeded(event.output), aws=_task_event(execution, event))
         case e.MapIterationStarted():
@@ -110,12 +123,18 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
             return map_started(execution, event)
         case e.ParallelSucceeded() | e.MapSucceeded():
             return container_succeeded(execution, event)
+        case e.MapIterationFailed() if execution.scopes[event.scope].child is not None:
+            return child_failed(execution, event)
         case e.MapIterationFailed() | e.MapIterationAborted():
             return iteration_broke_off(execution, event)
         case e.ParallelFailed() | e.MapFailed():
             return container_failed(execution, event)
-        case e.MapRunStarted() | e.MapRunSucceeded() | e.MapRunFailed() | e.MapRunAborted() | e.MapRunRedriven():
-            return on(execution, event, aws=1)
+        case e.MapRunStarted():
+            return run_started(execution, event)
+        case e.MapRunSucceeded() | e.MapRunFailed() | e.MapRunAborted():
+            return run_ended(execution, event)
+        case e.MapRunRedriven():
+            return run_redriven(execution, event)
         case _:
             return _of_execution(execution, event)
 
@@ -134,6 +153,7 @@ def _entered(execution: Execution, event: e.StateEntered) -> Execution:
         entered_id=execution.aws_events + 1,
         entered_time=event.time,
         silent=scope.silent,
+        child=scope.child,
     )
     return put(execution, event, entered, aws=1)
 
@@ -159,6 +179,7 @@ def _exited(execution: Execution, event: e.StateExited) -> Execution:
         state=event.state,
         visit=scope.visit,
         silent=scope.silent,
+        child=scope.child,
     )
     if event.next is None and event.scope and not is_iteration(execution, event.scope):
         return branch_ended(execution, event, after)
@@ -302,7 +323,7 @@ def _reopened(scope: Scope) -> Scope:
     children = scope.children
     if isinstance(children, Iterations):
         running = children.next_index - len(children.results)
-        children = replace(children, running=running, failed=0)
+        children = replace(children, running=running, failures=Map(), failed=0)
         phase = FILLING if children.has_work else RUNNING
     elif isinstance(children, Branches):
         phase = FILLING if len(children.results) == children.count else RUNNING

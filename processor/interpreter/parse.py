@@ -36,17 +36,7 @@ MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 _LATER = "is not supported by this release"
-_NOT_YET = {
-    "Assign": "assigning variables",
-    "ItemReader": "ItemReader (distributed Map)",
-    "ItemBatcher": "ItemBatcher (distributed Map)",
-    "ResultWriter": "ResultWriter (distributed Map)",
-    "Label": "Label (distributed Map)",
-    "ToleratedFailureCount": "ToleratedFailureCount (distributed Map)",
-    "ToleratedFailureCountPath": "ToleratedFailureCountPath (distributed Map)",
-    "ToleratedFailurePercentage": "ToleratedFailurePercentage (distributed Map)",
-    "ToleratedFailurePercentagePath": "ToleratedFailurePercentagePath (distributed Map)",
-}
+_NOT_YET = {"Assign": "assigning variables"}
 _NULLABLE = frozenset({"InputPath", "OutputPath", "ResultPath", "Result"})
 
 
@@ -124,6 +114,7 @@ class _Reading:
         self.diagnostics: list[Diagnostic] = []
         self.states: dict[str, AnyState] = {}
         self.names: set[str] = set()
+        self.labels: set[str] = set()
         self.jsonata = False
 
     def note(self, pointer: str, code: str, message: str) -> None:
@@ -160,8 +151,10 @@ class _Reading:
         for at, inner, model in _inner_scopes(state, pointer):
             if isinstance(inner, dict):
                 self.shape(model, inner, at)
-                self.refuse_distributed(inner, at)
+                around = self.machine_type
+                self.machine_type = _machine_type(inner, around)
                 self.scope(inner, at)
+                self.machine_type = around
             else:
                 self.report(at, _expected("Object", inner))
 
@@ -182,6 +175,7 @@ class _Reading:
         if kind is not None:
             self.shape(STATES[kind], state, pointer)
             self.refuse_later(STATES[kind], state, pointer)
+            self.label(state, pointer)
             self.states[name] = compile_state(
                 name, state, kind=kind, machine_type=self.machine_type, pointer=pointer, report=self.report
             )
@@ -202,10 +196,12 @@ class _Reading:
                 if isinstance(entry, dict) and "Assign" in entry:
                     self.report(pointer_to(pointer, field, index, "Assign"), f"{_NOT_YET['Assign']} {_LATER}")
 
-    def refuse_distributed(self, processor: dict[str, Json], pointer: str) -> None:
-        config = processor.get("ProcessorConfig")
-        if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED":
-            self.report(pointer_to(pointer, "ProcessorConfig", "Mode"), f"the mode DISTRIBUTED {_LATER}")
+    def label(self, state: dict[str, Json], pointer: str) -> None:
+        label = state.get("Label")
+        if isinstance(label, str):
+            if label in self.labels:
+                self.report(pointer_to(pointer, "Label"), f"must be unique in a definition, got {_shown(label)} again")
+            self.labels.add(label)
 
     # ---- shapes
 
@@ -244,6 +240,14 @@ def _inner_scopes(state: dict[str, Json], pointer: str) -> Iterator[tuple[str, J
         for field in ("ItemProcessor", "Iterator"):
             if field in state:
                 yield pointer_to(pointer, field), state[field], WrittenProcessor
+
+
+def _machine_type(scope: dict[str, Json], around: MachineType) -> MachineType:
+    """Return what the states within are part of: a distributed Map's children may be Express executions."""
+    config = scope.get("ProcessorConfig")
+    if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED" and config.get("ExecutionType") == "EXPRESS":
+        return "EXPRESS"
+    return around
 
 
 _TYPE_NAMES = {

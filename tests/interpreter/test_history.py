@@ -11,18 +11,9 @@ from processor import (
     ExecutionRedriven,
     ExecutionReleased,
     ExecutionStarted,
-    MapIterationStarted,
-    MapRunAborted,
-    MapRunFailed,
-    MapRunRedriven,
-    MapRunStarted,
-    MapRunSucceeded,
-    MapStarted,
     Millis,
-    StateEntered,
     StateExited,
     TaskScheduled,
-    TaskSucceeded,
     parse,
     resume,
 )
@@ -349,39 +340,6 @@ def test_quarantine_and_release_are_not_in_it_and_a_redrive_is() -> None:
         (8, "LambdaFunctionStarted", 7),
     ]
     assert detailed(render_history(events)[5]) == ("ExecutionRedriven", {"redriveCount": 1})
-
-
-def test_what_happens_under_a_distributed_map_is_not_in_it() -> None:
-    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
-    reader = {"kind": "ITEM_READER", "resource_type": "s3", "resource": "getObject", "arguments": {}}
-    events = appended(
-        run.events[:2],
-        (MapStarted, (), "M", {"length": 0, "mode": "DISTRIBUTED", "items": [5], "first": "A", "max_concurrency": 9}),
-        (MapRunStarted, (), "M", {"map_run": "arn:run"}),
-        (MapIterationStarted, (0,), "M", {}),
-        (StateEntered, (0,), "A", {"type": "Task"}),
-        (TaskScheduled, (0,), "A", reader),
-        (TaskSucceeded, (0,), "A", {"output": 1}),
-        (MapRunFailed, (), "M", {"error": "E", "cause": "C"}),
-        (MapRunRedriven, (), "M", {"map_run": "arn:run", "redrive_count": 1}),
-        (MapRunSucceeded, (), "M", {}),
-        (MapRunAborted, (), "M", {}),
-    )
-    assert [(detailed(event), event["previousEventId"]) for event in render_history(events)[2:]] == [
-        (("MapStateStarted", {"length": 0}), 2),
-        (("MapRunStarted", {"mapRunArn": "arn:run"}), 3),
-        (("MapRunFailed", {"error": "E", "cause": "C"}), 4),
-        (("MapRunRedriven", {"mapRunArn": "arn:run", "redriveCount": 1}), 5),
-        (("MapRunSucceeded",), 6),
-        (("MapRunAborted",), 7),
-    ]
-
-
-def test_a_reader_outside_of_it_is_not_in_it_either() -> None:
-    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
-    reader = {"kind": "ITEM_READER", "resource_type": "s3", "resource": "getObject", "arguments": {}}
-    events = appended(run.events[:2], (TaskScheduled, (), "M", reader), (TaskSucceeded, (), "M", {"output": [1]}))
-    assert [event["type"] for event in render_history(events)] == ["ExecutionStarted", "MapStateEntered"]
 
 
 def test_nothing_has_no_history() -> None:

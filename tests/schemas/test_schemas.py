@@ -31,7 +31,7 @@ README = (FOLDER / "README.md").read_text()
 FINGERPRINTS = {
     "Command": "5965f351369505d7",
     "Definition": "03614e35a4622e72",
-    "EventBatch": "3d0d111eca6f3b7e",
+    "EventBatch": "d5a9a07ed6a9c28a",
     "PartitionCount": "0ee02cd898a065a7",
     "Rejection": "3f98bc1719b6dd2b",
     "Reply": "c52ebe4f4bf1a301",

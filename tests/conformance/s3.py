@@ -1,0 +1,39 @@
+"""What a case's test had put into S3, read by the recording's ItemReaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import md5
+from typing import Any
+
+from processor import CompleteTask, FailTask, SubmitTask, TaskScheduled
+from processor.interpreter.item_reader import ItemReaderFailed, Items, Listed, pages, read_items
+from processor.model.commands import AnyCommand
+
+
+class CaseObjects:
+    """`s3_objects` of a case. Everything was put there at once."""
+
+    def __init__(self, objects: Iterable[dict[str, Any]]) -> None:
+        self._bodies = {(o["bucket"], o["key"]): str(o["body"]).encode() for o in objects}
+
+    def get(self, bucket: str, key: str, *, version: str | None) -> bytes | None:
+        return self._bodies.get((bucket, key))
+
+    def list(self, bucket: str, prefix: str) -> list[Listed]:
+        return [
+            Listed(key=key, size=len(body), etag=md5(body).hexdigest(), modified=datetime.fromtimestamp(0, UTC))
+            for (place, key), body in sorted(self._bodies.items())
+            if place == bucket and key.startswith(prefix)
+        ]
+
+
+def page_of(task: TaskScheduled, objects: CaseObjects, *, index: int) -> AnyCommand:
+    """Return what an executor answers `task` with after `index` pages."""
+    try:
+        read = list(pages(read_items(task.resource, task.arguments, objects)))
+    except ItemReaderFailed as failure:
+        return FailTask.of(task, error=failure.error, cause=failure.cause)
+    page: Items = read[index]
+    return CompleteTask.of(task, page) if index == len(read) - 1 else SubmitTask.of(task, page)
