@@ -16,10 +16,12 @@ from processor.model.execution import (
     RUNNING,
     Execution,
     Failed,
+    Filling,
     Iterations,
     MapRun,
     Pending,
     Phase,
+    Running,
     Scope,
 )
 from processor.model.json import Json
@@ -122,8 +124,7 @@ def child_failed(execution: Execution, event: e.MapIterationFailed) -> Execution
 
 def _after_failure(parent: Scope, children: Iterations) -> Scope:
     """Where too many have failed, the rest is as good as cut, whatever commands come between two slices."""
-    if isinstance(parent.phase, Failed):
-        return replace(parent, children=children)
+    assert isinstance(parent.phase, (Filling, Running))
     if children.exceeds_tolerance:
         return replace(parent, children=children, phase=EXCEEDED, cut_from=0)
     return replace(parent, children=children, phase=_phase(children))

@@ -116,7 +116,8 @@ class _Chains:
                 self.last[key[:-1]] = self.last[key]
                 return self.last[key]
             case e.ExecutionFailed():
-                return self.last[_failing(before, event)]
+                previous, self.last[TOP] = self.last[_failing(before, event)], id
+                return previous
             case _:
                 return self._others(before, event, id)
 

@@ -149,8 +149,9 @@ def test_without_a_label_one_is_made_the_same_for_every_run_of_a_definition() ->
 
 def test_by_default_a_thousand_children_run_at_once() -> None:
     """AWS runs 10,000; inside the execution a tenth of them do."""
-    for limit in ({}, {"MaxConcurrency": 0}, {"MaxConcurrency": 5000}):
-        run = Run(scope_of("M", distributed(asks(), **limit)), [0] * 3)
+    for limit in (None, 0, 5000):
+        each = distributed(asks()) | ({} if limit is None else {"MaxConcurrency": limit})
+        run = Run(scope_of("M", each), [0] * 3)
         event = run.events[2]
         assert isinstance(event, MapStarted)
         assert event.max_concurrency == 1000

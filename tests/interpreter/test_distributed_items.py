@@ -33,6 +33,7 @@ from tests.interpreter.scenario import Run, begun, machine, scope_of, told
 from tests.interpreter.test_distributed import ARN, MAP_RUN, asks, distributed, passes, started, typed
 
 READ = "arn:aws:states:::s3:getObject"
+LISTING = "listObjectsV2"
 WRITE = "arn:aws:states:::s3:putObject"
 PLACE = {"Bucket.$": "$.b", "Key": "k.json"}
 
@@ -110,6 +111,12 @@ def test_items_know_where_they_were_read(resource: str, parameters: Any, source:
     run = Run(scope_of("M", each), {})
     run.complete("M", [1])
     assert run.execution.output == [{"s": source}]
+
+
+def test_a_reader_without_parameters_asks_with_none() -> None:
+    """What that means is the executor's to say."""
+    run = Run(scope_of("M", distributed(passes(), ItemReader={"Resource": READ.replace("getObject", LISTING)})), {})
+    assert run.task("M").arguments == {"Parameters": {}, "ReaderConfig": {"MaxItems": 0}}
 
 
 def test_items_of_the_input_are_state_data() -> None:
@@ -199,7 +206,7 @@ def test_what_is_evaluated_once_fails_before_the_run_starts(fields: dict[str, An
 def test_a_reader_that_fails_fails_the_run_and_can_be_retried_and_caught() -> None:
     failed = ["States.ItemReaderFailed"]
     handlers = {"Retry": [{"ErrorEquals": failed, "MaxAttempts": 1}], "Catch": [{"ErrorEquals": failed, "Next": "H"}]}
-    each = distributed(passes(), ItemReader=reads(), **handlers)
+    each = distributed(passes(), ItemReader=reads()) | handlers
     run = Run(machine("M", {"M": each, "H": {"Type": "Pass", "End": True}}), {"b": "in"})
     old = run.task("M")
     assert told(run.fail("M", None, "gone")) == [
@@ -396,6 +403,8 @@ def test_a_writer_that_fails_fails_the_run() -> None:
     asked = run.task("M").arguments
     assert isinstance(asked, dict)
     assert asked["Results"] == {"SUCCEEDED": ["x"], "FAILED": []}
+    assert told(run.submit("M", "begun")) == [("TaskSubmitted", (), "M")]
+    assert run.refused(SubmitTask.of(run.task("M"), "again")) == "TaskNotPending"
     assert told(run.fail("M", None, "no such bucket"))[1:] == [
         ("MapRunFailed", (), "M"),
         ("MapFailed", (), "M"),
