@@ -14,6 +14,7 @@ from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
 from processor.interpreter.context import child_root
+from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failed_of, handle, turn_of
@@ -84,7 +85,8 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
     envelope = envelope_of(execution, key, scope.state)
     match command:
         case c.CompleteTask():
-            _check_page(scope.phase, command.output)
+            if scope.phase.kind == "ITEM_READER":
+                return _page(execution, scope, envelope, command)
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSucceeded(
                 **envelope, output=command.output
             )
@@ -92,8 +94,9 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
             error = command.error or _OWN_ERRORS.get(scope.phase.kind)
             return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
-            _check_page(scope.phase, command.output)
-            if scope.phase.submitted and scope.phase.kind != "ITEM_READER":
+            if scope.phase.kind == "ITEM_READER":
+                return _page(execution, scope, envelope, command)
+            if scope.phase.submitted:
                 return Refused("TaskNotPending", f"the task of token {command.token} was submitted before")
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSubmitted(
                 **envelope, output=command.output
@@ -111,10 +114,30 @@ _OWN_ERRORS: dict[e.TaskKind, str] = {
 """What AWS calls the failure of one of these, whatever its reason."""
 
 
-def _check_page(task: Pending, output: Json) -> None:
-    """Raise InvalidCommand where an ItemReader's executor brings no items: an array, or an object of key to item."""
-    if task.kind == "ITEM_READER" and not isinstance(output, (list, dict)):
-        raise InvalidCommand(where="output", rule="must be a page of items, an array or an object", value=output)
+def _page(execution: Execution, scope: Scope, envelope: Envelope, command: c.SubmitTask | c.CompleteTask) -> Decision:
+    """Items that a reader brings. Its executor may be run twice, so pages are numbered: one that is there is refused.
+
+    Raises InvalidCommand where the output is no page, or a page further on than the next.
+    """
+    expected = len(run_of(scope).pages)
+    match command.output:
+        case {"Page": int(number), "Items": list() | dict() as items, **others} if not others:
+            pass
+        case list() as items if isinstance(command, c.CompleteTask) and expected == 0:
+            number = 0
+        case other:
+            rule = 'must be {"Page": <number>, "Items": <array, or object of key to item>}, or all items as an array'
+            raise InvalidCommand(where="output", rule=rule, value=other)
+    if number > expected:
+        raise InvalidCommand(where="output", rule=f"must be page {expected}, the next one", value=number)
+    if number < expected:
+        return Refused("TaskNotPending", f"page {number} of the task of token {command.token} was brought before")
+    failed = _within_limit(execution, scope, envelope, items)
+    if failed is not None:
+        return failed
+    if isinstance(command, c.CompleteTask):
+        return e.TaskSucceeded(**envelope, output=items)
+    return e.TaskSubmitted(**envelope, output=items)
 
 
 def _within_limit(execution: Execution, scope: Scope, envelope: Envelope, output: Json) -> e.TaskFailed | None:

@@ -2,7 +2,7 @@
 objects hands them in.
 
     items = read_items(task.resource, task.arguments, objects)      an array, or an object whose members are the items
-    *first, last = pages(items)                                     SubmitTask each, then CompleteTask
+    *first, last = pages(items)                                     SubmitTask each as output, then CompleteTask
 
 Formats: AWS Developer Guide, "ItemReader (Map)". Texts of causes that no recording shows are this project's.
 """
@@ -89,8 +89,16 @@ def read_items(action: str, arguments: Json, objects: Objects) -> Items:
     return _limited(items, limit) if isinstance(limit, int) and limit > 0 else items
 
 
-def pages(items: Items) -> Iterator[Items]:
-    """Yield the items in pages that fit into a command, at least one."""
+def pages(items: Items) -> Iterator[dict[str, Json]]:
+    """Yield the items in pages that fit into a command, at least one: {"Page": 0, "Items": …} and so on.
+
+    They are numbered because whoever brings them may be run twice: a page that is there is not taken again.
+    """
+    for number, page in enumerate(_pages(items)):
+        yield {"Page": number, "Items": page}
+
+
+def _pages(items: Items) -> Iterator[Items]:
     if isinstance(items, dict):
         for keys in _chunks(list(items), lambda key: len(json_bytes({key: items[key]}))):
             yield {key: items[key] for key in keys}

@@ -8,7 +8,7 @@ from hashlib import md5
 from typing import Any
 
 from processor import CompleteTask, FailTask, SubmitTask, TaskScheduled
-from processor.interpreter.item_reader import ItemReaderFailed, Items, Listed, pages, read_items
+from processor.interpreter.item_reader import ItemReaderFailed, Listed, pages, read_items
 from processor.model.commands import AnyCommand
 
 
@@ -35,5 +35,4 @@ def page_of(task: TaskScheduled, objects: CaseObjects, *, index: int) -> AnyComm
         read = list(pages(read_items(task.resource, task.arguments, objects)))
     except ItemReaderFailed as failure:
         return FailTask.of(task, error=failure.error, cause=failure.cause)
-    page: Items = read[index]
-    return CompleteTask.of(task, page) if index == len(read) - 1 else SubmitTask.of(task, page)
+    return (CompleteTask if index == len(read) - 1 else SubmitTask).of(task, read[index])

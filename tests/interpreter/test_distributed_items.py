@@ -47,6 +47,10 @@ def asked_to_read(**config: Any) -> dict[str, Any]:
     return {"kind": "ITEM_READER", "resource_type": "s3", "resource": "getObject", "arguments": arguments}
 
 
+def page(number: int, items: Any) -> dict[str, Any]:
+    return {"Page": number, "Items": items}
+
+
 # ---- ItemReader
 
 
@@ -59,9 +63,9 @@ def test_a_reader_is_asked_after_the_run_has_started_and_its_pages_are_the_items
         (MapRunStarted, (), "M", MAP_RUN),
         (TaskScheduled, (), "M", asked_to_read(MaxItems=0)),
     )
-    assert run.submit("M", [1, 2]) == run.built((TaskSubmitted, (), "M", {"output": [1, 2]}))
-    assert run.submit("M", []) == run.built((TaskSubmitted, (), "M", {"output": []}))
-    assert told(run.complete("M", ["three"])) == [
+    assert run.submit("M", page(0, [1, 2])) == run.built((TaskSubmitted, (), "M", {"output": [1, 2]}))
+    assert run.submit("M", page(1, [])) == run.built((TaskSubmitted, (), "M", {"output": []}))
+    assert told(run.complete("M", page(2, ["three"]))) == [
         ("TaskSucceeded", (), "M"),
         ("MapIterationStarted", (0,), "M"),
         ("MapIterationStarted", (1,), "M"),
@@ -90,11 +94,11 @@ def test_a_reader_is_asked_after_the_run_has_started_and_its_pages_are_the_items
 def test_pages_may_be_objects_whose_members_have_keys() -> None:
     selector = {"k.$": "$$.Map.Item.Key", "v.$": "$$.Map.Item.Value", "i.$": "$$.Map.Item.Index"}
     run = Run(scope_of("M", distributed(passes(), ItemReader=reads(), ItemSelector=selector)), {"b": "in"})
-    run.submit("M", {"a": 1})
-    run.complete("M", {"b": 2})
+    run.submit("M", page(0, {"a": 1}))
+    run.complete("M", page(1, {"b": 2}))
     assert run.execution.output == [{"k": "a", "v": 1, "i": 0}, {"k": "b", "v": 2, "i": 1}]
     plain = Run(scope_of("M", distributed(passes(), ItemReader=reads())), {"b": "in"})
-    plain.complete("M", {"a": 1})
+    plain.complete("M", page(0, {"a": 1}))
     assert plain.execution.output == [{"Key": "a", "Value": 1}]
 
 
@@ -231,17 +235,33 @@ def test_a_reader_that_fails_fails_the_run_and_can_be_retried_and_caught() -> No
     ]
 
 
-def test_a_page_that_holds_no_items_is_refused() -> None:
+@pytest.mark.parametrize(
+    "output",
+    ["text", None, {"a": 1}, {"Page": 0, "Items": 5}, {"Page": 0, "Items": [], "x": 1}, {"Page": 1, "Items": []}],
+)
+def test_what_is_no_page_is_refused(output: Any) -> None:
     run = Run(scope_of("M", distributed(passes(), ItemReader=reads())), {"b": "in"})
-    assert run.refused(SubmitTask.of(run.task("M"), "text")) == "InvalidCommand"
-    assert run.refused(CompleteTask.of(run.task("M"), None)) == "InvalidCommand"
+    assert run.refused(SubmitTask.of(run.task("M"), output)) == "InvalidCommand"
+    assert run.refused(CompleteTask.of(run.task("M"), output)) == "InvalidCommand"
     run.complete("M", [1])
     assert run.execution.output == [1]
 
 
+def test_a_page_counts_once_however_often_it_is_brought() -> None:
+    """An executor that died is run again, from the first page on."""
+    run = Run(scope_of("M", distributed(passes(), ItemReader=reads())), {"b": "in"})
+    run.submit("M", page(0, [1]))
+    run.submit("M", page(1, [2]))
+    assert run.refused(SubmitTask.of(run.task("M"), page(0, [1]))) == "TaskNotPending"
+    assert run.refused(CompleteTask.of(run.task("M"), page(1, [2]))) == "TaskNotPending"
+    assert run.refused(CompleteTask.of(run.task("M"), [1, 2, 3])) == "InvalidCommand"
+    run.complete("M", page(2, [3]))
+    assert run.execution.output == [1, 2, 3]
+
+
 def test_a_page_that_is_too_large_fails_the_run() -> None:
     run = Run(scope_of("M", distributed(passes(), ItemReader=reads())), {"b": "in"})
-    assert told(run.submit("M", ["x" * 300_000])) == [
+    assert told(run.submit("M", page(0, ["x" * 300_000]))) == [
         ("TaskFailed", (), "M"),
         ("MapRunFailed", (), "M"),
         ("MapFailed", (), "M"),
@@ -321,8 +341,8 @@ def test_a_batch_stays_within_what_a_state_may_hold() -> None:
     """Whatever MaxItemsPerBatch says; an item that alone is too much fails the Map."""
     each = distributed(passes(), ItemReader=reads(), ItemBatcher={"MaxItemsPerBatch": 100}, ResultPath=None)
     run = Run(scope_of("M", each), {"b": "in"})
-    run.submit("M", ["x" * 200_000])
-    run.complete("M", ["y" * 100_000])
+    run.submit("M", page(0, ["x" * 200_000]))
+    run.complete("M", page(1, ["y" * 100_000]))
     assert [event.items for event in run.events if isinstance(event, MapIterationStarted)] == [1, 1]
 
     large = distributed(passes(), ItemReader=reads(), ItemBatcher={"MaxItemsPerBatch": 1, "BatchInput": "z" * 1000})

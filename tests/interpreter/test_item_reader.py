@@ -231,11 +231,18 @@ def test_no_more_than_max_items_are_read(limit: int | None, items: Items) -> Non
 
 def test_items_go_in_pages_of_a_bounded_size() -> None:
     items: list[Json] = ["x" * 50_000] * 5
-    assert list(pages(items)) == [items[:2], items[2:4], items[4:]]
+    assert list(pages(items)) == [
+        {"Page": 0, "Items": items[:2]},
+        {"Page": 1, "Items": items[2:4]},
+        {"Page": 2, "Items": items[4:]},
+    ]
     members: dict[str, Json] = {str(n): "x" * 50_000 for n in range(3)}
-    assert list(pages(members)) == [{"0": members["0"], "1": members["1"]}, {"2": members["2"]}]
-    assert list(pages([])) == [[]]
-    assert list(pages({})) == [{}]
+    assert list(pages(members)) == [
+        {"Page": 0, "Items": {"0": members["0"], "1": members["1"]}},
+        {"Page": 1, "Items": {"2": members["2"]}},
+    ]
+    assert list(pages([])) == [{"Page": 0, "Items": []}]
+    assert list(pages({})) == [{"Page": 0, "Items": {}}]
     large: list[Json] = ["x" * 200_000, 1]
-    assert list(pages(large)) == [large[:1], large[1:]]
+    assert [page["Items"] for page in pages(large)] == [large[:1], large[1:]]
     assert all(len(json_bytes(page)) < 262_144 for page in pages(large))

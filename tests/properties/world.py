@@ -31,6 +31,7 @@ from processor import (
 )
 from processor.interpreter.decide import Nothing, Refused, timer_due
 from processor.interpreter.evolve import begin, evolve
+from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.interpreter import cause_of, decided, first_event, steps
 from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.execution import Cut, Execution, Pending
@@ -89,7 +90,9 @@ class Played:
         if asked.attempt == 0 and len(asked.state) % 2:
             assert self.give(FailTask.of(asked, error="E1"))
         else:
-            assert self.give(CompleteTask.of(asked, {"asked": asked.arguments, "scope": list(asked.scope)}))
+            answer: Json = {"asked": asked.arguments, "scope": list(asked.scope)}
+            whole = {"Page": 0, "Items": answer} if asked.kind == "ITEM_READER" else answer
+            assert self.give(CompleteTask.of(asked, whole))
 
     def pending(self) -> list[TaskScheduled]:
         """Return the tasks that wait for an answer."""
@@ -211,7 +214,10 @@ results = st.sampled_from(RESULTS)
 
 
 def _answers(task: TaskScheduled, execution: Execution) -> st.SearchStrategy[AnyCommand]:
-    outputs = st.sampled_from(PAGES) if task.kind == "ITEM_READER" else results
+    outputs = results
+    if task.kind == "ITEM_READER":
+        number = len(run_of(execution.scopes[task.scope]).pages)
+        outputs = st.sampled_from(PAGES).map(lambda items: {"Page": number, "Items": items})
     complete = outputs.map(lambda output: CompleteTask.of(task, output))
     return st.one_of(
         *[complete] * 6,

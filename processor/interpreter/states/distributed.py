@@ -4,7 +4,8 @@ Its children run inside the execution, and what happens in them has no AWS event
 executor outside, asked by TaskScheduled of kind ITEM_READER or RESULT_WRITER:
 
     ITEM_READER    {"Parameters": …, "ReaderConfig": …}; pages of items come as SubmitTask, the last as CompleteTask,
-                   each an array, or an object whose members are the items. MaxItems 0: all.
+                   each {"Page": 0, 1 …, "Items": an array, or an object whose members are the items}; all of them
+                   at once may come as an array. MaxItems 0: all.
     RESULT_WRITER  {"Parameters": …, "WriterConfig": …, "MapRunArn": …, "Results": …}; CompleteTask with the state's
                    result, {"MapRunArn": …, "ResultWriterDetails": {"Bucket": …, "Key": …}}.
 """
