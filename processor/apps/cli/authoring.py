@@ -19,6 +19,7 @@ from processor.apps.cli.options import (
     JsonOption,
     LogOption,
     PrefixOption,
+    S3Option,
     SettingsOption,
     TypeOption,
     WorkerOption,
@@ -81,18 +82,19 @@ def run(
     file: DefinitionArgument,
     input: InputOption = "{}",
     worker: WorkerOption = None,
+    s3: S3Option = None,
     context: ContextOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run one execution here, in memory and in real time, and show commands and events side by side."""
-    from processor.apps.loading import load_definition, load_json, load_worker, machine_name
+    from processor.apps.loading import load_definition, load_json, load_workers, machine_name
 
     terminal = Terminal(as_json=json)
     with terminal.faults_of(file):
         definition = load_definition(file)
     given = load_json(input, option="--input", stdin=sys.stdin)
     user_context = None if context is None else load_json(context, option="--context", stdin=sys.stdin)
-    workers = [load_worker(place) for place in worker or ()]
+    workers = load_workers(worker or (), s3=s3)
     name = machine_name(file) or "workflow"
     with terminal.faults_of(file):
         _Run(terminal, workers).run(name, definition, given, user_context)
@@ -103,6 +105,7 @@ def dev(
         list[Path] | None, typer.Option("--definition", metavar="FILE", help="Deploy it first; may be repeated.")
     ] = None,
     worker: WorkerOption = None,
+    s3: S3Option = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
@@ -110,7 +113,7 @@ def dev(
 ) -> None:
     """Run a processor, the timers and workers in one process, by default on a SQLite file, and show what happens."""
     from processor.apps.journal import log_to_stderr
-    from processor.apps.loading import load_worker
+    from processor.apps.loading import load_workers
     from processor.apps.roles import Roles, stopped_by_signals
     from processor.apps.settings import load_settings
 
@@ -118,7 +121,7 @@ def dev(
     chosen = load_settings(file=settings, log=log, prefix=prefix)
     if chosen.log is None:
         chosen = chosen.model_copy(update={"log": DEVELOPMENT_LOG})
-    workers = [load_worker(place) for place in worker or ()]
+    workers = load_workers(worker or (), s3=s3)
     log_to_stderr(as_json=json, level=logging.WARNING)  # what happens is shown; how the roles get there is not
     with opened_log(chosen) as opened, stopped_by_signals() as stop:
         _deploy_all(opened, definition or [], terminal)
@@ -211,7 +214,7 @@ class _Run:
 def _resource(event: TaskScheduled) -> str:
     from processor.apps.worker.routes import routes_of
 
-    return routes_of(event)[-1] if event.kind == "SERVICE" else event.resource
+    return event.resource if event.kind in ("LAMBDA", "ACTIVITY") else routes_of(event)[-1]
 
 
 def _pause(roles: Roles) -> bool:
