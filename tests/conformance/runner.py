@@ -49,7 +49,7 @@ from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.execution import Execution, Pending
 from processor.model.ids import TimerKind, parse_task_token
 from processor.model.json import Json, render_json
-from tests.conformance.s3 import CaseObjects, page_of
+from tests.conformance.s3 import CaseObjects, page_of, written_of
 
 Case: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,6 +221,9 @@ def next_command(driven: Driven, answers: list[Answer], stand_in: Answer | None)
     if reader is not None:
         read = sum(isinstance(event, TaskSubmitted) and event.scope == reader.scope for event in driven.events)
         return page_of(reader, driven.objects, index=read)
+    writer = next((task for task in pending.values() if task.kind == "RESULT_WRITER"), None)
+    if writer is not None:
+        return written_of(writer)
     child = next((task for task in pending.values() if driven.execution.scopes[task.scope].silent), None)
     if child is not None:
         # The parent's history does not show what a distributed Map's children were told: their functions echo.

@@ -1,4 +1,4 @@
-"""What a case's test had put into S3, read by the recording's ItemReaders."""
+"""What a case's test had put into S3, read by its ItemReaders; its ResultWriters write as documented."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from processor import CompleteTask, FailTask, SubmitTask, TaskScheduled
 from processor.interpreter.item_reader import ItemReaderFailed, Listed, pages, read_items
+from processor.interpreter.result_writer import ResultWriterFailed, result_files
 from processor.model.commands import AnyCommand
 
 
@@ -27,6 +28,14 @@ class CaseObjects:
             for (place, key), body in sorted(self._bodies.items())
             if place == bucket and key.startswith(prefix)
         ]
+
+
+def written_of(task: TaskScheduled) -> AnyCommand:
+    """Return what an executor answers a ResultWriter's `task` with: nobody looks at the files."""
+    try:
+        return CompleteTask.of(task, result_files(task.arguments)[2])
+    except ResultWriterFailed as failure:
+        return FailTask.of(task, error=failure.error, cause=failure.cause)
 
 
 def page_of(task: TaskScheduled, objects: CaseObjects, *, index: int) -> AnyCommand:
