@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -91,6 +91,22 @@ def load_json(text: str, *, option: str, stdin: TextIO) -> Json:
         raise InvalidSettings(setting=option, rule=f"cannot be read: {fault}", example=example) from None
     except DecodingFailed as fault:
         raise InvalidSettings(setting=option, rule=str(fault), example=example) from None
+
+
+def load_workers(places: Iterable[str], *, s3: Path | None) -> list[Worker]:
+    """Return the workers of the places, and one that reads and writes below the folder `s3`.
+
+    Raises InvalidSettings as load_worker does, and where `s3` is no folder.
+    """
+    workers = [load_worker(place) for place in places]
+    if s3 is not None:
+        from processor.adapters.directory import DirectoryObjects
+        from processor.apps.worker.s3 import s3_worker
+
+        if not s3.is_dir():
+            raise InvalidSettings(setting="--s3", rule=f"must be a folder, got {s3}", example="--s3 ./buckets")
+        workers.append(s3_worker(DirectoryObjects(s3)))
+    return workers
 
 
 def load_worker(place: str) -> Worker:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from processor.interpreter.compile_map import compile_map
 from processor.interpreter.compile_parts import (
     Fields,
     array_of,
@@ -27,21 +28,17 @@ from processor.interpreter.compile_parts import (
 )
 from processor.interpreter.dataflow import compile_assign, compile_finish, compile_prepare
 from processor.interpreter.fields import (
-    MAX_SECONDS,
-    check_items,
     compile_integer_path,
-    compile_items_path,
     compile_seconds_path,
     compile_text,
     compile_timestamp_path,
 )
 from processor.interpreter.rules import compile_rule
-from processor.interpreter.templates import Report, compile_template, pointer_to
+from processor.interpreter.templates import Report, pointer_to
 from processor.interpreter.timestamps import parse_timestamp
 from processor.model.definition import (
     AnyState,
     ChoiceState,
-    Evaluate,
     FailState,
     MapState,
     ParallelState,
@@ -74,7 +71,7 @@ def compile_state(
         case "Parallel":
             return _parallel(name, fields, pointer, report)
         case "Map":
-            return _map(name, fields, pointer, report)
+            return _map(name, fields, machine_type, pointer, report)
         case other:
             assert_never(other)
 
@@ -196,31 +193,14 @@ def _parallel(name: str, fields: Fields, pointer: str, report: Report) -> Parall
     )
 
 
-def _map(name: str, fields: Fields, pointer: str, report: Report) -> MapState:
+def _map(name: str, fields: Fields, machine_type: MachineType, pointer: str, report: Report) -> MapState:
     check_next(fields, pointer, report)
-    processors = [field for field in ("ItemProcessor", "Iterator") if field in fields]
-    check_one_of(fields, ("ItemProcessor", "Iterator"), pointer, report)
-    check_at_most_one(fields, ("ItemSelector", "Parameters"), pointer, report)
-    check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
-    selector: Evaluate | None = None
-    for field in ("ItemSelector", "Parameters"):
-        if field in fields:
-            selector = compile_template(fields[field], pointer=pointer_to(pointer, field), report=report)
-    # Recorded: a negative MaxConcurrencyPath is no failure; the Map starts nothing, until a timeout or a stop.
-    concurrency_path = compile_integer_path(
-        fields, "MaxConcurrencyPath", at_least=-MAX_SECONDS, pointer=pointer, report=report
-    )
-    return MapState(
-        name=name,
-        prepare=compile_prepare(fields, template=None, pointer=pointer, report=report),
-        finish=compile_finish(fields, result="RESULT", pointer=pointer, report=report),
-        assign=compile_assign(fields, pointer=pointer, report=report),
+    return compile_map(
+        name,
+        fields,
         next=text_of(fields, "Next"),
-        first=start_of(fields[processors[0]]) if processors else "",
-        items=compile_items_path(fields, pointer=pointer, report=report),
-        check=check_items,
-        selector=selector,
-        max_concurrency=concurrency_path or integer_of(fields, "MaxConcurrency") or 0,
         retriers=compile_retriers(fields, pointer, report),
         catchers=compile_catchers(fields, pointer, report),
+        pointer=pointer,
+        report=report,
     )

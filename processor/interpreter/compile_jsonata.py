@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from processor.interpreter.compile_map import object_of, processor_of, reader_of, writer_of
 from processor.interpreter.compile_parts import (
     array_of,
     check_next,
@@ -18,19 +19,25 @@ from processor.interpreter.compile_parts import (
     start_of,
     text_of,
 )
-from processor.interpreter.fields import MAX_SECONDS
+from processor.interpreter.fields import MAX_SECONDS, MAX_TOLERATED
 from processor.interpreter.jsonata import EvaluationFailed
 from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.templates import Report, pointer_to
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
+from processor.interpreter.validation.maps import MAX_ITEMS
 from processor.model.definition import (
     AnyState,
     Catcher,
     ChoiceState,
+    Environment,
     Evaluate,
     FailState,
+    ItemBatcher,
+    ItemReader,
     MapState,
     ParallelState,
     PassState,
+    ResultWriter,
     Rule,
     SucceedState,
     TaskState,
@@ -158,21 +165,78 @@ def _wait(name: str, fields: Fields, report: Report) -> WaitState:
 
 def _map(name: str, fields: Fields, report: Report) -> MapState:
     written = fields.written
-    processors = ("ItemProcessor", "Iterator")
-    check_one_of(written, processors, fields.pointer, report)
+    check_one_of(written, ("ItemProcessor", "Iterator"), fields.pointer, report)
+    processor, config = processor_of(written)
+    distributed = config.get("Mode") == "DISTRIBUTED"
     return MapState(
         name=name,
         finish=fields.finish(result="result", default="RESULT"),
         assign=fields.assign(result="result"),
         next=text_of(written, "Next"),
-        first=next((start_of(written[field]) for field in processors if field in written), ""),
+        first=text_of(processor, "StartAt") or "",
+        mode="DISTRIBUTED" if distributed else "INLINE",
+        execution_type="EXPRESS" if config.get("ExecutionType") == "EXPRESS" else "STANDARD",
         items=fields.array("Items"),
-        check=_check_items,
+        check=_check_items_or_object if distributed else _check_items,
         selector=fields.any("ItemSelector"),
         max_concurrency=fields.integer("MaxConcurrency", at_least=0) or 0,
+        tolerated_count=fields.integer("ToleratedFailureCount", at_least=0, at_most=MAX_TOLERATED),
+        tolerated_percentage=fields.percentage("ToleratedFailurePercentage"),
+        label=text_of(written, "Label"),
+        reader=_reader(fields, report) if distributed else None,
+        batcher=_batcher(fields, report) if distributed else None,
+        writer=_writer(fields, report) if distributed else None,
         retriers=compile_retriers(written, fields.pointer, report),
         catchers=_catchers(fields, report),
     )
+
+
+def _reader(fields: Fields, report: Report) -> ItemReader | None:
+    written = fields.written.get("ItemReader")
+    if not isinstance(written, dict):
+        return None
+    reader = fields.within(written, "ItemReader", "ItemReader")
+    config = reader.within(object_of(written, "ReaderConfig"), "ReaderConfig", "ReaderConfig")
+    return reader_of(
+        written,
+        parameters=reader.any("Arguments") or _nothing,
+        max_items=config.integer("MaxItems", at_least=0, at_most=MAX_ITEMS),
+        pointer=reader.pointer,
+        report=report,
+    )
+
+
+def _batcher(fields: Fields, report: Report) -> ItemBatcher | None:
+    written = fields.written.get("ItemBatcher")
+    if not isinstance(written, dict):
+        return None
+    batcher = fields.within(written, "ItemBatcher", "ItemBatcher")
+    limits = ("MaxItemsPerBatch", "MaxInputBytesPerBatch")
+    if not any(limit in written for limit in limits):
+        report(batcher.pointer, f"at least one of {', '.join(limits)} is required")
+    return ItemBatcher(
+        max_items=batcher.integer(limits[0], at_least=1),
+        max_bytes=batcher.integer(limits[1], at_least=1, at_most=MAX_PAYLOAD_BYTES),
+        batch_input=batcher.any("BatchInput"),
+    )
+
+
+def _writer(fields: Fields, report: Report) -> ResultWriter | None:
+    written = fields.written.get("ResultWriter")
+    if not isinstance(written, dict):
+        return None
+    writer = fields.within(written, "ResultWriter", "ResultWriter")
+    return writer_of(
+        written,
+        parameters=writer.any("Arguments") or _nothing,
+        name="Arguments",
+        pointer=writer.pointer,
+        report=report,
+    )
+
+
+def _nothing(_value: Json, _environment: Environment) -> Json:
+    return {}
 
 
 def _check_items(value: Json) -> list[Json]:
@@ -180,6 +244,10 @@ def _check_items(value: Json) -> list[Json]:
     if not isinstance(value, list):
         raise EvaluationFailed(f"Map state input must be an array but was: {render_json(value)}", location=None)
     return value
+
+
+def _check_items_or_object(value: Json) -> list[Json] | dict[str, Json]:
+    return value if isinstance(value, dict) else _check_items(value)
 
 
 def _catchers(fields: Fields, report: Report) -> tuple[Catcher, ...]:

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
+from processor.interpreter.context import child_root
+from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.quota import within_quota
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
@@ -89,12 +91,17 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
     envelope = envelope_of(execution, key, scope.state)
     match command:
         case c.CompleteTask():
+            if scope.phase.kind == "ITEM_READER":
+                return _page(execution, scope, envelope, command)
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSucceeded(
                 **envelope, output=command.output
             )
         case c.FailTask():
-            return e.TaskFailed(**envelope, error=command.error, cause=command.cause)
+            error = command.error or _OWN_ERRORS.get(scope.phase.kind)
+            return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
+            if scope.phase.kind == "ITEM_READER":
+                return _page(execution, scope, envelope, command)
             if scope.phase.submitted:
                 return Refused("TaskNotPending", f"the task of token {command.token} was submitted before")
             return _within_limit(execution, scope, envelope, command.output) or e.TaskSubmitted(
@@ -104,6 +111,39 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
             return _heartbeat(execution, scope.phase, envelope, command)
         case _:
             assert_never(command)
+
+
+_OWN_ERRORS: dict[e.TaskKind, str] = {
+    "ITEM_READER": "States.ItemReaderFailed",
+    "RESULT_WRITER": "States.ResultWriterFailed",
+}
+"""What AWS calls the failure of one of these, whatever its reason."""
+
+
+def _page(execution: Execution, scope: Scope, envelope: Envelope, command: c.SubmitTask | c.CompleteTask) -> Decision:
+    """Items that a reader brings. Its executor may be run twice, so pages are numbered: one that is there is refused.
+
+    Raises InvalidCommand where the output is no page, or a page further on than the next.
+    """
+    expected = len(run_of(scope).pages)
+    match command.output:
+        case {"Page": int(number), "Items": list() | dict() as items, **others} if not others:
+            pass
+        case list() as items if isinstance(command, c.CompleteTask) and expected == 0:
+            number = 0
+        case other:
+            rule = 'must be {"Page": <number>, "Items": <array, or object of key to item>}, or all items as an array'
+            raise InvalidCommand(where="output", rule=rule, value=other)
+    if number > expected:
+        raise InvalidCommand(where="output", rule=f"must be page {expected}, the next one", value=number)
+    if number < expected:
+        return Refused("TaskNotPending", f"page {number} of the task of token {command.token} was brought before")
+    failed = _within_limit(execution, scope, envelope, items)
+    if failed is not None:
+        return failed
+    if isinstance(command, c.CompleteTask):
+        return e.TaskSucceeded(**envelope, output=items)
+    return e.TaskSubmitted(**envelope, output=items)
 
 
 def _within_limit(execution: Execution, scope: Scope, envelope: Envelope, output: Json) -> e.TaskFailed | None:
@@ -211,6 +251,8 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
         failed = failure_of(turn, failure)
         if not isinstance(failed, Failed):
             return failed
+        if child_root(execution, key) is not None:
+            return e.TaskFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
         return e.ExecutionFailed(**envelope_of(execution, (), ""), error=failed.error, cause=failed.cause)
 
 

@@ -6,6 +6,9 @@ from hashlib import blake2b
 
 from processor.model.ids import ScopeKey, render_scope
 
+NAMING = -1
+"""The number of the draw that names what an event starts; what expressions draw is numbered from 0."""
+
 
 def draw(seed: bytes, *, scope: ScopeKey, visit: int, attempt: int, number: int) -> bytes:
     """Return the 16 bytes of draw `number` in this visit and attempt of a state in `scope`.
@@ -14,6 +17,12 @@ def draw(seed: bytes, *, scope: ScopeKey, visit: int, attempt: int, number: int)
     """
     position = f"{render_scope(scope)}#{visit}#{attempt}#{number}".encode()
     return blake2b(position, key=seed, digest_size=16).digest()
+
+
+def uuid_of(drawn: bytes) -> str:
+    """Return 16 drawn bytes as AWS writes a UUID."""
+    digits = drawn.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def fraction(drawn: bytes) -> float:

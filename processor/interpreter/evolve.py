@@ -27,6 +27,15 @@ from processor.interpreter.evolve_containers import (
     stilled,
     without_children,
 )
+from processor.interpreter.evolve_map_run import (
+    child_failed,
+    is_of_run,
+    reading,
+    run_answered,
+    run_ended,
+    run_redriven,
+    run_started,
+)
 from processor.interpreter.folding import assigned, on, put, put_also, turned
 from processor.model import events as e
 from processor.model.definition import Workflow
@@ -82,7 +91,11 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
         case e.StateExited():
             return _exited(execution, event)
         case e.TaskScheduled():
+            if event.kind == "ITEM_READER":
+                return reading(execution, event, _pending(event))
             return turned(execution, event, _pending(event), aws=_TASK_SCHEDULED[event.kind])
+        case e.TaskSubmitted() | e.TaskSucceeded() if is_of_run(execution, event):
+            return run_answered(execution, event)
         case e.TaskSucceeded():
             return turned(execution, event, Succeeded(event.output), aws=_task_event(execution, event))
         case e.MapIterationStarted():
@@ -111,12 +124,18 @@ def evolve(execution: Execution, event: e.AnyEvent) -> Execution:
             return map_started(execution, event)
         case e.ParallelSucceeded() | e.MapSucceeded():
             return container_succeeded(execution, event)
+        case e.MapIterationFailed() if execution.scopes[event.scope].child is not None:
+            return child_failed(execution, event)
         case e.MapIterationFailed() | e.MapIterationAborted():
             return iteration_broke_off(execution, event)
         case e.ParallelFailed() | e.MapFailed():
             return container_failed(execution, event)
-        case e.MapRunStarted() | e.MapRunSucceeded() | e.MapRunFailed() | e.MapRunAborted() | e.MapRunRedriven():
-            return on(execution, event, aws=1)
+        case e.MapRunStarted():
+            return run_started(execution, event)
+        case e.MapRunSucceeded() | e.MapRunFailed() | e.MapRunAborted():
+            return run_ended(execution, event)
+        case e.MapRunRedriven():
+            return run_redriven(execution, event)
         case _:
             return _of_execution(execution, event)
 
@@ -137,6 +156,7 @@ def _entered(execution: Execution, event: e.StateEntered) -> Execution:
         silent=scope.silent,
         variables=scope.variables,
         variable_bytes=scope.variable_bytes,
+        child=scope.child,
     )
     return put(execution, event, entered, aws=1)
 
@@ -164,6 +184,7 @@ def _exited(execution: Execution, event: e.StateExited) -> Execution:
         silent=scope.silent,
         variables=scope.variables,
         variable_bytes=scope.variable_bytes,
+        child=scope.child,
     )
     if event.assigned:
         execution, after = assigned(execution, after, event.assigned)
@@ -321,7 +342,7 @@ def _reopened(scope: Scope) -> Scope:
     children = scope.children
     if isinstance(children, Iterations):
         running = children.next_index - len(children.results)
-        children = replace(children, running=running, failed=0)
+        children = replace(children, running=running, failures=Map(), failed=0)
         phase = FILLING if children.has_work else RUNNING
     elif isinstance(children, Branches):
         phase = FILLING if len(children.results) == children.count else RUNNING

@@ -1,4 +1,7 @@
-"""How Parallel and Map fold: their children's scopes, what these came to, and what a failure cuts."""
+"""How Parallel and Map fold: their children's scopes, what these came to, and what a failure cuts.
+
+What a distributed Map has besides, its run, is in `evolve_map_run.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from processor.model.execution import (
     NO_VARIABLES,
     RUNNING,
     Branches,
+    Child,
     Cut,
     Ended,
     Execution,
@@ -73,28 +77,50 @@ def parallel_started(execution: Execution, event: e.ParallelStarted) -> Executio
 def map_started(execution: Execution, event: e.MapStarted) -> Execution:
     execution = without_children(execution, event.scope)
     scope = execution.scopes[event.scope]
-    items = event.items if event.items is not None else scope.value
-    assert isinstance(items, list)
-    children = Iterations(items=items, mode=event.mode, first=event.first, max_concurrency=event.max_concurrency)
+    keys, items = members(event.items if event.items is not None else scope.value)
+    children = Iterations(
+        items=items,
+        keys=keys,
+        mode=event.mode,
+        first=event.first,
+        max_concurrency=event.max_concurrency,
+        tolerated_count=event.tolerated_count,
+        tolerated_percentage=event.tolerated_percentage,
+    )
     # Without a slot (a negative MaxConcurrencyPath) it has nothing to do, now or ever.
     phase: Phase = FILLING if children.has_work else RUNNING
     started = replace(scope, phase=phase, children=children, cut_from=None, aborted=False)
     return put(execution, event, started, aws=1)
 
 
+def members(items: Json) -> tuple[list[str] | None, list[Json]]:
+    """Return the keys, where `items` is an object, and the values."""
+    if isinstance(items, dict):
+        return list(items), list(items.values())
+    assert isinstance(items, list)
+    return None, items
+
+
 def iteration_started(execution: Execution, event: e.MapIterationStarted) -> Execution:
     container, index = event.scope[:-1], event.scope[-1]
     parent = execution.scopes[container]
-    children = _iterations(parent)
-    silent = parent.silent or children.mode == "DISTRIBUTED"
+    children = iterations_of(parent)
+    distributed = children.mode == "DISTRIBUTED"
+    value = event.input if event.has_input else children.items[children.next_item]
     scope = Scope(
-        value=event.input if event.has_input else children.items[index],
+        value=value,
         phase=Next(children.first),
-        silent=silent,
+        silent=parent.silent or distributed,
         # "Distributed Map states can't currently reference variables in outer scopes" (Developer Guide).
-        variables=NO_VARIABLES if children.mode == "DISTRIBUTED" else parent.variables,
+        variables=NO_VARIABLES if distributed else parent.variables,
+        child=Child(input=value, started=event.time, items=event.items) if distributed else None,
     )
-    children = replace(children, next_index=index + 1, running=children.running + 1)
+    children = replace(
+        children,
+        next_index=index + 1,
+        next_item=children.next_item + event.items,
+        running=children.running + 1,
+    )
     return put_also(put(execution, event, scope, aws=1), container, _with_iterations(parent, children))
 
 
@@ -102,7 +128,7 @@ def iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) ->
     container, index = event.scope[:-1], event.scope[-1]
     scope = execution.scopes[event.scope]
     parent = execution.scopes[container]
-    children = _iterations(parent)
+    children = iterations_of(parent)
     value = event.output if event.has_output else scope.value
     execution = on(execution, event, aws=0 if scope.silent else 1)
     execution = replace(
@@ -125,7 +151,7 @@ def iteration_broke_off(execution: Execution, event: e.MapIterationFailed | e.Ma
     scope = execution.scopes[event.scope]
     execution = put(execution, event, replace(scope, phase=cut(scope.phase)), aws=1)
     parent = execution.scopes[container]
-    children = _iterations(parent)
+    children = iterations_of(parent)
     children = replace(children, running=children.running - 1)
     match event:
         case e.MapIterationFailed():
@@ -148,7 +174,11 @@ def container_succeeded(execution: Execution, event: e.ParallelSucceeded | e.Map
 
 def joined(children: Branches | Iterations) -> Json:
     """Return the array of results, by index."""
-    return [children.results[index] for index in range(children.started)]
+    results = children.results
+    if isinstance(children, Iterations) and children.failures:
+        failures = children.failures
+        return [results[index] if index in results else failures[index] for index in range(children.started)]
+    return [results[index] for index in range(children.started)]
 
 
 def container_failed(execution: Execution, event: e.ParallelFailed | e.MapFailed) -> Execution:
@@ -161,7 +191,7 @@ def is_iteration(execution: Execution, key: ScopeKey) -> bool:
     return isinstance(execution.scopes[key[:-1]].children, Iterations)
 
 
-def _iterations(scope: Scope) -> Iterations:
+def iterations_of(scope: Scope) -> Iterations:
     assert isinstance(scope.children, Iterations)
     return scope.children
 
@@ -182,11 +212,25 @@ def cut_up_to(execution: Execution, key: ScopeKey) -> Execution:
 def stilled(execution: Execution, container: ScopeKey) -> Execution:
     """No scope below `container` goes on any more; they are kept for a redrive."""
     depth = len(container)
-    below = [k for k in execution.runnable if len(k) > depth and k[:depth] == container]
-    for key in below:
+    running = [k for k in execution.runnable if len(k) > depth and k[:depth] == container]
+    for key in running:
         scope = execution.scopes[key]
         execution = put_also(execution, key, replace(scope, phase=cut(scope.phase)))
     return execution
+
+
+def below(execution: Execution, key: ScopeKey) -> list[ScopeKey]:
+    """Return all scopes below `key`: the cost is that of what it has started, not of the execution."""
+    found: list[ScopeKey] = []
+    parents = [key]
+    while parents:
+        parent = parents.pop()
+        children = execution.scopes[parent].children
+        if children is not None:
+            inner = [k for k in ((*parent, i) for i in range(children.started)) if k in execution.scopes]
+            found += inner
+            parents += inner
+    return found
 
 
 def cut(phase: Phase) -> Cut:
@@ -201,20 +245,10 @@ def cut(phase: Phase) -> Cut:
 
 def without_children(execution: Execution, key: ScopeKey) -> Execution:
     """Drop all scopes below `key`. After a success there are none left, and nothing is searched."""
-    scope = execution.scopes[key]
-    children = scope.children
+    children = execution.scopes[key].children
     if children is None or (isinstance(children, Iterations) and len(children.results) == children.next_index):
         return execution
-    doomed: list[ScopeKey] = []
-    parents = [key]
-    while parents:
-        parent = parents.pop()
-        below = execution.scopes[parent].children
-        if below is None:
-            continue
-        found = [k for k in ((*parent, i) for i in range(below.started)) if k in execution.scopes]
-        doomed += found
-        parents += found
+    doomed = below(execution, key)
     with execution.scopes.mutate() as scopes:
         for k in doomed:
             del scopes[k]

@@ -73,11 +73,52 @@ def compile_integer_path(
     return _compile(fields, field, check, pointer, report)
 
 
-def compile_items_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
-    """Return ItemsPath's evaluation to an array; None where it is not written, or names the whole input."""
+def compile_tolerated_count_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
+    """Return ToleratedFailureCountPath's evaluation to an integer, 0 or more."""
+    field = "ToleratedFailureCountPath"
+    evaluate = compile_integer_path(fields, field, at_least=-(10**18), at_most=10**18, pointer=pointer, report=report)
+    if evaluate is None:
+        return None
+
+    def evaluate_count(value: Json, environment: Environment) -> Json:
+        count = evaluate(value, environment)
+        assert isinstance(count, int)
+        if count < 0:  # by analogy with the percentage, in the words that an emulator of AWS has for it
+            raise _runtime("ToleratedFailureCount cannot be negative.")
+        return min(count, MAX_TOLERATED)
+
+    return evaluate_count
+
+
+MAX_TOLERATED = 2**31 - 1  # a Map run never has so many items
+
+
+def compile_tolerated_percentage_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
+    """Return ToleratedFailurePercentagePath's evaluation to a number from 0 to 100. Texts are recorded."""
 
     def check(value: Json, text: str) -> Json:
-        return check_items(value, text=text)
+        if isinstance(value, str) and _DECIMAL.fullmatch(value):
+            value = float(value)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            said = f'The {field} field refers to value "{_said(value)}" which is not a valid float: {text}'
+            raise _runtime(said)
+        if not 0 <= value <= 100:
+            raise _runtime("ToleratedFailurePercentage must be between 0 and 100.")
+        return value
+
+    field = "ToleratedFailurePercentagePath"
+    return _compile(fields, field, check, pointer, report)
+
+
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+def compile_items_path(fields: Fields, *, objects: bool = False, pointer: str, report: Report) -> Evaluate | None:
+    """Return ItemsPath's evaluation to an array, or with `objects` to an object; None where it is not written, or names
+    the whole input."""
+
+    def check(value: Json, text: str) -> Json:
+        return check_items_or_object(value, text=text) if objects else check_items(value, text=text)
 
     if fields.get("ItemsPath") == "$":
         return None
@@ -92,6 +133,11 @@ def check_items(value: Json, *, text: str = "$") -> list[Json]:
     if not isinstance(value, list):
         raise _runtime(f'Reference path "{text[text.startswith("$$") :]}" must point to array.')
     return value
+
+
+def check_items_or_object(value: Json, *, text: str = "$") -> list[Json] | dict[str, Json]:
+    """As check_items, for a distributed Map: that runs over the members of an object, too."""
+    return value if isinstance(value, dict) else check_items(value, text=text)
 
 
 def compile_text(fields: Fields, field: str, *, pointer: str, report: Report) -> str | Evaluate | None:

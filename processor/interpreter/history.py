@@ -47,7 +47,8 @@ def render_history(events: Iterable[e.AnyEvent]) -> list[HistoryEvent]:
             assert before is not None, "a history begins with ExecutionStarted"
             first = before.aws_events + 1
             execution = evolve(before, event)
-        rendered = [] if _is_silent(before, execution, event) else list(_rendered(before, event, chains))
+        silent = _is_silent(before, execution, event)
+        rendered = [] if silent else list(_rendered(before, event, chains))
         for id, (kind, details_name, details) in enumerate(rendered, first):
             made: HistoryEvent = {
                 "timestamp": event.time / 1000,
@@ -58,7 +59,7 @@ def render_history(events: Iterable[e.AnyEvent]) -> list[HistoryEvent]:
             if details_name is not None:
                 made[f"{details_name}EventDetails"] = {k: v for k, v in details.items() if v is not None}
             history.append(made)
-        if not rendered:
+        if not rendered and not silent:
             chains.note(before, event)
     return history
 
@@ -87,6 +88,7 @@ class _Chains:
         self._started: dict[ScopeKey, int] = {}  # …StateStarted of a container
         self._freed: dict[ScopeKey, list[int]] = {}  # what starts in freed slots point at
         self._ended: dict[ScopeKey, int] = {}  # what …StateSucceeded points at
+        self._runs: dict[ScopeKey, int] = {}  # MapRunStarted of a distributed Map
 
     def point(self, before: Execution, event: e.AnyEvent, id: int) -> int:
         """Return the previousEventId of the event's AWS event `id`, and move on."""
@@ -101,6 +103,10 @@ class _Chains:
                 self._ended[container] = id
                 self._freed[container].append(previous)
                 return previous
+            case e.MapSucceeded() if key in self._runs:
+                # The exit points at the run's start: recorded since June 2024, before that at its end.
+                previous, self.last[key] = self.last[key], self._runs.pop(key)
+                return previous
             case e.ParallelSucceeded() | e.MapSucceeded():
                 # The exit points at the same: the join itself is on nobody's chain.
                 self.last[key] = self._ended.get(key, self._started[key])
@@ -111,7 +117,8 @@ class _Chains:
                 self.last[key[:-1]] = self.last[key]
                 return self.last[key]
             case e.ExecutionFailed():
-                return self.last[_failing(before, event)]
+                previous, self.last[TOP] = self.last[_failing(before, event)], id
+                return previous
             case e.ExecutionTimedOut():
                 self.last[key] = id
                 return 0  # second-hand: measured on AWS in August 2026 (floci pull request 2782)
@@ -135,6 +142,8 @@ class _Chains:
                     self.last[(*key, index)] = id
             case e.MapStarted():
                 self._open(key, id)
+            case e.MapRunStarted():
+                self._runs[key] = id
             case e.StateExited() if event.next is None and key:
                 self._branch_ended(before, key, id)
             case _:
@@ -145,6 +154,7 @@ class _Chains:
         self._started[key] = id
         self._freed[key] = []
         self._ended.pop(key, None)
+        self._runs.pop(key, None)
 
     def _branch_ended(self, before: Execution, key: ScopeKey, id: int) -> None:
         if not isinstance(before.scopes[key[:-1]].children, Iterations):
@@ -294,7 +304,7 @@ def _map_run(
 ) -> _Rendered:
     match event:
         case e.MapRunStarted():
-            return "MapRunStarted", "mapRunStarted", {"mapRunArn": event.map_run}
+            return "MapRunStarted", "mapRunStarted", {"mapRunArn": _map_run_arn(event.map_run)}
         case e.MapRunSucceeded():
             return "MapRunSucceeded", None, {}
         case e.MapRunFailed():
@@ -302,10 +312,14 @@ def _map_run(
         case e.MapRunAborted():
             return "MapRunAborted", None, {}
         case e.MapRunRedriven():
-            details: _Details = {"mapRunArn": event.map_run, "redriveCount": event.redrive_count}
+            details: _Details = {"mapRunArn": _map_run_arn(event.map_run), "redriveCount": event.redrive_count}
             return "MapRunRedriven", "mapRunRedriven", details
         case _:
             assert_never(event)
+
+
+def _map_run_arn(id: str) -> str:
+    return f"{ARN_PREFIX}:mapRun:{id}"
 
 
 def _of_execution(

@@ -44,18 +44,6 @@ __all__ = ["MAX_DEPTH", "MAX_STATE_NAME_LENGTH", "parse"]
 
 MAX_STATE_NAME_LENGTH = 80  # characters; ASL specification, "States"
 
-_LATER = "is not supported by this release"
-_NOT_YET = {
-    "ItemReader": "ItemReader (distributed Map)",
-    "ItemBatcher": "ItemBatcher (distributed Map)",
-    "ResultWriter": "ResultWriter (distributed Map)",
-    "Label": "Label (distributed Map)",
-    "ToleratedFailureCount": "ToleratedFailureCount (distributed Map)",
-    "ToleratedFailureCountPath": "ToleratedFailureCountPath (distributed Map)",
-    "ToleratedFailurePercentage": "ToleratedFailurePercentage (distributed Map)",
-    "ToleratedFailurePercentagePath": "ToleratedFailurePercentagePath (distributed Map)",
-}
-
 
 def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: Sandbox | None = None) -> Workflow:
     """Return the definition ready to run. It may be JSON text or the value that such a text stands for.
@@ -132,8 +120,10 @@ class _Reading:
         for at, inner, model in _inner_scopes(state, pointer):
             if isinstance(inner, dict):
                 self.shape(model, inner, at)
-                self.refuse_distributed(inner, at)
+                around = self.machine_type
+                self.machine_type = _machine_type(inner, around)
                 self.scope(inner, at)
+                self.machine_type = around
             else:
                 self.diagnostics.append(not_an_object(at, inner))
 
@@ -154,7 +144,6 @@ class _Reading:
             return
         model = (JSONATA_STATES if jsonata else STATES)[kind]
         self.shape(model, state, pointer)
-        self.refuse_later(model, state, pointer)
         if jsonata:
             fields = Fields(state, pointer=pointer, note=self.note, sandbox=self.sandbox)
             self.states[name] = compile_jsonata_state(
@@ -164,18 +153,6 @@ class _Reading:
             self.states[name] = compile_state(
                 name, state, kind=kind, machine_type=self.machine_type, pointer=pointer, report=self.report
             )
-
-    def refuse_later(self, model: type[Written], state: dict[str, Json], pointer: str) -> None:
-        """Refuse the fields that come with the whole language, where the state's type has them at all."""
-        fields = {field.alias for field in model.model_fields.values()}
-        for field, feature in _NOT_YET.items():
-            if field in state and field in fields:
-                self.report(pointer_to(pointer, field), f"{feature} {_LATER}")
-
-    def refuse_distributed(self, processor: dict[str, Json], pointer: str) -> None:
-        config = processor.get("ProcessorConfig")
-        if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED":
-            self.report(pointer_to(pointer, "ProcessorConfig", "Mode"), f"the mode DISTRIBUTED {_LATER}")
 
     def shape(self, model: type[Written], written: dict[str, Json], pointer: str) -> None:
         self.diagnostics.extend(check_shape(model, written, pointer))
@@ -190,3 +167,11 @@ def _inner_scopes(state: dict[str, Json], pointer: str) -> Iterator[tuple[str, J
         for field in ("ItemProcessor", "Iterator"):
             if field in state:
                 yield pointer_to(pointer, field), state[field], WrittenProcessor
+
+
+def _machine_type(scope: dict[str, Json], around: MachineType) -> MachineType:
+    """Return what the states within are part of: a distributed Map's children may be Express executions."""
+    config = scope.get("ProcessorConfig")
+    if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED" and config.get("ExecutionType") == "EXPRESS":
+        return "EXPRESS"
+    return around

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from processor.interpreter.context import child_root
 from processor.interpreter.entropy import draw, fraction
 from processor.interpreter.evolve import ABORTABLE
 from processor.interpreter.jsonata import EvaluationFailed
@@ -20,9 +21,10 @@ from processor.interpreter.retry import (
     retry_delay_ms,
 )
 from processor.interpreter.states.containers import fill, run_map, run_parallel
+from processor.interpreter.states.distributed import end_of_child, has_open_run
 from processor.interpreter.states.simple import run_choice, run_fail, run_pass, run_succeed, run_wait
 from processor.interpreter.states.task import run_task
-from processor.interpreter.turn import DataLimitExceeded, Turn, envelope_of, exit_by, exit_with
+from processor.interpreter.turn import BareFailure, Turn, envelope_of, exit_by, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     AnyState,
@@ -147,7 +149,7 @@ def failure_of(turn: Turn, failure: StateFailure) -> e.EvaluationFailed | Failed
 
 def failed_of(turn: Turn, failure: StateFailure) -> Failed:
     """AWS opens the causes of what it found out itself with the state and the id of its StateEntered."""
-    if isinstance(failure, DataLimitExceeded):
+    if isinstance(failure, BareFailure):
         return Failed(failure.error, failure.cause)
     where = f"the state '{turn.scope.state}' (entered at the event id #{turn.scope.entered_id})"
     return Failed(failure.error, f"An error occurred while executing {where}. {failure.cause}")
@@ -161,6 +163,8 @@ def _end(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
     """Only the top and iterations come here: a branch's value goes to its Parallel with its last exit."""
     if key == TOP:
         return e.ExecutionSucceeded(**envelope_of(execution, TOP, ""), output=scope.value)
+    if scope.child is not None:
+        return end_of_child(execution, key)
     return e.MapIterationSucceeded(**envelope_of(execution, key, execution.scopes[key[:-1]].state))
 
 
@@ -168,10 +172,14 @@ def _end(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
 
 
 def handle(turn: Turn, failed: Failed) -> e.AnyEvent:
-    """Return the next event that a failure of the turn's state leads to: what is cut first, then Retry, then the
-    container's own failure, then Catch, then the enclosing container or the execution."""
+    """Return the next event that a failure of the turn's state leads to: what is cut first, then the end of a
+    distributed Map's run, then Retry, then the container's own failure, then Catch, then the enclosing container or the
+    execution."""
+    if has_open_run(turn.scope):
+        cut = _next_cut(turn.execution, turn.key, failing=None)
+        return cut or e.MapRunFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
     if failed.error == RUNTIME:
-        return _fail_execution(turn, failed)
+        return _break_off(turn, failed)
     if isinstance(turn.scope.phase, Filling) or failed.cutting:
         # Its own failure, while children run. Where a child's brought it here, all were cut before that was told.
         cut = _next_cut(turn.execution, turn.key, failing=None)
@@ -232,14 +240,14 @@ def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
         again = failure_of(turn, failure)
         if not isinstance(again, Failed):
             return again
-        return _fail_execution(turn, again) if again.error == RUNTIME else _pass_up(turn, again)
+        return _break_off(turn, again) if again.error == RUNTIME else _pass_up(turn, again)
 
 
 def _pass_up(turn: Turn, failed: Failed) -> e.AnyEvent:
     """Uncaught: the execution fails, or the container the scope is in, after its other children were cut."""
     execution, key, scope = turn.execution, turn.key, turn.scope
-    if key == TOP:
-        return _fail_execution(turn, failed)
+    if key == TOP or scope.child is not None:
+        return _break_off(turn, failed)
     container = key[:-1]
     cut = _next_cut(execution, container, failing=key[-1])
     if cut is not None:
@@ -254,8 +262,23 @@ def _pass_up(turn: Turn, failed: Failed) -> e.AnyEvent:
     return _resolve(parent, Failed(failed.error, failed.cause))
 
 
-def _fail_execution(turn: Turn, failed: Failed) -> e.ExecutionFailed:
-    return e.ExecutionFailed(**envelope_of(turn.execution, TOP, ""), error=failed.error, cause=failed.cause)
+def _break_off(turn: Turn, failed: Failed) -> e.AnyEvent:
+    """Return the failure of the execution at once, or of the child execution that the scope is in, after what else runs
+    in that was cut: the execution goes on, and would wait for it."""
+    execution, key = turn.execution, turn.key
+    root = child_root(execution, key)
+    if root is None:
+        return e.ExecutionFailed(**envelope_of(execution, TOP, ""), error=failed.error, cause=failed.cause)
+    if isinstance(turn.scope.phase, Filling):
+        cut = _next_cut(execution, key, failing=None)
+        if cut is not None:
+            return cut
+    for depth in range(len(key) - 1, len(root) - 1, -1):
+        cut = _next_cut(execution, key[:depth], failing=key[depth])
+        if cut is not None:
+            return cut
+    envelope = envelope_of(execution, root, execution.scopes[root[:-1]].state)
+    return e.MapIterationFailed(**envelope, error=failed.error, cause=failed.cause)
 
 
 def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None) -> e.AnyEvent | None:
@@ -267,7 +290,7 @@ def _next_cut(execution: Execution, container: ScopeKey, *, failing: int | None)
     for index in range(scope.cut_from or 0, children.started):
         key = (*container, index)
         child = execution.scopes.get(key)
-        if child is None or index == failing:
+        if child is None or index == failing or (isinstance(children, Iterations) and index in children.failures):
             continue
         event = _cut(execution, key, child, iteration=not isinstance(children, Branches))
         if event is not None:
@@ -283,6 +306,8 @@ def _cut(execution: Execution, key: ScopeKey, child: Scope, *, iteration: bool) 
         event = _next_cut(execution, key, failing=None)
         if event is not None:
             return event
+        if has_open_run(child):
+            return e.MapRunAborted(**envelope_of(execution, key, child.state))
     if child.type in ABORTABLE and not child.aborted:
         return e.StateAborted(**envelope_of(execution, key, child.state))
     return None

@@ -16,8 +16,10 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from processor.errors import InvalidSettings
+from processor.interpreter.context import MapItem
 from processor.interpreter.dataflow import Stages, compile_stages
 from processor.interpreter.decide import Refused
+from processor.interpreter.evolve_containers import members
 from processor.interpreter.folding import assigned
 from processor.interpreter.interpreter import ZERO, first_event
 from processor.interpreter.jsonata import Sandbox
@@ -201,8 +203,7 @@ class _TrialTurn(Turn):
         if self.item is None:
             return self.given
         assert isinstance(self.given, dict)
-        index, value = self.item
-        return {**self.given, "Map": {"Item": {"Index": index, "Value": value}}}
+        return {**self.given, "Map": {"Item": {"Index": self.item.index, "Value": self.item.value}}}
 
 
 class Trial:
@@ -225,7 +226,7 @@ class Trial:
         self.stages = _stages(tested)
         self.result: Json = None
 
-    def turn(self, *, item: tuple[int, Json] | None = None) -> _TrialTurn:
+    def turn(self, *, item: MapItem | None = None) -> _TrialTurn:
         turn = _TrialTurn(self.execution, TOP, self.scope, self.state, item=item)
         turn.given = self.context
         return turn
@@ -326,15 +327,15 @@ class Trial:
         started = run_map(turn, state)
         assert isinstance(started, e.MapStarted)
         found = prepared if started.items is None else started.items
-        assert isinstance(found, list)
+        assert isinstance(found, list | dict)
         if self.stages is not None:
             self.data = replace(self.data, after_items_path=found)
-        return found
+        return members(found)[1]
 
     def _selected(self, selector: Evaluate, prepared: Json, items: list[Json]) -> list[Json]:
         selected: list[Json] = []
         for index, value in enumerate(items):
-            selecting = self.turn(item=(index, value))
+            selecting = self.turn(item=MapItem(index, value))
             selected.append(selecting.bounded(selector(prepared, selecting)))
         return selected
 

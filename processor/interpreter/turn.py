@@ -7,7 +7,7 @@ from typing import Protocol, TypedDict
 
 from orjson import JSONEncodeError
 
-from processor.interpreter.context import context_object
+from processor.interpreter.context import MapItem, context_object
 from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
@@ -57,7 +57,7 @@ class Turn:
         scope: Scope,
         state: AnyState,
         *,
-        item: tuple[int, Json] | None = None,
+        item: MapItem | None = None,
     ) -> None:
         self.execution = execution
         self.key = key
@@ -91,7 +91,7 @@ class Turn:
     def draw(self, number: int) -> bytes:
         """Return 16 random bytes: of the item's own where one is being selected, for that happens many times."""
         scope = self.scope
-        place = self.key if self.item is None else (*self.key, self.item[0])
+        place = self.key if self.item is None else (*self.key, self.item.index)
         seed = self.execution.started.seed
         return draw(seed, scope=place, visit=scope.visit, attempt=scope.retry_count, number=number)
 
@@ -125,8 +125,12 @@ class Turn:
         return values
 
 
-class DataLimitExceeded(StateFailure):
-    """AWS gives this cause without the usual opening."""
+class BareFailure(StateFailure):
+    """One whose cause AWS gives without the usual opening."""
+
+
+class DataLimitExceeded(BareFailure):
+    """More than a state may hold."""
 
     def __init__(self, what: str) -> None:
         what = f"The state/task '{what}' returned a result"

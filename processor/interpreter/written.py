@@ -144,6 +144,43 @@ class WrittenParallel(_Failing):
     branches: Annotated[list[Anything], Field(min_length=1)]
 
 
+class WrittenReaderConfig(Written):
+    input_type: str | None = None
+    transformation: Literal["NONE", "LOAD_AND_FLATTEN"] | None = None
+    manifest_type: Literal["ATHENA_DATA", "S3_INVENTORY"] | None = None
+    csv_delimiter: Literal["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"] | None = Field(None, alias="CSVDelimiter")
+    csv_header_location: Literal["FIRST_ROW", "GIVEN"] | None = Field(None, alias="CSVHeaderLocation")
+    csv_headers: Annotated[list[str], Field(min_length=1)] | None = Field(None, alias="CSVHeaders")
+    items_pointer: str | None = None
+    max_items: int | None = None
+    max_items_path: str | None = None
+
+
+class WrittenItemReader(Written):
+    resource: str
+    parameters: dict[str, Anything] | None = None
+    reader_config: WrittenReaderConfig | None = None
+
+
+class WrittenItemBatcher(Written):
+    max_items_per_batch: int | None = None
+    max_items_per_batch_path: str | None = None
+    max_input_bytes_per_batch: int | None = None
+    max_input_bytes_per_batch_path: str | None = None
+    batch_input: Anything = None
+
+
+class WrittenWriterConfig(Written):
+    transformation: Literal["NONE", "COMPACT", "FLATTEN"] | None = None
+    output_type: Literal["JSON", "JSONL"] | None = None
+
+
+class WrittenResultWriter(Written):
+    resource: str | None = None
+    parameters: dict[str, Anything] | None = None
+    writer_config: WrittenWriterConfig | None = None
+
+
 class WrittenMap(_Failing):
     items_path: str | None = None
     item_processor: Anything = None
@@ -151,15 +188,14 @@ class WrittenMap(_Failing):
     item_selector: dict[str, Anything] | None = None
     max_concurrency: Annotated[int, Field(ge=0)] = 0
     max_concurrency_path: str | None = None
-    # Distributed: accepted as fields, refused as not supported yet.
-    item_reader: Anything = None
-    item_batcher: Anything = None
-    result_writer: Anything = None
-    label: Anything = None
-    tolerated_failure_count: Anything = None
-    tolerated_failure_count_path: Anything = None
-    tolerated_failure_percentage: Anything = None
-    tolerated_failure_percentage_path: Anything = None
+    tolerated_failure_count: int | None = None
+    tolerated_failure_count_path: str | None = None
+    tolerated_failure_percentage: float | None = None
+    tolerated_failure_percentage_path: str | None = None
+    item_reader: WrittenItemReader | None = None
+    item_batcher: WrittenItemBatcher | None = None
+    result_writer: WrittenResultWriter | None = None
+    label: str | None = None
 
 
 STATES: dict[StateType, type[WrittenState]] = {
@@ -238,19 +274,47 @@ class WrittenJsonataParallel(_JsonataFailing):
     arguments: Anything = None
 
 
+class WrittenJsonataReaderConfig(Written):
+    input_type: str | None = None
+    transformation: Literal["NONE", "LOAD_AND_FLATTEN"] | None = None
+    manifest_type: Literal["ATHENA_DATA", "S3_INVENTORY"] | None = None
+    csv_delimiter: Literal["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"] | None = Field(None, alias="CSVDelimiter")
+    csv_header_location: Literal["FIRST_ROW", "GIVEN"] | None = Field(None, alias="CSVHeaderLocation")
+    csv_headers: Annotated[list[str], Field(min_length=1)] | None = Field(None, alias="CSVHeaders")
+    items_pointer: str | None = None
+    max_items: Anything = None
+
+
+class WrittenJsonataItemReader(Written):
+    resource: str
+    arguments: Anything = None
+    reader_config: WrittenJsonataReaderConfig | None = None
+
+
+class WrittenJsonataItemBatcher(Written):
+    max_items_per_batch: Anything = None
+    max_input_bytes_per_batch: Anything = None
+    batch_input: Anything = None
+
+
+class WrittenJsonataResultWriter(Written):
+    resource: str | None = None
+    arguments: Anything = None
+    writer_config: WrittenWriterConfig | None = None
+
+
 class WrittenJsonataMap(_JsonataFailing):
     items: Anything = None
     item_processor: Anything = None
     iterator: Anything = None
     item_selector: Anything = None
     max_concurrency: Anything = None
-    # Distributed: accepted as fields, refused as not supported yet.
-    item_reader: Anything = None
-    item_batcher: Anything = None
-    result_writer: Anything = None
-    label: Anything = None
     tolerated_failure_count: Anything = None
     tolerated_failure_percentage: Anything = None
+    item_reader: WrittenJsonataItemReader | None = None
+    item_batcher: WrittenJsonataItemBatcher | None = None
+    result_writer: WrittenJsonataResultWriter | None = None
+    label: str | None = None
 
 
 JSONATA_STATES: dict[StateType, type[WrittenState]] = {

@@ -175,19 +175,55 @@ class ParallelState(State, frozen=True, kw_only=True, eq=False):
     catchers: tuple[Catcher, ...] = ()
 
 
+class ItemReader(Struct, frozen=True, kw_only=True, eq=False):
+    """Where a distributed Map's items are read. `parameters` gives an object; `config` is ReaderConfig as written, but
+    for MaxItems: that gives an int of any sign, or raises. 0 and None: all of them."""
+
+    resource: Resource
+    parameters: Evaluate
+    config: Mapping[str, Json]
+    max_items: int | Evaluate | None = None
+
+
+class ItemBatcher(Struct, frozen=True, kw_only=True, eq=False):
+    """How many items go to one child, and what besides. The closures of the limits give an int, 1 or more, or raise."""
+
+    max_items: int | Evaluate | None = None
+    max_bytes: int | Evaluate | None = None
+    batch_input: Evaluate | None = None
+
+
+Transformation: TypeAlias = Literal["NONE", "COMPACT", "FLATTEN"]
+
+
+class ResultWriter(Struct, frozen=True, kw_only=True, eq=False):
+    """What becomes of the children's outputs. `resource` None: they are transformed and stay the state's result."""
+
+    resource: Resource | None = None
+    parameters: Evaluate | None = None
+    transformation: Transformation
+    output_type: Literal["JSON", "JSONL"] = "JSON"
+
+
 class MapState(State, frozen=True, kw_only=True, eq=False):
     """`items` None: the prepared input is to be the array, which `check` sees to; else it gives one, or raises.
     `selector` sees the state's prepared input and, in the context, Map.Item. `max_concurrency` 0: as many as the mode
-    allows."""
+    allows. The closures of what is
+    tolerated give a number in its range, or raise."""
 
     first: str
     mode: MapMode = "INLINE"
+    execution_type: MachineType = "STANDARD"
     items: Evaluate | None = None
-    check: Callable[[Json], list[Json]]
+    check: Callable[[Json], list[Json] | dict[str, Json]]
     selector: Evaluate | None = None
     max_concurrency: int | Evaluate = 0
     tolerated_count: int | Evaluate | None = None
     tolerated_percentage: float | Evaluate | None = None
+    label: str | None = None
+    reader: ItemReader | None = None
+    batcher: ItemBatcher | None = None
+    writer: ResultWriter | None = None
     retriers: tuple[Retrier, ...] = ()
     catchers: tuple[Catcher, ...] = ()
 

@@ -220,12 +220,13 @@ class ParallelFailed(Event, frozen=True, kw_only=True):
 
 
 class MapStarted(Event, frozen=True, kw_only=True):
-    """`items` None: the state's input is the array."""
+    """`items` None: the state's input is the array, or the object. An object's members are the items of a distributed
+    Map, and no other's; where an ItemReader brings them, there are none yet."""
 
     attempt: int = 0
     length: int
     mode: MapMode = "INLINE"
-    items: list[Json] | None = None
+    items: list[Json] | dict[str, Json] | None = None
     first: str
     max_concurrency: int
     tolerated_count: int | None = None
@@ -233,15 +234,17 @@ class MapStarted(Event, frozen=True, kw_only=True):
 
 
 class MapIterationStarted(Event, frozen=True, kw_only=True):
-    """`has_input`: an ItemSelector or ItemBatcher made `input`; else it is items[index]."""
+    """`has_input`: `input` was made, by an ItemSelector, an ItemBatcher or of an object's member; else it is the next
+    item. `items`: how many of them the iteration takes."""
 
     has_input: bool = False
     input: Json = None
     child: str | None = None
+    items: int = 1
 
 
 class MapIterationSucceeded(Event, frozen=True, kw_only=True):
-    """`has_output`: a child execution's result; else the iteration's value."""
+    """`has_output`: a child execution's result, or what a ResultWriter says of it; else the iteration's value."""
 
     has_output: bool = False
     output: Json = None
@@ -257,7 +260,7 @@ class MapIterationAborted(Event, frozen=True, kw_only=True):
 
 
 class MapSucceeded(Event, frozen=True, kw_only=True):
-    """`has_output`: what a ResultWriter gave; else the results by index."""
+    """`has_output`: what a ResultWriter made or gave; else the results by index."""
 
     has_output: bool = False
     output: Json = None
@@ -269,6 +272,8 @@ class MapFailed(Event, frozen=True, kw_only=True):
 
 
 class MapRunStarted(Event, frozen=True, kw_only=True):
+    """`map_run`: what follows `mapRun:` in AWS's ARN, <state machine>/<label>:<uuid>."""
+
     map_run: str
 
 

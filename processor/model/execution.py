@@ -135,18 +135,49 @@ class Branches(Struct, frozen=True, kw_only=True, gc=False):
         return self.count
 
 
+STATE_DATA = "STATE_DATA"
+"""Map.Item.Source of items that were in the state's input; AWS Developer Guide, "Context object"."""
+
+
+class MapRun(Struct, frozen=True, kw_only=True, gc=False):
+    """A distributed Map's run. `id`: <state machine>/<label>:<uuid>. `pages`: what an ItemReader has brought so far;
+    `read`: all of it. `written`: a ResultWriter's executor has answered with `output`. `ended`: its last event is
+    there."""
+
+    id: str
+    pages: tuple[Json, ...] = ()
+    read: bool = False
+    written: bool = False
+    output: Json = None
+    ended: bool = False
+
+    @property
+    def machine(self) -> str:
+        """The children's state machine: <state machine>/<label>."""
+        return self.id.rpartition(":")[0]
+
+
 class Iterations(Struct, frozen=True, kw_only=True, gc=False):
-    """A Map's. Iterations [0, next_index) were started, `running` of them have not ended."""
+    """A Map's. Iterations [0, next_index) were started and have taken the items [0, next_item); `running` of them have
+    not ended. `keys`: of items that were an object's members. `failures`: what the tolerated ones came to, `failed`:
+    how many items they had taken."""
 
     items: list[Json]
+    keys: list[str] | None = None
+    source: str = STATE_DATA
     mode: MapMode
     first: str
     max_concurrency: int
+    tolerated_count: int | None = None
+    tolerated_percentage: float | None = None
     next_index: int = 0
+    next_item: int = 0
     running: int = 0
     results: Map[int, Json] = Map()
     result_bytes: int = 0
+    failures: Map[int, Json] = Map()
     failed: int = 0
+    run: MapRun | None = None
 
     @property
     def started(self) -> int:
@@ -155,15 +186,37 @@ class Iterations(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def has_work(self) -> bool:
         """A free slot with an item left, or nothing left at all."""
-        if self.next_index < len(self.items):
+        if self.next_item < len(self.items):
             return self.running < self.max_concurrency
         return self.running == 0
+
+    @property
+    def exceeds_tolerance(self) -> bool:
+        """Whether more items have failed than a distributed Map was to tolerate: none where it does not say.
+
+        Source: AWS Developer Guide, "Setting failure thresholds for Distributed Map states".
+        """
+        count, percentage = self.tolerated_count, self.tolerated_percentage
+        if count is None and percentage is None:
+            return self.failed > 0
+        if count is not None and self.failed > count:
+            return True
+        return percentage is not None and self.failed * 100 > percentage * len(self.items)
 
 
 Children: TypeAlias = Branches | Iterations
 
 
 NO_VARIABLES: Map[str, Json] = Map()
+
+
+class Child(Struct, frozen=True, kw_only=True, gc=False):
+    """What an iteration of a distributed Map is to itself: an execution of its own, of `input`, begun at `started`.
+    `items`: how many of the Map's it has taken."""
+
+    input: Json
+    started: Millis
+    items: int
 
 
 class Scope(Struct, frozen=True, kw_only=True, gc=False):
@@ -184,6 +237,7 @@ class Scope(Struct, frozen=True, kw_only=True, gc=False):
     variables: Map[str, Json] = NO_VARIABLES  # those of the scopes around it too, as they were when it was opened
     variable_bytes: int = 0  # of the JSON of those that it has assigned itself
     silent: bool = False  # under a distributed Map: its events have no AWS ids
+    child: Child | None = None  # of an iteration of a distributed Map
 
 
 class Execution(Struct, frozen=True, kw_only=True, gc=False):

@@ -1,7 +1,8 @@
 """The scopes of an execution that go on by themselves, lowest first.
 
 What goes on is the lowest, so nearly every change is at the front: a linked list, whose rest is shared by what was
-before and after, makes those cheap however many branches wait for their turn.
+before and after, makes those cheap however many branches wait for their turn. A Map that fills its slots adds at the
+end, one after the other, before the front goes on: so the end is a linked list too, the highest first.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ _Links: TypeAlias = "tuple[ScopeKey, _Links] | None"
 
 
 class Runnable:
-    """An ordered set, never changed in place. Equal where the keys are: how they came in leaves no trace."""
+    """An ordered set, never changed in place. Equal where the keys are: how they came in leaves no trace.
 
-    __slots__ = ("_links",)
+    All of `_front`, lowest first, is below all of `_back`, highest first; where there is a back there is a front.
+    """
+
+    __slots__ = ("_back", "_front", "_highest")
 
     def __init__(self, keys: Iterable[ScopeKey] = ()) -> None:
-        links: _Links = None
-        for key in sorted(keys, reverse=True):
-            links = (key, links)
-        self._links = links
+        ordered = sorted(keys)
+        self._front = _linked(ordered, None)
+        self._back: _Links = None
+        self._highest: ScopeKey | None = ordered[-1] if ordered else None
 
     @property
     def first(self) -> ScopeKey | None:
-        return None if self._links is None else self._links[0]
+        return None if self._front is None else self._front[0]
 
     def __bool__(self) -> bool:
-        return self._links is not None
+        return self._front is not None
 
     def __iter__(self) -> Iterator[ScopeKey]:
-        links = self._links
-        while links is not None:
-            key, links = links
-            yield key
+        yield from _keys(self._front)
+        yield from reversed(list(_keys(self._back)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Runnable) and (self is other or tuple(self) == tuple(other))
@@ -47,33 +49,60 @@ class Runnable:
         return f"Runnable({list(self)})"
 
     def added(self, key: ScopeKey) -> Runnable:
-        lower, links = self._split(key)
-        if links is not None and links[0] == key:
+        if self._highest is None or self._front is None:
+            return _made(front=(key, None), back=None, highest=key)
+        if key == self._front[0] or key == self._highest:
             return self
-        return _joined(lower, (key, links))
+        if key > self._highest:
+            return _made(front=self._front, back=(key, self._back), highest=key)
+        lower, links = _split(self._front, key)
+        if links is None:  # within the back: rare, for what is added there grows
+            return Runnable((*self, key)) if key not in _keys(self._back) else self
+        if links[0] == key:
+            return self
+        return _made(front=_linked(lower, (key, links)), back=self._back, highest=self._highest)
 
     def removed(self, key: ScopeKey) -> Runnable:
-        lower, links = self._split(key)
-        if links is None or links[0] != key:
+        if self._highest is None or key > self._highest:
             return self
-        return _joined(lower, links[1])
+        lower, links = _split(self._front, key)
+        if links is None:
+            return Runnable(k for k in self if k != key) if key in _keys(self._back) else self
+        if links[0] != key:
+            return self
+        front = _linked(lower, links[1])
+        if front is None:
+            return Runnable(_keys(self._back))
+        highest = lower[-1] if key == self._highest else self._highest
+        return _made(front=front, back=self._back, highest=highest)
 
-    def _split(self, key: ScopeKey) -> tuple[list[ScopeKey], _Links]:
-        """Return the keys below `key`, and the links from there on."""
-        lower: list[ScopeKey] = []
-        links = self._links
-        while links is not None and links[0] < key:
-            lower.append(links[0])
-            links = links[1]
-        return lower, links
 
-
-def _joined(lower: list[ScopeKey], links: _Links) -> Runnable:
-    for key in reversed(lower):
-        links = (key, links)
+def _made(*, front: _Links, back: _Links, highest: ScopeKey | None) -> Runnable:
     made = Runnable()
-    made._links = links
+    made._front, made._back, made._highest = front, back, highest
     return made
+
+
+def _keys(links: _Links) -> Iterator[ScopeKey]:
+    while links is not None:
+        key, links = links
+        yield key
+
+
+def _split(links: _Links, key: ScopeKey) -> tuple[list[ScopeKey], _Links]:
+    """Return the keys below `key`, and the links from there on."""
+    lower: list[ScopeKey] = []
+    while links is not None and links[0] < key:
+        lower.append(links[0])
+        links = links[1]
+    return lower, links
+
+
+def _linked(lower: Iterable[ScopeKey], links: _Links) -> _Links:
+    """Put the keys before `links`."""
+    for key in reversed(list(lower)):
+        links = (key, links)
+    return links
 
 
 NONE_RUNNABLE = Runnable()

@@ -189,6 +189,46 @@ def test_run_takes_workers_and_input_from_standard_input() -> None:
     assert (result.exit_code, result.stdout) == (0, "42\n")
 
 
+def test_a_folder_stands_for_s3_in_distributed_maps(folder: Path) -> None:
+    """Pages of a file too large for one command are read in order, and the results are written."""
+    rows = [f"{number},{'x' * 1000}" for number in range(300)]
+    (folder / "s3" / "in").mkdir(parents=True)
+    (folder / "s3" / "out").mkdir()
+    (folder / "s3" / "in" / "rows.csv").write_text("\n".join(["n,text", *rows]))
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    inner = {"StartAt": "I", "States": {"I": {"Type": "Pass", "InputPath": "$.n", "End": True}}}
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": {"Bucket": "in", "Key.$": "$.key"},
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+    }
+    writer = {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "out", "Prefix": "results"},
+        "WriterConfig": {"Transformation": "COMPACT"},
+    }
+    each = {"Type": "Map", "ItemProcessor": {**inner, "ProcessorConfig": config}, "ItemReader": reader, "End": True}
+    (folder / "map.json").write_text(json.dumps({"StartAt": "M", "States": {"M": {**each, "ResultWriter": writer}}}))
+
+    result = asl("run", "map.json", "--s3", "s3", "--input", '{"key": "rows.csv"}')
+    assert result.exit_code == 0, result.stderr
+    output = json.loads(result.stdout)
+    manifest = json.loads((folder / "s3" / "out" / output["ResultWriterDetails"]["Key"]).read_text())
+    [succeeded] = manifest["ResultFiles"]["SUCCEEDED"]
+    assert json.loads((folder / "s3" / "out" / succeeded["Key"]).read_text()) == [str(n) for n in range(300)]
+
+    missing = asl("run", "map.json", "--s3", "s3", "--input", '{"key": "no.csv"}')
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "States.ItemReaderFailed: The specified key does not exist: S3://in/no.csv" in missing.stderr
+    nowhere = asl("run", "map.json", "--s3", "nowhere")
+    assert (nowhere.exit_code, nowhere.stderr) == (
+        2,
+        "asl: --s3: must be a folder, got nowhere, for example --s3 ./buckets\n",
+    )
+    unread = asl("run", "map.json", "--input", '{"key": "rows.csv"}')
+    assert "the Task M: asks for s3:getObject, and no worker that was given has a function for it" in unread.stderr
+
+
 def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:
     result = asl("run", "doubling.json", "--input", "21")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -34,6 +34,7 @@ from processor import (
     StartExecution,
     SubmitTask,
     TaskScheduled,
+    TaskSubmitted,
     Workflow,
     parse,
     recover,
@@ -48,6 +49,7 @@ from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.execution import Execution, Pending
 from processor.model.ids import TimerKind, parse_task_token
 from processor.model.json import Json, render_json
+from tests.conformance.s3 import CaseObjects, page_of, written_of
 
 Case: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +89,7 @@ class Driven:
 
     outcome: Outcome
     events: list[AnyEvent] = field(default_factory=list)
+    objects: CaseObjects = field(default_factory=lambda: CaseObjects(()))
 
     @property
     def execution(self) -> Execution:
@@ -132,7 +135,7 @@ def drive(case: Case, between: Between = straight) -> Driven:
     started = first_event(workflow, command, now=now_of(case), seed=ZERO, cause=cause)
     assert isinstance(started, ExecutionStarted), started
     outcome: Outcome = resume(begin(workflow, started))
-    driven = Driven(outcome, [started, *outcome.events])
+    driven = Driven(outcome, [started, *outcome.events], CaseObjects(case.get("s3_objects") or ()))
     stand_in = _stand_in(case)
     for _ in range(MAX_COMMANDS):
         driven.outcome = between(workflow, driven.events, driven.outcome)
@@ -218,6 +221,17 @@ def next_command(driven: Driven, answers: list[Answer], stand_in: Answer | None)
         for event in reversed(driven.events)
         if isinstance(event, TaskScheduled) and _is_pending(driven.execution, event)
     }
+    reader = next((task for task in pending.values() if task.kind == "ITEM_READER"), None)
+    if reader is not None:
+        read = sum(isinstance(event, TaskSubmitted) and event.scope == reader.scope for event in driven.events)
+        return page_of(reader, driven.objects, index=read)
+    writer = next((task for task in pending.values() if task.kind == "RESULT_WRITER"), None)
+    if writer is not None:
+        return written_of(writer)
+    child = next((task for task in pending.values() if driven.execution.scopes[task.scope].silent), None)
+    if child is not None:
+        # The parent's history does not show what a distributed Map's children were told: their functions echo.
+        return CompleteTask.of(child, child.arguments)
     answer = next((a for a in answers if a.state in pending or (a.state == ANY_STATE and pending)), None)
     if answer is not None:
         answers.remove(answer)

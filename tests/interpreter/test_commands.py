@@ -20,7 +20,6 @@ from processor import (
     FailTask,
     FireTimer,
     HeartbeatTask,
-    MapRunStarted,
     Millis,
     PurgeExecution,
     RedriveExecution,
@@ -404,15 +403,6 @@ def test_an_expressions_failure_is_the_states() -> None:
     assert told(outcome.events) == [("RetryScheduled", (), "A")]
     assert outcome.execution is not None
     assert outcome.execution.aws_events == at.aws_events + 1
-
-
-def test_a_map_runs_events_count() -> None:
-    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
-    at = run.execution
-    started = MapRunStarted(
-        execution_id=ID, sequence=at.sequence, time=at.time, caused_by=at.caused_by, state="M", map_run="arn:run"
-    )
-    assert evolve(at, started) == replace(at, sequence=at.sequence + 1, aws_events=at.aws_events + 1)
 
 
 def test_an_execution_stopped_between_two_states_enters_the_next_one() -> None:

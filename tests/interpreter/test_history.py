@@ -3,27 +3,24 @@ is what these do not show, and what the rest of the tests would not notice."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from processor import (
+    CompleteTask,
     EvaluationFailed,
     ExecutionQuarantined,
     ExecutionRedriven,
     ExecutionReleased,
     ExecutionStarted,
-    MapIterationStarted,
-    MapRunAborted,
-    MapRunFailed,
     MapRunRedriven,
     MapRunStarted,
-    MapRunSucceeded,
-    MapStarted,
     Millis,
-    StateEntered,
     StateExited,
+    Succeeded,
     TaskScheduled,
-    TaskSucceeded,
     parse,
+    recover,
     resume,
 )
 from processor.interpreter.evolve import begin
@@ -31,6 +28,7 @@ from processor.interpreter.history import HistoryEvent, render_history
 from processor.interpreter.interpreter import first_event, proceed
 from processor.model.commands import StartExecution
 from processor.model.events import NO_CAUSE, AnyEvent
+from processor.model.execution import Execution
 from tests.interpreter.scenario import Run, machine, scope_of, task
 
 ACTIVITY = "arn:aws:states:us-east-1:111111111111:activity:a"
@@ -365,37 +363,36 @@ def test_quarantine_and_release_are_not_in_it_and_a_redrive_is() -> None:
     assert detailed(render_history(events)[5]) == ("ExecutionRedriven", {"redriveCount": 1})
 
 
-def test_what_happens_under_a_distributed_map_is_not_in_it() -> None:
-    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
-    reader = {"kind": "ITEM_READER", "resource_type": "s3", "resource": "getObject", "arguments": {}}
+def test_a_map_run_that_is_redriven_shows_it_and_goes_on() -> None:
+    each = {"Type": "Map", "Label": "L", "ToleratedFailureCount": 0, "End": True}
+    processor = scope_of("A", task("A")) | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    run = Run(scope_of("M", {**each, "ItemProcessor": processor}), ["x", "y"])
+    run.complete("A", 1, scope=(0,))
+    run.fail("A", "E", scope=(1,))
+    map_run = next(event.map_run for event in run.events if isinstance(event, MapRunStarted))
+    redriven = {"redrive_count": 1, "revision": "r", "definition_hash": bytes(32)}
     events = appended(
-        run.events[:2],
-        (MapStarted, (), "M", {"length": 0, "mode": "DISTRIBUTED", "items": [5], "first": "A", "max_concurrency": 9}),
-        (MapRunStarted, (), "M", {"map_run": "arn:run"}),
-        (MapIterationStarted, (0,), "M", {}),
-        (StateEntered, (0,), "A", {"type": "Task"}),
-        (TaskScheduled, (0,), "A", reader),
-        (TaskSucceeded, (0,), "A", {"output": 1}),
-        (MapRunFailed, (), "M", {"error": "E", "cause": "C"}),
-        (MapRunRedriven, (), "M", {"map_run": "arn:run", "redrive_count": 1}),
-        (MapRunSucceeded, (), "M", {}),
-        (MapRunAborted, (), "M", {}),
+        run.events,
+        (ExecutionRedriven, (), "", redriven),
+        (MapRunRedriven, (), "M", {"map_run": map_run, "redrive_count": 1}),
+        (TaskScheduled, (1,), "A", {"kind": "LAMBDA", "resource": "a", "arguments": "y"}),
     )
-    assert [(detailed(event), event["previousEventId"]) for event in render_history(events)[2:]] == [
-        (("MapStateStarted", {"length": 0}), 2),
-        (("MapRunStarted", {"mapRunArn": "arn:run"}), 3),
-        (("MapRunFailed", {"error": "E", "cause": "C"}), 4),
-        (("MapRunRedriven", {"mapRunArn": "arn:run", "redriveCount": 1}), 5),
-        (("MapRunSucceeded",), 6),
-        (("MapRunAborted",), 7),
+    assert pointers(render_history(events))[6:] == [
+        (7, "ExecutionFailed", 6),
+        (8, "ExecutionRedriven", 7),
+        (9, "MapRunRedriven", 8),
     ]
+    arn = f"arn:aws:states:us-east-1:111111111111:mapRun:{map_run}"
+    assert detailed(render_history(events)[8]) == ("MapRunRedriven", {"mapRunArn": arn, "redriveCount": 1})
+    outcome = resume(recovered(run, events), CompleteTask.of(cast(TaskScheduled, events[-1]), 2))
+    assert isinstance(outcome, Succeeded)
+    assert outcome.output == [1, 2]
 
 
-def test_a_reader_outside_of_it_is_not_in_it_either() -> None:
-    run = Run(scope_of("M", {"Type": "Map", "ItemProcessor": scope_of("A", task("A")), "End": True}), [1])
-    reader = {"kind": "ITEM_READER", "resource_type": "s3", "resource": "getObject", "arguments": {}}
-    events = appended(run.events[:2], (TaskScheduled, (), "M", reader), (TaskSucceeded, (), "M", {"output": [1]}))
-    assert [event["type"] for event in render_history(events)] == ["ExecutionStarted", "MapStateEntered"]
+def recovered(run: Run, events: Sequence[AnyEvent]) -> Execution:
+    execution = recover(run.workflow, events).execution
+    assert execution is not None
+    return execution
 
 
 def test_nothing_has_no_history() -> None:

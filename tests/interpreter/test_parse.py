@@ -602,23 +602,5 @@ def test_a_machine_in_jsonata_has_no_state_in_jsonpath() -> None:
     ]
 
 
-def test_distributed_maps_are_refused_by_name() -> None:
-    definition = machine(
-        M={
-            "Type": "Map",
-            "ItemReader": {},
-            "ToleratedFailureCount": 1,
-            "Label": "l",
-            "ItemProcessor": machine(I={"Type": "Succeed"})
-            | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
-            "End": True,
-        },
-    )
-
-    assert [(pointer, message) for pointer, _, message in faults_of(definition)] == [
-        ("/States/M/ItemReader", f"ItemReader (distributed Map) {LATER}"),
-        ("/States/M/Label", f"Label (distributed Map) {LATER}"),
-        ("/States/M/ToleratedFailureCount", f"ToleratedFailureCount (distributed Map) {LATER}"),
-        ("/States/M/ItemProcessor/ProcessorConfig/Mode", f"the mode DISTRIBUTED {LATER}"),
-    ]
+def test_a_succeed_assigns_nothing() -> None:
     assert schema_faults_of({"Type": "Succeed", "Assign": {}}) == [("/States/S", "Field 'Assign' is not supported")]

@@ -63,3 +63,27 @@ def test_a_change_at_the_front_costs_the_same_however_many_wait() -> None:
 def test_a_long_one_is_compared_and_dropped_without_recursion() -> None:
     keys = [(index,) for index in range(100_000)]
     assert Runnable(keys) == Runnable(keys)
+
+
+def test_a_map_that_fills_its_slots_adds_at_the_end_at_the_same_cost() -> None:
+    """Each of a thousand children that start would else be compared with all before it."""
+    counts = []
+    for many in (2, 8_000):
+        runnable = Runnable([Compared(())])
+        for index in range(many):
+            runnable = runnable.added(Compared((index,)))
+        Compared.asked = 0
+        runnable.added(Compared((many,)))
+        counts.append(Compared.asked)
+        assert tuple(runnable.removed(()).removed((0,))) == tuple((index,) for index in range(1, many))
+    assert counts[0] == counts[1]
+
+
+def test_keys_within_the_end_are_found_there() -> None:
+    runnable = Runnable([()]).added((1,)).added((3,)).added((5,))
+    assert tuple(runnable.added((2,))) == ((), (1,), (2,), (3,), (5,))
+    assert runnable.added((3,)) is runnable
+    assert tuple(runnable.removed((3,))) == ((), (1,), (5,))
+    assert runnable.removed((4,)) is runnable
+    assert tuple(Runnable([(1,), (2,)]).removed((2,)).added((3,))) == ((1,), (3,))
+    assert tuple(runnable.removed((5,)).added((4,))) == ((), (1,), (3,), (4,))

@@ -13,6 +13,7 @@ A definition has a mood:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -206,6 +207,31 @@ def _map(draw: st.DrawFn, state: Object, _name: object, _rest: object, names: Na
     state["MaxConcurrency"] = draw(st.integers(0, 2))
     selector: Object = {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value", "r.$": "$"}
     _maybe(draw, state, "ItemSelector", [selector])
+    if draw(st.booleans()):
+        _distribute(draw, state, mood == "calm")
+
+
+def _distribute(draw: st.DrawFn, state: Object, calm: bool) -> None:
+    processor = state["ItemProcessor"]
+    assert isinstance(processor, dict)
+    if calm and "$$.Execution.Input" in json.dumps(processor):
+        return  # its children have an input of their own
+    processor["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    _maybe(draw, state, "ItemsPath", ["$$.Execution.Input.deep", "$$.Execution.Input"])
+    reader: Object = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": {"Bucket": "b", "Key.$": "$$.Execution.Name"},
+        "ReaderConfig": {"InputType": "JSON", "MaxItemsPath": "$$.Execution.Input.n"},
+    }
+    _maybe(draw, state, "ItemReader", [reader])
+    _maybe(draw, state, "ItemBatcher", [{"MaxItemsPerBatch": 2}, {"MaxInputBytesPerBatch": 40, "BatchInput": {"b": 1}}])
+    writer: Object = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}}
+    config: Object = {"WriterConfig": {"Transformation": "FLATTEN"}}
+    # Records of children tell when they ended, and so the order of answers.
+    _maybe(draw, state, "ResultWriter", [config, writer | config] + ([] if calm else [writer]))
+    if not calm:
+        _maybe(draw, state, "ToleratedFailureCount", [1, 2])
+        _maybe(draw, state, "ToleratedFailurePercentage", [50, 100])
 
 
 def _nothing(*_: object) -> None:

@@ -32,6 +32,7 @@ from processor import (
 )
 from processor.interpreter.decide import Nothing, Refused, timer_due
 from processor.interpreter.evolve import begin, evolve
+from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.interpreter import cause_of, decided, first_event, steps
 from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.definition import TaskState
@@ -241,24 +242,30 @@ def commands(draw: st.DrawFn, played: Played) -> tuple[AnyCommand, bool, Millis 
     return FireTimer.of(event, timer), True, early
 
 
+PAGES: list[Json] = [[], [1, "two"], [{"three": 3}], {"k": 1, "l": [2]}]
 RESULTS: list[Json] = [None, 0, 1.0, "text", True, [], {}, {"r0": {"n": 1}}, [1, [2, {"three": None}]]]
 results = st.sampled_from(RESULTS)
 
 
 def _answers(task: TaskScheduled, execution: Execution) -> st.SearchStrategy[AnyCommand]:
-    complete = results.map(lambda output: CompleteTask.of(task, output))
+    outputs = results
+    if task.kind == "ITEM_READER":
+        number = len(run_of(execution.scopes[task.scope]).pages)
+        outputs = st.sampled_from(PAGES).map(lambda items: {"Page": number, "Items": items})
+    complete = outputs.map(lambda output: CompleteTask.of(task, output))
     return st.one_of(
         *[complete] * 6,
         st.sampled_from(ERRORS).map(lambda error: FailTask.of(task, error=error, cause="of the world")),
         st.just(FailTask.of(task)),
-        results.map(lambda output: SubmitTask.of(task, output)),
+        outputs.map(lambda output: SubmitTask.of(task, output)),
         st.just(HeartbeatTask.of(task, worker="w")),
     )
 
 
 def _submitted(execution: Execution, token: str) -> bool:
+    """Whether it cannot be submitted again. An ItemReader's pages can."""
     phase = execution.scopes[parse_task_token(token)[1]].phase
-    return isinstance(phase, Pending) and phase.submitted
+    return isinstance(phase, Pending) and phase.submitted and phase.kind != "ITEM_READER"
 
 
 def stale(played: Played) -> list[AnyCommand]:

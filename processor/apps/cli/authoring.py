@@ -15,6 +15,7 @@ from processor.apps.cli.options import (
     JsonOption,
     LogOption,
     PrefixOption,
+    S3Option,
     SettingsOption,
     SeverityOption,
     TypeOption,
@@ -92,6 +93,7 @@ def dev(
         list[Path] | None, typer.Option("--definition", metavar="FILE", help="Deploy it first; may be repeated.")
     ] = None,
     worker: WorkerOption = None,
+    s3: S3Option = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
@@ -99,7 +101,7 @@ def dev(
 ) -> None:
     """Run a processor, the timers and workers in one process, by default on a SQLite file, and show what happens."""
     from processor.apps.journal import log_to_stderr
-    from processor.apps.loading import load_worker
+    from processor.apps.loading import load_workers
     from processor.apps.roles import Roles, stopped_by_signals
     from processor.apps.settings import load_settings
 
@@ -107,7 +109,7 @@ def dev(
     chosen = load_settings(file=settings, log=log, prefix=prefix)
     if chosen.log is None:
         chosen = chosen.model_copy(update={"log": DEVELOPMENT_LOG})
-    workers = [load_worker(place) for place in worker or ()]
+    workers = load_workers(worker or (), s3=s3)
     log_to_stderr(as_json=json, level=logging.WARNING)  # what happens is shown; how the roles get there is not
     with opened_log(chosen) as opened, stopped_by_signals() as stop:
         _deploy_all(opened, definition or [], terminal)

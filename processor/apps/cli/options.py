@@ -38,6 +38,10 @@ WorkerOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--worker", metavar="MODULE", help="A module or Python file with a Worker, MODULE[:ATTRIBUTE]."),
 ]
+S3Option: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--s3", metavar="DIR", help="A folder DIR/BUCKET/KEY that stands for S3 in distributed Maps."),
+]
 InputOption: TypeAlias = Annotated[
     str, typer.Option("--input", "-i", metavar="JSON", help="JSON text, @FILE, or - for standard input.")
 ]

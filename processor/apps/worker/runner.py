@@ -31,7 +31,7 @@ from processor.engine.ports import (
     RecordArrived,
 )
 from processor.errors import DecodingFailed, InvalidCommand, UnknownSchema
-from processor.model.commands import HeartbeatTask
+from processor.model.commands import HeartbeatTask, SubmitTask
 from processor.model.ids import Millis, parse_execution_id, parse_task_token
 from processor.model.records import Task
 
@@ -216,12 +216,17 @@ class WorkerRunner:
             self._sender.put(result)
 
     def _on_sent(self, command: Sent) -> None:
-        if isinstance(command, HeartbeatTask):
+        if isinstance(command, HeartbeatTask) or self._is_page(command):
             return
         with self._changed:
             self._sent_tokens.append(command.token)
             self._open_answers -= 1
             self._changed.notify_all()
+
+    def _is_page(self, command: Sent) -> bool:
+        """Whether it is one page of several: an ItemReader's function goes on after it."""
+        run = self._runs.get(command.token)
+        return isinstance(command, SubmitTask) and run is not None and run.task.kind == "ITEM_READER"
 
     def _is_idle(self) -> bool:
         return self._open_answers == 0

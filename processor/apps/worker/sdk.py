@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from processor.apps.worker.routes import routes_of
 from processor.errors import InvalidCommand, InvalidSettings
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES
-from processor.model.commands import HeartbeatTask
+from processor.model.commands import HeartbeatTask, SubmitTask
 from processor.model.events import TaskScheduled
 from processor.model.ids import Millis, is_name
 from processor.model.json import Json, json_bytes, private_json
@@ -36,7 +36,7 @@ class TaskError(Exception):
 class TaskContext:
     """What a task function may know and do besides its arguments: its second parameter, if it has one."""
 
-    def __init__(self, task: Task, *, send: Callable[[HeartbeatTask], None], worker: str) -> None:
+    def __init__(self, task: Task, *, send: Callable[[HeartbeatTask | SubmitTask], None], worker: str) -> None:
         self._task, self._send, self._worker = task, send, worker
         self._cancelled = threading.Event()
 
@@ -91,6 +91,15 @@ class TaskContext:
                 detail=detail,
             )
         )
+
+    def submit(self, page: Json) -> None:
+        """Hand over a page of an ItemReader's items, but for the last, which is the function's result. Returns at once;
+        pages arrive in order (see `interpreter.item_reader.pages`).
+
+        Raises InvalidCommand for a page that is no JSON.
+        """
+        output = private_json(page, what="page")
+        self._send(SubmitTask(execution_id=self.execution_id, issuer=self._worker, token=self.token, output=output))
 
     def wait_cancelled(self, timeout_seconds: float) -> bool:
         """Wait until the task is cancelled, at most `timeout_seconds`; return whether it is. For sync functions."""

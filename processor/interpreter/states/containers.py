@@ -1,16 +1,26 @@
-"""Parallel and Map: start their branches and iterations, and end when those have."""
+"""Parallel and Map: start their branches and iterations, and end when those have.
+
+What a distributed Map does besides, before its first iteration and after its last, is in `distributed.py`.
+"""
 
 from __future__ import annotations
 
+from processor.interpreter.context import MapItem
 from processor.interpreter.evolve_containers import joined
+from processor.interpreter.states.distributed import batch, map_result, run_event
+from processor.interpreter.states.tolerance import check_tolerance, tolerance
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Turn
 from processor.model import events as e
-from processor.model.definition import MapState, ParallelState
+from processor.model.definition import MapState, ParallelState, StateFailure
 from processor.model.execution import Branches, Iterations
 from processor.model.json import Json
 
 MAX_INLINE_CONCURRENCY = 40
 """What AWS documents for inline Map states, whatever MaxConcurrency says."""
+
+MAX_DISTRIBUTED_CONCURRENCY = 1_000
+"""AWS runs 10,000 children at once where MaxConcurrency sets no limit. Here they run inside the execution, and each
+that runs is part of its state: so a tenth of them."""
 
 
 def run_parallel(turn: Turn, state: ParallelState) -> e.AnyEvent:
@@ -25,10 +35,11 @@ def run_parallel(turn: Turn, state: ParallelState) -> e.AnyEvent:
 
 
 def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
+    """Return the Map's start. Recorded: MaxConcurrency is evaluated before it, what is tolerated after it."""
     prepared = turn.prepared()
-    items = state.check(prepared) if state.items is None else turn.bounded(state.items(prepared, turn))
-    assert isinstance(items, list)
-    own = state.prepare is not None or state.items is not None
+    max_concurrency = _max_concurrency(turn, state, prepared)
+    items, own = _items(turn, state, prepared)
+    count, percentage = _tolerance_if_valid(turn, state)
     return e.MapStarted(
         **turn.envelope(),
         attempt=turn.scope.retry_count,
@@ -36,8 +47,20 @@ def run_map(turn: Turn, state: MapState) -> e.AnyEvent:
         mode=state.mode,
         items=items if own else None,
         first=state.first,
-        max_concurrency=_max_concurrency(turn, state, prepared),
+        max_concurrency=max_concurrency,
+        tolerated_count=count,
+        tolerated_percentage=percentage,
     )
+
+
+def _items(turn: Turn, state: MapState, prepared: Json) -> tuple[list[Json] | dict[str, Json], bool]:
+    """Return the items, and whether they are others than the state's input. Recorded: beside an ItemReader, whose
+    items are yet to come, ItemsPath is not evaluated at all."""
+    if state.reader is not None:
+        return [], True
+    items = turn.bounded(state.items(prepared, turn)) if state.items is not None else state.check(prepared)
+    assert isinstance(items, (list, dict))
+    return items, state.prepare is not None or state.items is not None
 
 
 def _max_concurrency(turn: Turn, state: MapState, prepared: Json) -> int:
@@ -46,31 +69,66 @@ def _max_concurrency(turn: Turn, state: MapState, prepared: Json) -> int:
         evaluated = written(prepared, turn)
         assert isinstance(evaluated, int)
         written = evaluated
-    return min(written, MAX_INLINE_CONCURRENCY) or MAX_INLINE_CONCURRENCY
+    most = MAX_INLINE_CONCURRENCY if state.mode == "INLINE" else MAX_DISTRIBUTED_CONCURRENCY
+    return min(written, most) or most
+
+
+def _tolerance_if_valid(turn: Turn, state: MapState) -> tuple[int | None, float | None]:
+    """What is not valid fails the state after its start: `fill` finds it again."""
+    try:
+        return tolerance(turn, state)
+    except StateFailure:
+        return None, None
 
 
 def fill(turn: Turn) -> e.AnyEvent:
-    """Return the next iteration's start, or the container's end. Only called where there is one of the two."""
+    """Return the next iteration's start, the container's end, or what a distributed Map does around them. Only called
+    where there is one of these."""
     children = turn.scope.children
     assert children is not None
-    if isinstance(children, Iterations) and children.next_index < len(children.items):
-        return _start_iteration(turn, children)
-    _check_size(turn, children)
     if isinstance(children, Branches):
+        _check_size(turn, children)
         return e.ParallelSucceeded(**turn.envelope())
+    state = turn.state
+    assert isinstance(state, MapState)
+    if children.mode == "DISTRIBUTED":
+        event = run_event(turn, state, children)
+        if event is not None:
+            return event
+    elif children.next_index == 0:
+        check_tolerance(turn, state)
+    if children.next_item < len(children.items):
+        return _start_iteration(turn, state, children)
+    if state.writer is not None:
+        return map_result(turn, state.writer, children)
+    _check_size(turn, children)
     return e.MapSucceeded(**turn.envelope())
 
 
-def _start_iteration(turn: Turn, iterations: Iterations) -> e.AnyEvent:
-    state, index = turn.state, iterations.next_index
-    assert isinstance(state, MapState)
-    selected: Json = None
-    if state.selector is not None:
-        selecting = Turn(turn.execution, turn.key, turn.scope, state, item=(index, iterations.items[index]))
-        selected = selecting.bounded(state.selector(selecting.prepared(), selecting))
+def _start_iteration(turn: Turn, state: MapState, iterations: Iterations) -> e.AnyEvent:
     envelope = turn.envelope()
-    envelope["scope"] = (*turn.key, index)
-    return e.MapIterationStarted(**envelope, has_input=state.selector is not None, input=selected)
+    envelope["scope"] = (*turn.key, iterations.next_index)
+    if state.batcher is not None:
+        items, value = batch(
+            turn, state.batcher, lambda index: _selected(turn, state, iterations, index)[1], iterations
+        )
+        return e.MapIterationStarted(**envelope, has_input=True, input=value, items=items)
+    made, value = _selected(turn, state, iterations, iterations.next_item)
+    return e.MapIterationStarted(**envelope, has_input=made, input=value if made else None)
+
+
+def _selected(turn: Turn, state: MapState, iterations: Iterations, index: int) -> tuple[bool, Json]:
+    """Return whether the item's value is a new one, and the value: the ItemSelector's, or the member of an object with
+    its key, or the item."""
+    value = iterations.items[index]
+    key = None if iterations.keys is None else iterations.keys[index]
+    if state.selector is not None:
+        item = MapItem(index, value, key, iterations.source)
+        selecting = Turn(turn.execution, turn.key, turn.scope, state, item=item)
+        # What it selects from was measured when the Map began: once for each item would be too often.
+        prepared = turn.scope.value if state.prepare is None else state.prepare(turn.scope.value, selecting)
+        return True, selecting.bounded(state.selector(prepared, selecting))
+    return (False, value) if key is None else (True, {"Key": key, "Value": value})
 
 
 def _check_size(turn: Turn, children: Branches | Iterations) -> None:
