@@ -221,7 +221,7 @@ def _distribute(draw: st.DrawFn, state: Object, calm: bool) -> None:
     reader: Object = {
         "Resource": "arn:aws:states:::s3:getObject",
         "Parameters": {"Bucket": "b", "Key.$": "$$.Execution.Name"},
-        "ReaderConfig": {"InputType": "JSON", "MaxItemsPath": "$$.Execution.Input.n"},
+        "ReaderConfig": {"InputType": "JSON", "MaxItems": 3},
     }
     _maybe(draw, state, "ItemReader", [reader])
     _maybe(draw, state, "ItemBatcher", [{"MaxItemsPerBatch": 2}, {"MaxInputBytesPerBatch": 40, "BatchInput": {"b": 1}}])
