@@ -253,6 +253,17 @@ def _other_reason(difference: Difference) -> bool:
 _NO_RESULTS = re.compile(r"(.*Invalid path '.*') : (?:No results for|Missing property in) path:? \$.*", re.DOTALL)
 
 
+def _same_path(difference: Difference) -> bool:
+    """Both causes name the same state and the same path."""
+    ours, moto = (_NAMED.match(without_ids(answer.cause or "")) for answer in (difference.ours, difference.moto))
+    return ours is not None and moto is not None and ours.groups() == moto.groups()
+
+
+_NAMED = re.compile(
+    r"(An error occurred while executing the state '.*?' \(.*?\)\. )(?:Invalid path|The JSONPath) '(.*?)' "
+)
+
+
 def _null_and_empty(difference: Difference) -> bool:
     return (difference.our_text, difference.moto_text) == ("null", '""')
 
@@ -266,6 +277,7 @@ RELATIONS: dict[str, Callable[[Difference], bool]] = {
     "moto escapes what is not ASCII": _moto_escapes_text,
     "moto writes blanks into the input quoted": _moto_spaces_the_input,
     "the same path, another reason": _other_reason,
+    "both name the same path": _same_path,
     "the same cause, another event id": _other_id,
     "ours null, moto an empty text": _null_and_empty,
 }
