@@ -97,7 +97,7 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
                 **envelope, output=command.output
             )
         case c.FailTask():
-            error = command.error or _OWN_ERRORS.get(scope.phase.kind)
+            error = _OWN_ERRORS.get(scope.phase.kind) if command.error is None else command.error
             return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
             if scope.phase.kind == "ITEM_READER":

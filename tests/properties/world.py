@@ -140,7 +140,8 @@ class Pestered(Played):
 
 
 def completion(asked: TaskScheduled) -> AnyCommand:
-    return CompleteTask.of(asked, {"asked": asked.arguments, "scope": list(asked.scope)})
+    answer: Json = {"asked": asked.arguments, "scope": list(asked.scope)}
+    return CompleteTask.of(asked, {"Page": 0, "Items": answer} if asked.kind == "ITEM_READER" else answer)
 
 
 class SlicedPlayed(Played):
