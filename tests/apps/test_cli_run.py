@@ -19,7 +19,7 @@ from tests.apps.test_cli import asl, folder, lines
 __all__ = ["folder"]  # the fixture: an empty folder with nothing set
 
 ORDER = Path(__file__).parents[2] / "examples/order"
-WORK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
+WORK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {}, "End": True}
 ONE = {"StartAt": "Send", "States": {"Send": WORK}}
 YEAR = {"StartAt": "Hold", "States": {"Hold": {"Type": "Wait", "Seconds": 31_536_000, "End": True}}}
 DRAWING = {

@@ -54,7 +54,7 @@ def test_each_kind_of_state_says_in_short_what_it_does() -> None:
             "Parameters": {"FunctionName": f"arn:aws:lambda:{account}:function:ship"},
             "Next": "Queue",
         },
-        Queue={"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Next": "Poll"},
+        Queue={"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {}, "Next": "Poll"},
         Poll={"Type": "Task", "Resource": f"arn:aws:states:{account}:activity:look", "Next": "Plain"},
         Plain={"Type": "Task", "Resource": "plain", "Next": "Hold"},
         Hold={"Type": "Wait", "Seconds": 10, "Next": "Until"},

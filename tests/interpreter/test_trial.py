@@ -31,7 +31,9 @@ def told(state: dict[str, Any], given: object = GIVEN, **asked: Any) -> Inspecti
 
 
 def task(**fields: Any) -> dict[str, Any]:
-    return {"Type": "Task", "Resource": "double", "End": True, **fields}
+    """A service integration is refused without Parameters."""
+    parameters = {"Parameters": {}} if "states:::" in str(fields.get("Resource")) else {}
+    return {"Type": "Task", "Resource": "double", "End": True, **parameters, **fields}
 
 
 def fan_out(**fields: Any) -> dict[str, Any]:

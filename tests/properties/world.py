@@ -116,7 +116,8 @@ class Contained(Played):
 
     def answer(self, asked: TaskScheduled) -> AnyCommand:
         state = self.workflow.states[asked.state]
-        assert isinstance(state, TaskState)
+        if not isinstance(state, TaskState):  # a Map's reader or writer
+            return completion(asked)
         ways: list[AnyCommand] = [completion(asked), completion(asked)]
         if state.catchers:
             ways += [FailTask.of(asked, error=error, cause="of the world") for error in (*ERRORS, None)]
