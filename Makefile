@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover conformance mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -43,6 +43,9 @@ it: setup ## Run only the tests against a real Kafka
 cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 	@$(BIN)/pytest -q tests/model tests/interpreter tests/scenarios tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
+
+conformance: .venv/.locked ## Judge what AWS was recorded to do (CONFORMANCE_DIR; ARGS=FILE: what differs, as JSON)
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation
