@@ -212,10 +212,10 @@ def steps(execution: Execution, *, max_events: int | None = None) -> Iterator[tu
 def proceed(execution: Execution) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
     """Let the execution go on until it rests or ends."""
     events: list[e.AnyEvent] = []
-    last = execution
-    for event, last in steps(execution):  # noqa: B007 - states in between are not kept: a long run would hold all
+    while (event := next_event(execution)) is not None:
+        execution = evolve(execution, event)
         events.append(event)
-    return last, tuple(events)
+    return execution, tuple(events)
 
 
 def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:

@@ -164,6 +164,17 @@ def exit_by(turn: Turn, way: Exit, result: Json, *, catcher: int | None = None) 
     assigned = None if way.assign is None else turn.assignable(way.assign(value, result, turn))
     output_of, output = way.finish(value, result, turn)
     output = turn.bounded(output) if output_of == "VALUE" else None
+    execution = turn.execution
     return e.StateExited(
-        **turn.envelope(), output_of=output_of, output=output, assigned=assigned, next=way.next, catcher=catcher
+        execution_id=execution.started.execution_id,
+        sequence=execution.sequence,
+        time=execution.time,
+        caused_by=execution.caused_by,
+        scope=turn.key,
+        state=turn.scope.state,
+        output_of=output_of,
+        output=output,
+        assigned=assigned,
+        next=way.next,
+        catcher=catcher,
     )

@@ -21,17 +21,17 @@ class Runnable:
     All of `_front`, lowest first, is below all of `_back`, highest first; where there is a back there is a front.
     """
 
-    __slots__ = ("_back", "_front", "_highest")
+    __slots__ = ("_back", "_front", "_highest", "first")
+
+    first: ScopeKey | None
+    """The lowest; None where there is none."""
 
     def __init__(self, keys: Iterable[ScopeKey] = ()) -> None:
         ordered = sorted(keys)
         self._front = _linked(ordered, None)
         self._back: _Links = None
         self._highest: ScopeKey | None = ordered[-1] if ordered else None
-
-    @property
-    def first(self) -> ScopeKey | None:
-        return None if self._front is None else self._front[0]
+        self.first = ordered[0] if ordered else None
 
     def __bool__(self) -> bool:
         return self._front is not None
@@ -49,9 +49,11 @@ class Runnable:
         return f"Runnable({list(self)})"
 
     def added(self, key: ScopeKey) -> Runnable:
+        if key == self.first:
+            return self
         if self._highest is None or self._front is None:
             return _made(front=(key, None), back=None, highest=key)
-        if key == self._front[0] or key == self._highest:
+        if key == self._highest:
             return self
         if key > self._highest:
             return _made(front=self._front, back=(key, self._back), highest=key)
@@ -78,8 +80,9 @@ class Runnable:
 
 
 def _made(*, front: _Links, back: _Links, highest: ScopeKey | None) -> Runnable:
-    made = Runnable()
+    made = object.__new__(Runnable)  # __init__ would sort what is in order
     made._front, made._back, made._highest = front, back, highest
+    made.first = None if front is None else front[0]
     return made
 
 
