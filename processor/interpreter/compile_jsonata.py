@@ -24,7 +24,6 @@ from processor.interpreter.jsonata import EvaluationFailed
 from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.templates import Report, pointer_to
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES
-from processor.interpreter.validation.maps import MAX_ITEMS
 from processor.model.definition import (
     AnyState,
     Catcher,
@@ -176,7 +175,7 @@ def _map(name: str, fields: Fields, report: Report) -> MapState:
         first=text_of(processor, "StartAt") or "",
         mode="DISTRIBUTED" if distributed else "INLINE",
         execution_type="EXPRESS" if config.get("ExecutionType") == "EXPRESS" else "STANDARD",
-        items=fields.array("Items"),
+        items=fields.items("Items", objects=distributed),
         check=_check_items_or_object if distributed else _check_items,
         selector=fields.any("ItemSelector"),
         max_concurrency=fields.integer("MaxConcurrency", at_least=0) or 0,
@@ -200,7 +199,9 @@ def _reader(fields: Fields, report: Report) -> ItemReader | None:
     return reader_of(
         written,
         parameters=reader.any("Arguments") or _nothing,
-        max_items=config.integer("MaxItems", at_least=0, at_most=MAX_ITEMS),
+        max_items=config.integer(
+            "MaxItems", at_least=0
+        ),  # more than AWS reads is cut to that (floci pull request 3731)
         pointer=reader.pointer,
         report=report,
     )

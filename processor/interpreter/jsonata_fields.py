@@ -167,17 +167,22 @@ class Fields:
         evaluate = self._typed("Condition", "boolean", lambda value: value)
         return lambda value, environment: evaluate(value, environment) is True
 
-    def array(self, field: str) -> Evaluate | None:
-        """Return what computes an array: one that is written, with expressions in it, or one expression."""
+    def items(self, field: str, *, objects: bool) -> Evaluate | None:
+        """Return what computes an array, or an object where `objects` are allowed: one that is written, with
+        expressions in it, or one expression."""
         written = self.written.get(field)
         if field not in self.written:
             return None
-        if not isinstance(written, list) and not (isinstance(written, str) and is_expression(written)):
-            self.fault(field, "Expected value of type Array or a JSONata expression")
+        literal = isinstance(written, list) or (objects and isinstance(written, dict))
+        if not literal and not (isinstance(written, str) and is_expression(written)):
+            kinds = "Array, Object" if objects else "Array"
+            self.fault(field, f"Expected value of type {kinds} or a JSONata expression")
             return None
-        return self._typed(field, "array", lambda value: value)
+        return self._typed(field, "array", lambda value: value, also="object" if objects else None)
 
-    def _typed(self, field: str, expected: TypeName, check: Callable[[Json], Json]) -> Evaluate:
+    def _typed(
+        self, field: str, expected: TypeName, check: Callable[[Json], Json], *, also: TypeName | None = None
+    ) -> Evaluate:
         written = self.written[field]
         if isinstance(written, str) and not is_expression(written):
             self.fault(field, "must be a JSONata expression, between '{%' and '%}', where it is a text")
@@ -186,7 +191,7 @@ class Fields:
 
         def evaluate_typed(value: Json, environment: Environment) -> Json:
             found = evaluate(value, environment)
-            if type_name(found) != expected:
+            if type_name(found) not in (expected, also):
                 raise template.expressions[0].unexpected(found, expected)
             return check(found)
 

@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from processor.errors import SCHEMA, Diagnostic
-from processor.interpreter.validation.walk import Object, State, states_in
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
+from processor.interpreter.validation.walk import Object, Scope, State, states_in
 from processor.model.events import MachineType
 from processor.model.json import Json
 
@@ -21,13 +22,23 @@ INPUT_TYPES = ("MANIFEST", "JSON", "CSV", "JSONL", "PARQUET")
 
 _RESOURCES = ("s3:getObject", "s3:listObjectsV2")
 _UNLABELLED = frozenset('?*<>{}[]:;,\\|^~$#%&`"')
-_TWINS = (
+_NUMBERS = (
     ((), "ToleratedFailureCount"),
     ((), "ToleratedFailurePercentage"),
     (("ItemBatcher",), "MaxItemsPerBatch"),
     (("ItemBatcher",), "MaxInputBytesPerBatch"),
     (("ItemReader", "ReaderConfig"), "MaxItems"),
 )
+
+_RANGES: dict[str, tuple[float, float | None]] = {
+    "ToleratedFailureCount": (0, None),
+    "ToleratedFailurePercentage": (0.0, 100.0),
+    "MaxItemsPerBatch": (0, None),
+    "MaxInputBytesPerBatch": (0, MAX_PAYLOAD_BYTES),
+    "MaxItems": (0, MAX_ITEMS),
+}
+_POSITIVE = frozenset({"MaxItemsPerBatch", "MaxInputBytesPerBatch"})
+"""ASL specification, "Batching Items": "MUST be a positive integer". AWS's words for 0 were not measured."""
 
 
 def check_maps(definition: Object, machine_type: MachineType) -> Iterator[Diagnostic]:
@@ -37,7 +48,7 @@ def check_maps(definition: Object, machine_type: MachineType) -> Iterator[Diagno
         if state.type == "Map":
             yield from _check_mode(state, machine_type)
             yield from _check_label(state, labels)
-            yield from _check_numbers(state)
+            yield from _check_twins(state)
             yield from _check_reader(state)
 
 
@@ -48,11 +59,22 @@ def _check_mode(state: State, machine_type: MachineType) -> Iterator[Diagnostic]
         mode = config.get("Mode")
         if mode == "DISTRIBUTED" and "ExecutionType" not in config:
             yield _schema(at, "These fields are required: [ExecutionType]")
-        if mode == "DISTRIBUTED" and machine_type == "EXPRESS":
+        if mode == "DISTRIBUTED" and (machine_type == "EXPRESS" or _is_express(state.scope)):
             supported = "is not supported inside 'EXPRESS' state machines"
             yield _schema(at, f"The field 'Mode' with value 'DISTRIBUTED' {supported}")
         if mode == "INLINE" and "ExecutionType" in config:
             yield _schema(at, "Field 'ExecutionType' is not supported")
+
+
+def _is_express(scope: Scope) -> bool:
+    """Whether the innermost distributed Map around the scope runs it as an Express workflow."""
+    around: Scope | None = scope
+    while around is not None:
+        config = _object(around.fields.get("ProcessorConfig"))
+        if config.get("Mode") == "DISTRIBUTED":
+            return config.get("ExecutionType") == "EXPRESS"
+        around = around.outer
+    return False
 
 
 def _check_label(state: State, labels: set[str]) -> Iterator[Diagnostic]:
@@ -71,24 +93,40 @@ def _check_label(state: State, labels: set[str]) -> Iterator[Diagnostic]:
     labels.add(label)
 
 
-def _check_numbers(state: State) -> Iterator[Diagnostic]:
-    """Yield each number out of its range, and each that is given by a path as well."""
-    for within, field in _TWINS:
+def check_ranges(definition: Object) -> Iterator[Diagnostic]:
+    """Yield each number of a Map that is out of its range, at its own place; one that is computed is not looked at."""
+    for state in states_in(definition):
+        if state.type == "Map":
+            for part, at, field in _numbers(state):
+                yield from _check_range(part.get(field), field, f"{at}/{field}")
+
+
+def _check_range(value: Json, field: str, pointer: str) -> Iterator[Diagnostic]:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    least, most = _RANGES[field]
+    if value < least:
+        yield _schema(pointer, f"Minimum value is {least}", found=str(value))
+    elif field in _POSITIVE and value == 0:
+        yield _schema(pointer, "must be at least 1", found=str(value))
+    if most is not None and value > most:
+        yield _schema(pointer, f"Maximum value is {most}", found=str(value))
+
+
+def _check_twins(state: State) -> Iterator[Diagnostic]:
+    """Yield each number that is given by a path as well."""
+    for part, at, field in _numbers(state):
+        if field in part and f"{field}Path" in part:
+            yield _schema(at, f"There should only be one of the following fields: [{field}, {field}Path]")
+
+
+def _numbers(state: State) -> Iterator[tuple[Object, str, str]]:
+    """Yield the object in which each number may stand, its place, and the field."""
+    for within, field in _NUMBERS:
         part, at = state.fields, state.pointer
         for name in within:
             part, at = _object(part.get(name)), f"{at}/{name}"
-        if field in part and f"{field}Path" in part:
-            yield _schema(at, f"There should only be one of the following fields: [{field}, {field}Path]")
-        value = part.get(field)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            continue
-        decimal = ".0" if field.endswith("Percentage") else ""
-        if value < 0:
-            yield _schema(f"{at}/{field}", f"Minimum value is 0{decimal}", found=str(value))
-        if decimal and value > 100:
-            yield _schema(f"{at}/{field}", "Maximum value is 100.0", found=str(value))
-        if field == "MaxItems" and value > MAX_ITEMS:
-            yield _schema(f"{at}/{field}", f"Maximum value is {MAX_ITEMS}", found=str(value))
+        yield part, at, field
 
 
 def _check_reader(state: State) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from processor.errors import Diagnostic
 from processor.interpreter.validation.constants import check_constants
 from processor.interpreter.validation.expressions import check_expressions
-from processor.interpreter.validation.maps import check_maps
+from processor.interpreter.validation.maps import check_maps, check_ranges
 from processor.interpreter.validation.paths import check_paths
 from processor.interpreter.validation.query_language import check_query_languages
 from processor.interpreter.validation.tasks import check_tasks
@@ -48,5 +48,6 @@ def _check(definition: Object, machine_type: MachineType) -> Iterator[Diagnostic
 def _check_values(definition: Object) -> Iterator[Diagnostic]:
     """Yield the faults of single values, each at its own place."""
     yield from check_constants(definition)
+    yield from check_ranges(definition)
     yield from check_paths(definition)
     yield from check_expressions(definition)

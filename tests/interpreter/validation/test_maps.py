@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processor.interpreter.validation.maps import check_maps
+from processor.interpreter.validation.maps import check_maps, check_ranges
 from tests.interpreter.validation.told import DONE, machine
 
 SCOPE = machine(I=DONE)
@@ -21,7 +21,7 @@ def found_in(state: dict[str, Any], *, express: bool = False, config: dict[str, 
         (each.pointer.removeprefix("/States/M"), each.message)
         if each.code == "SCHEMA_VALIDATION_FAILED"
         else (each.pointer.removeprefix("/States/M"), each.code, each.message)
-        for each in check_maps(definition, "EXPRESS" if express else "STANDARD")
+        for each in (*check_maps(definition, "EXPRESS" if express else "STANDARD"), *check_ranges(definition))
     ]
 
 
@@ -94,14 +94,23 @@ def test_a_number_is_given_once_and_within_its_range() -> None:
     }
 
     assert found_in(state) == [
-        ("/ToleratedFailureCount", "Minimum value is 0"),
         ("", f"{only} [ToleratedFailurePercentage, ToleratedFailurePercentagePath]"),
-        ("/ToleratedFailurePercentage", "Maximum value is 100.0"),
         ("/ItemBatcher", f"{only} [MaxItemsPerBatch, MaxItemsPerBatchPath]"),
+        ("/ToleratedFailureCount", "Minimum value is 0"),
+        ("/ToleratedFailurePercentage", "Maximum value is 100.0"),
         ("/ItemBatcher/MaxItemsPerBatch", "Minimum value is 0"),
         ("/ItemReader/ReaderConfig/MaxItems", "Maximum value is 100000000"),
     ]
     assert found_in({"ToleratedFailurePercentage": -0.5}) == [("/ToleratedFailurePercentage", "Minimum value is 0.0")]
+
+
+def test_a_batch_has_room_for_an_item_and_no_more_than_a_state_may_hold() -> None:
+    """ASL specification: "positive integer"; Developer Guide, "ItemBatcher": 256 KiB at most."""
+    assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": 262_144}}) == []
+    assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 262_145}}) == [
+        ("/ItemBatcher/MaxItemsPerBatch", "must be at least 1"),
+        ("/ItemBatcher/MaxInputBytesPerBatch", "Maximum value is 262144"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,3 +136,21 @@ def test_a_number_is_given_once_and_within_its_range() -> None:
 )  # fmt: skip
 def test_a_reader_says_what_it_reads(reader: dict[str, Any], found: list[tuple[str, str]]) -> None:
     assert found_in({"ItemReader": reader}) == [(f"/ItemReader{pointer}", message) for pointer, message in found]
+
+
+def test_express_children_have_no_distributed_map_standard_children_may() -> None:
+    def around(*kinds: str, inner: str = "STANDARD") -> list[str]:
+        state: dict[str, Any] = {"Type": "Map", "ItemProcessor": SCOPE, "End": True}
+        for kind in (inner, *reversed(kinds)):
+            config = {"Mode": "INLINE"} if kind == "INLINE" else {"Mode": "DISTRIBUTED", "ExecutionType": kind}
+            processor = {**state["ItemProcessor"], "ProcessorConfig": config}
+            outer = {"Type": "Map", "ItemProcessor": processor, "End": True}
+            state = {"Type": "Map", "ItemProcessor": machine(M=outer), "End": True}
+        return [each.message for each in check_maps(state["ItemProcessor"], "STANDARD")]
+
+    refused = ["The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines"]
+    assert around("EXPRESS") == refused
+    assert around("EXPRESS", "INLINE") == refused
+    assert around("EXPRESS", inner="INLINE") == []
+    assert around("STANDARD") == []
+    assert around("STANDARD", "INLINE", inner="EXPRESS") == []
