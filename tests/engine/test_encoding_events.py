@@ -30,7 +30,7 @@ PAIR = (
 )  # fmt: skip
 # Frozen: what stands on topics today must be read for ever.
 PAIR_HEX = (
-    "c301" "436d769009c86e96"  # marker, fingerprint
+    "c301" "03bc6933590568db"  # marker, fingerprint
     "146f72646572733a6f2d31" "f6a1bfe9d666" "06632d31" "00" "0874657374" "020e"  # execution id, time, cause
     "52" "04"  # sequence 41; two events
     "04180200" "06506179" "12" "00" "021a7b2270616964223a6e756c6c7d"  # [12, 1] Pay: StateExited, VALUE, its output

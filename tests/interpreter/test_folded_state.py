@@ -110,9 +110,7 @@ def test_what_a_task_failed_of_is_kept_with_its_cause_until_it_is_handled() -> N
     assert evolve(before, replace(timed_out, cause="why")).scopes[()] == replace(before.scopes[()], phase=failed)
 
 
-@pytest.mark.parametrize(
-    ("kind", "asked", "answered"), [("LAMBDA", 2, 3), ("SERVICE", 2, 3), ("ACTIVITY", 1, 2), ("ITEM_READER", 0, 0)]
-)
+@pytest.mark.parametrize(("kind", "asked", "answered"), [("LAMBDA", 2, 3), ("SERVICE", 2, 3), ("ACTIVITY", 1, 2)])
 def test_what_a_task_counts_in_awss_history_depends_on_its_kind(kind: TaskKind, asked: int, answered: int) -> None:
     run = Run(scope_of("A", task("A")), {})
     run.complete("A", 1)
@@ -145,6 +143,7 @@ def test_a_map_that_failed_counts_what_failed_and_nothing_as_running() -> None:
         first="A",
         max_concurrency=3,
         next_index=4,
+        next_item=4,
         running=0,
         results=Map({1: "r"}),
         result_bytes=3,
@@ -332,6 +331,7 @@ def test_a_redriven_map_counts_what_runs_and_no_failure() -> None:
         first="A",
         max_concurrency=2,
         next_index=3,
+        next_item=3,
         running=2,
         results=Map({0: "kept"}),
         result_bytes=6,

@@ -31,7 +31,7 @@ README = (FOLDER / "README.md").read_text()
 FINGERPRINTS = {
     "Command": "7ac1d0cababbce6b",
     "Definition": "03614e35a4622e72",
-    "EventBatch": "436d769009c86e96",
+    "EventBatch": "03bc6933590568db",
     "PartitionCount": "0ee02cd898a065a7",
     "Rejection": "3f98bc1719b6dd2b",
     "Reply": "c52ebe4f4bf1a301",

@@ -19,6 +19,7 @@ from processor.apps.cli.options import (
     DefinitionArgument,
     InputOption,
     JsonOption,
+    S3Option,
     TypeOption,
     WorkerOption,
     machine_type,
@@ -48,6 +49,7 @@ def run(  # noqa: PLR0913, PLR0917 # each argument is an option of the command l
     file: DefinitionArgument,
     input: InputOption = "{}",
     worker: WorkerOption = None,
+    s3: S3Option = None,
     mocks: Annotated[
         Path | None,
         typer.Option("--mocks", metavar="FILE", help="Mocked task results, in the format of Step Functions Local."),
@@ -83,11 +85,11 @@ def run(  # noqa: PLR0913, PLR0917 # each argument is an option of the command l
     Without side effects: tasks are answered by --mocks, all others by the functions of --worker. In virtual time waits,
     retries and timeouts pass at once, each in its turn.
     """
-    from processor.apps.loading import load_definition, load_json, load_worker
+    from processor.apps.loading import load_definition, load_json, load_workers
 
     terminal = Terminal(as_json=json)
     chosen_type = machine_type(type)
-    virtual = _is_virtual(virtual_time, mocks=mocks, worker=worker, start_time=start_time)
+    virtual = _is_virtual(virtual_time, mocks=mocks, works=bool(worker or s3), start_time=start_time)
     begins = _parse_time(start_time)
     check_place(graph, option="--graph")
     with terminal.faults_of(file):
@@ -100,7 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 # each argument is an option of the command l
         type=chosen_type,
         input=load_json(input, option="--input", stdin=sys.stdin),
         context=None if context is None else load_json(context, option="--context", stdin=sys.stdin),
-        workers=tuple(load_worker(place) for place in worker or ()),
+        workers=tuple(load_workers(worker or (), s3=s3)),
         mocked=mocked,
         seed=seed,
         start_time=begins,
@@ -326,7 +328,7 @@ def _draw(trial: Trial, ran: list[AnyEvent], place: str) -> None:
 # ---- what was asked for
 
 
-def _is_virtual(asked: bool | None, *, mocks: Path | None, worker: list[str] | None, start_time: str | None) -> bool:
+def _is_virtual(asked: bool | None, *, mocks: Path | None, works: bool, start_time: str | None) -> bool:
     """Without a worker nothing that takes time happens; functions of a worker may, unless mocks make it a trial."""
     if asked is False and (mocks or start_time):
         option = "--mocks" if mocks else "--start-time"
@@ -335,7 +337,7 @@ def _is_virtual(asked: bool | None, *, mocks: Path | None, worker: list[str] | N
         )
     if asked is not None:
         return asked
-    return mocks is not None or not worker
+    return mocks is not None or not works
 
 
 def _mocked(
