@@ -60,5 +60,5 @@ fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="pat
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: ## Say where to read
-	@ls README.md CHANGELOG.md docs/*.md docs/decisions/*.md 2>/dev/null || true
+docs: .venv/.locked ## Write docs/asl-coverage.md from the results over the shared cases
+	@$(BIN)/python -m tests.conformance.coverage

@@ -14,13 +14,15 @@ pytestmark = pytest.mark.skipif(
     FOLDER is None, reason="no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws"
 )
 
+NO_REDRIVE = "recorded before redrive came, in November 2023: the context object had no RedriveCount then"
 KNOWN = {
-    # Recorded before redrive came, in November 2023: the context object had no RedriveCount then.
-    "::test_lambda_invoke_with_retry_extended_input#get_execution_history",
-    "::test_lambda_service_invoke_with_retry_extended_input#get_execution_history",
-    # AWS stalls before it writes MapStateEntered, here the Map has entered and starts nothing.
-    "::test_max_concurrency_path_negative#get_execution_history",
+    "::test_lambda_invoke_with_retry_extended_input#get_execution_history": NO_REDRIVE,
+    "::test_lambda_service_invoke_with_retry_extended_input#get_execution_history": NO_REDRIVE,
+    "::test_max_concurrency_path_negative#get_execution_history": (
+        "AWS stalls before it writes MapStateEntered, here the Map has entered and starts nothing"
+    ),
 }
+"""The end of a failing case's id, and why it fails."""
 
 
 @pytest.mark.parametrize("between", [straight, recovered], ids=["straight", "recovered after each command"])

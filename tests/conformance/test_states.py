@@ -119,6 +119,5 @@ def test_states_on_trial_answer_as_recorded() -> None:
     report = run_test_states(FOLDER)
     unexpected = {id: found for id, found in report.failures.items() if not id.endswith(tuple(KNOWN))}
     assert unexpected == {}
-    # What parse may refuse for now is distributed Map, and nothing else.
-    assert [case["id"] for case in report.unsupported if '"DISTRIBUTED"' not in json.dumps(case["definition"])] == []
-    print(json.dumps(report.by_kind()), f"{len(report.unsupported)} not supported yet")
+    assert report.unsupported == []
+    print(json.dumps(report.by_kind()))
