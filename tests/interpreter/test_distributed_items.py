@@ -313,7 +313,7 @@ def test_items_go_to_children_in_batches() -> None:
 
 def test_a_batch_holds_selected_items_each_with_its_own_index() -> None:
     selector = {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}
-    each = distributed(passes(), ItemSelector=selector, ItemBatcher={"MaxItemsPerBatchPath": "$$.Execution.Input[0]"})
+    each = distributed(passes(), ItemSelector=selector, ItemBatcher={"MaxItemsPerBatchPath": "$[0]"})
     run = Run(scope_of("M", each), [2, "b", "c"])
     assert run.execution.output == [{"Items": [{"i": 0, "v": 2}, {"i": 1, "v": "b"}]}, {"Items": [{"i": 2, "v": "c"}]}]
 
