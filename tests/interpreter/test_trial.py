@@ -32,7 +32,7 @@ def told(state: dict[str, Any], given: object = GIVEN, **asked: Any) -> Inspecti
 
 def task(**fields: Any) -> dict[str, Any]:
     """A service integration is refused without Parameters."""
-    parameters = {"Parameters": {}} if "states:::" in str(fields.get("Resource")) else {}
+    parameters: dict[str, Any] = {"Parameters": {}} if "states:::" in str(fields.get("Resource")) else {}
     return {"Type": "Task", "Resource": "double", "End": True, **parameters, **fields}
 
 
