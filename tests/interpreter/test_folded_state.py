@@ -25,6 +25,7 @@ from processor import (
     Millis,
     StopExecution,
     TaskScheduled,
+    TaskSucceeded,
     TaskTimedOut,
     recover,
     resume,
@@ -35,6 +36,7 @@ from processor.model.execution import ENTERED, RUNNING, Branches, Cut, Failed, I
 from processor.model.json import Json
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 from tests.interpreter.scenario import Run, machine, scope_of, task, told
+from tests.interpreter.test_distributed import distributed
 
 PASSES: dict[str, Any] = {"Type": "Pass", "End": True}
 REDRIVE = Cause(type="RedriveExecution")
@@ -121,6 +123,17 @@ def test_what_a_task_counts_in_awss_history_depends_on_its_kind(kind: TaskKind, 
     pending = evolve(at, replace(scheduled, kind=kind))
     counts = (pending.aws_events, evolve(pending, succeeded).aws_events)
     assert counts == (at.aws_events + asked, at.aws_events + answered)
+
+
+def test_what_reads_items_counts_nothing_in_awss_history() -> None:
+    reader = {"Resource": "arn:aws:states:::s3:listObjectsV2"}
+    run = Run(scope_of("M", distributed(scope_of("A", PASSES), ItemReader=reader)), {})
+    run.complete("M", [])
+    *_, scheduled, succeeded = run.events[:6]
+    assert isinstance(scheduled, TaskScheduled)
+    assert isinstance(succeeded, TaskSucceeded)
+    folded = [recover(run.workflow, run.events[:count]).execution for count in (4, 5, 6)]
+    assert [each.aws_events for each in folded if each is not None] == [4, 4, 4]
 
 
 # ---- what a container knows of its children

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from processor import EvaluationFailed, MapIterationStarted, TaskScheduled, parse
+from processor import EPOCH, ZERO, EvaluationFailed, MapIterationStarted, Rejected, TaskScheduled, parse, start
 from processor.errors import InvalidDefinition
+from processor.interpreter.jsonata import Task, Undefined
+from processor.model.definition import Budget
+from processor.model.json import Json
 from tests.interpreter.scenario import Run, scope_of, told
 from tests.interpreter.test_distributed import ARN, MAP_RUN
 
@@ -174,6 +177,31 @@ def test_an_inline_map_runs_over_an_array_only() -> None:
     assert faults(mapping(mode="INLINE", Items={"a": 1})) == [
         ("/Items", "Expected value of type Array or a JSONata expression")
     ]
+
+
+class Shared:
+    """A sandbox that evaluates nothing and keeps the budgets that it is called with."""
+
+    def __init__(self) -> None:
+        self.budgets: list[Budget] = []
+
+    def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
+        self.budgets.append(budget)
+        return 2
+
+    def close(self) -> None:
+        raise AssertionError("is its owner's to close")
+
+
+def test_the_expressions_of_one_event_share_what_they_may_take() -> None:
+    sandbox = Shared()
+    endless = "{% ($f := function($n) { $f($n + 1) }; $f(0)) %}"
+    definition = mapping(ItemBatcher={"MaxItemsPerBatch": endless, "MaxInputBytesPerBatch": endless})
+    outcome = start(parse(definition, sandbox=sandbox), ["x"], seed=ZERO, now=EPOCH)
+    assert not isinstance(outcome, Rejected)
+    first, second, *others = sandbox.budgets
+    assert first is second
+    assert all(each is not first for each in others)
 
 
 # ---- what fails before the run starts
