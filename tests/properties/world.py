@@ -315,6 +315,10 @@ def duplicates(played: Played) -> list[AnyCommand]:
     once = (CompleteTask, FailTask, SubmitTask, StopExecution)
     given = [g.command for g in played.given]
     said = [command for command in given if isinstance(command, once)]
+    # A guess at a token, refused when it was said, may be the token of a task by now: then it is no duplicate.
+    asked = [token_of(event) for event in played.events if isinstance(event, TaskScheduled)]
+    pending = {token for token in asked if is_pending(played.execution, token)}
+    said = [c for c in said if not (isinstance(c, CompleteTask | FailTask) and c.token in pending)]
     # A stop is only a duplicate of one: of an execution that runs it is a wish that applies.
     return [c for c in said if not isinstance(c, StopExecution) or played.execution.closed]
 
