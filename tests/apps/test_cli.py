@@ -225,7 +225,7 @@ def test_a_folder_stands_for_s3_in_distributed_maps(folder: Path) -> None:
         2,
         "asl: --s3: must be a folder, got nowhere, for example --s3 ./buckets\n",
     )
-    unread = asl("run", "map.json", "--input", '{"key": "rows.csv"}')
+    unread = asl("run", "map.json", "--real-time", "--input", '{"key": "rows.csv"}')
     assert "the Task M: asks for s3:getObject, and no worker that was given has a function for it" in unread.stderr
 
 

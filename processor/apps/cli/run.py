@@ -291,7 +291,7 @@ def _nobody_runs(terminal: Terminal, task: TaskScheduled) -> None:
 def _resource(task: TaskScheduled) -> str:
     from processor.apps.worker.routes import routes_of
 
-    return routes_of(task)[-1] if task.kind == "SERVICE" else task.resource
+    return task.resource if task.kind in ("LAMBDA", "ACTIVITY") else routes_of(task)[-1]
 
 
 def _tell(terminal: Terminal, ran: list[AnyEvent], *, history: bool) -> None:
