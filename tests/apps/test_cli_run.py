@@ -10,10 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from processor import parse
 from processor.adapters.sqlite import SqliteLog
 from processor.apps.local import start_roles
 from processor.apps.roles import Roles
 from processor.apps.settings import Settings
+from processor.interpreter.jsonata_engine import TIMEOUT
+from processor.model.json import Json
 from tests.apps.test_cli import asl, folder, lines
 
 __all__ = ["folder"]  # the fixture: an empty folder with nothing set
@@ -184,6 +187,39 @@ def test_what_does_not_go_together_is_refused(arguments: list[str], told: str) -
     result = asl("run", "one.json", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1].startswith(f"asl: {told}")
+
+
+# ---- what a definition may be all the same
+
+
+def test_what_no_limit_of_the_engine_ends_fails_the_run(folder: Path) -> None:
+    """In another process, which is ended: here nothing would end it."""
+    nested = "($f := function($a, $n) { $n = 0 ? $a : $f([[$a], [$a]], $n - 1) }; $boolean($f(0, 60)))"
+    endless = f"{{% {nested} %}}"
+    state = {"Type": "Pass", "QueryLanguage": "JSONata", "Output": endless, "End": True}
+    (folder / "endless.json").write_text(json.dumps({"StartAt": "A", "States": {"A": state}}))
+    (folder / "state.json").write_text(json.dumps(state))
+    for arguments in (["run", "endless.json", "--virtual-time"], ["run", "endless.json", "--real-time"],
+                      ["test-state", "--definition", "state.json"]):  # fmt: skip
+        result = asl(*arguments, "--json")
+        [told] = lines(result.stdout)
+        assert (result.exit_code, told["status"], told["error"]) == (1, "FAILED", "States.QueryEvaluationError")
+        assert told["cause"].endswith(TIMEOUT)
+
+
+def test_what_is_only_warned_of_is_run_drawn_and_tried(folder: Path) -> None:
+    state: Json = {"Type": "Pass", "Result": "$.a", "End": True}
+    warned: Json = {"StartAt": "A", "States": {"A": state}}
+    assert [warning.severity for warning in parse(warned).warnings] == ["WARNING"]
+    (folder / "warned.json").write_text(json.dumps(warned))
+    (folder / "state.json").write_text(json.dumps(state))
+    for time in ("--virtual-time", "--real-time"):
+        ran = asl("run", "warned.json", time, "--graph", "-")
+        assert (ran.exit_code, ran.stdout) == (0, '"$.a"\n')
+        assert "└── ✓ A  Pass  succeeded" in ran.stderr.splitlines()
+    assert asl("graph", "warned.json").stdout == "warned.json\n└── A  Pass\n"
+    tried = asl("test-state", "--definition", "state.json", "--json")
+    assert (tried.exit_code, lines(tried.stdout)[0]["output"]) == (0, "$.a")
 
 
 # ---- graphs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -153,16 +154,23 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 def _run_virtually(trial: Trial, ran: list[AnyEvent]) -> None:
+    from processor.adapters.jsonata_sandbox import ProcessSandbox
+    from processor.interpreter.parse import parse
+
+    _check_name(trial.machine)
+    with closing(ProcessSandbox()) as sandbox:
+        workflow = parse(trial.definition, type=trial.type, sandbox=sandbox)
+        _check_mocked(trial, workflow)
+        _run_to_its_end(trial, workflow, ran)
+
+
+def _run_to_its_end(trial: Trial, workflow: Workflow, ran: list[AnyEvent]) -> None:
     from processor.adapters.clock import OsEntropy, SeededEntropy, SystemClock
     from processor.apps.cli.live import LiveView
     from processor.apps.mocks import Mocks
     from processor.apps.virtual import start_virtual
     from processor.interpreter.decide import Refused
-    from processor.interpreter.parse import parse
 
-    _check_name(trial.machine)
-    workflow = parse(trial.definition, type=trial.type)
-    _check_mocked(trial, workflow)
     mocks = None if trial.mocked is None else Mocks(trial.mocked)
 
     def answer(task: TaskScheduled) -> Sequence[AnyCommand]:
