@@ -144,7 +144,9 @@ class WrittenParallel(_Failing):
     branches: Annotated[list[Anything], Field(min_length=1)]
 
 
-class WrittenReaderConfig(Written):
+class _ReaderConfig(Written):
+    """What both query languages have of it."""
+
     input_type: str | None = None
     transformation: Literal["NONE", "LOAD_AND_FLATTEN"] | None = None
     manifest_type: Literal["ATHENA_DATA", "S3_INVENTORY"] | None = None
@@ -152,6 +154,9 @@ class WrittenReaderConfig(Written):
     csv_header_location: Literal["FIRST_ROW", "GIVEN"] | None = Field(None, alias="CSVHeaderLocation")
     csv_headers: Annotated[list[str], Field(min_length=1)] | None = Field(None, alias="CSVHeaders")
     items_pointer: str | None = None
+
+
+class WrittenReaderConfig(_ReaderConfig):
     max_items: int | None = None
     max_items_path: str | None = None
 
@@ -274,14 +279,7 @@ class WrittenJsonataParallel(_JsonataFailing):
     arguments: Anything = None
 
 
-class WrittenJsonataReaderConfig(Written):
-    input_type: str | None = None
-    transformation: Literal["NONE", "LOAD_AND_FLATTEN"] | None = None
-    manifest_type: Literal["ATHENA_DATA", "S3_INVENTORY"] | None = None
-    csv_delimiter: Literal["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"] | None = Field(None, alias="CSVDelimiter")
-    csv_header_location: Literal["FIRST_ROW", "GIVEN"] | None = Field(None, alias="CSVHeaderLocation")
-    csv_headers: Annotated[list[str], Field(min_length=1)] | None = Field(None, alias="CSVHeaders")
-    items_pointer: str | None = None
+class WrittenJsonataReaderConfig(_ReaderConfig):
     max_items: Anything = None
 
 

@@ -1,8 +1,7 @@
 """Drives executions of the shared conformance cases: what AWS Step Functions was recorded to do.
 
-The outside world is the recorded history: its answers are fed in recorded order; timers fire in virtual time. Run as
-`python -m tests.conformance.runner [FILE]`: prints failing cases with what differs (FILE: as JSON), then one line of
-JSON. Cases whose definition parse does not support yet are counted as unsupported.
+The outside world is the recorded history: its answers are fed in recorded order; timers fire in virtual time.
+`make conformance` runs all of them, with the other kinds of cases.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,10 +51,6 @@ from tests.conformance.s3 import CaseObjects, page_of, written_of
 Case: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 MAX_COMMANDS = 2_000
-
-
-class Unsupported(Exception):
-    """The definition uses what parse refuses for now."""
 
 
 def conformance_dir() -> Path | None:
@@ -122,8 +115,8 @@ def recovered(workflow: Workflow, events: list[AnyEvent], _outcome: Outcome) -> 
 
 
 def drive(case: Case, between: Between = straight) -> Driven:
-    """Run an execution case to its end, or until the recording has nothing more to say. Raises Unsupported."""
-    workflow = compiled(case)
+    """Run an execution case to its end, or until the recording has nothing more to say. Raises InvalidDefinition."""
+    workflow = parse(case["definition"], type=case["type"])
     answers = list(recorded_answers(case))
     command = StartExecution(
         execution_id="machine:name",
@@ -149,15 +142,6 @@ def drive(case: Case, between: Between = straight) -> Driven:
         driven.outcome = outcome
         driven.events += outcome.events
     return driven
-
-
-def compiled(case: Case) -> Workflow:
-    try:
-        return parse(case["definition"], type=case["type"])
-    except InvalidDefinition as invalid:
-        if any("not supported by this release" in diagnostic.message for diagnostic in invalid.diagnostics):
-            raise Unsupported(str(invalid)) from None
-        raise
 
 
 def now_of(case: Case) -> Millis:
@@ -297,19 +281,11 @@ def _payload(recorded: Json) -> Json:
 @dataclass
 class Report:
     cases: int = 0
-    unsupported: int = 0
     end: int = 0
     cause: int = 0
     history_cases: int = 0
     history: int = 0
     failures: dict[str, list[str]] = field(default_factory=dict)
-
-    def line(self) -> str:
-        failed = len(self.failures)
-        passed = self.cases - failed - self.unsupported
-        levels = {key: getattr(self, key) for key in ("cases", "end", "cause", "history_cases", "history")}
-        told = {"cases": self.cases, "passed": passed, "failed": failed, "unsupported": self.unsupported}
-        return json.dumps({**told, "by_kind": {"execution": levels}})
 
 
 def judge(case: Case, driven: Driven, compare: Any) -> list[str]:
@@ -328,9 +304,6 @@ def run_executions(folder: Path, between: Between = straight) -> Report:
         report.cases += 1
         try:
             driven = drive(case, between)
-        except Unsupported:
-            report.unsupported += 1
-            continue
         except InvalidDefinition as invalid:
             report.failures[case["id"]] = [f"refused: {invalid}"]
             continue
@@ -348,20 +321,3 @@ def run_executions(folder: Path, between: Between = straight) -> Report:
             told = json.dumps({**given, "cause": execution.cause})
             report.failures[case["id"]] = [*different, f"expected {json.dumps(case['expected'])}", f"given {told}"]
     return report
-
-
-def main() -> None:
-    folder = conformance_dir()
-    if folder is None:
-        sys.exit("no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws")
-    report = run_executions(folder)
-    for id, differences in report.failures.items():
-        print(id, *differences, sep="\n    ")
-    print(dict(Counter(differences[0].partition(":")[0] for differences in report.failures.values())))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(report.failures, indent=1))
-    print(report.line())
-
-
-if __name__ == "__main__":
-    main()

@@ -30,7 +30,6 @@ def test_executions_go_as_recorded(between: Between) -> None:
     report = _run(between)
     unexpected = {id: found for id, found in report.failures.items() if not id.endswith(tuple(KNOWN))}
     assert unexpected == {}
-    print(report.line())
 
 
 def _run(between: Between) -> Report:

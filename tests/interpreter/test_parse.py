@@ -590,8 +590,6 @@ def test_express_machines_may_call(resource: str) -> None:
 
 # ---- what comes with the whole language
 
-LATER = "is not supported by this release"
-
 
 def test_a_machine_in_jsonata_has_no_state_in_jsonpath() -> None:
     definition = machine(S={"Type": "Pass", "QueryLanguage": "JSONPath", "End": True}) | {"QueryLanguage": "JSONata"}
