@@ -18,12 +18,14 @@ from processor.adapters.memory import MemoryLog
 from processor.engine.definitions import deployment
 from processor.engine.encoding import encode_command
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
+    Committed,
     Delivery,
     Inbox,
-    PartitionRestored,
     PartitionTaken,
     Record,
+    Restorable,
     Transaction,
 )
 from processor.engine.processor import Processor
@@ -32,6 +34,7 @@ from processor.model.commands import StartExecution
 from processor.model.ids import Millis
 from processor.model.json import Json
 
+RESTORED: tuple[Restorable, ...] = ("snapshots", "events", "closed")
 EXECUTIONS = 5_000
 ROUNDS = 5
 BATCH = 500
@@ -60,17 +63,23 @@ class Conveyor:
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         if not self._begun:
             self._begun = True
-            return PartitionTaken(partition=0, assignment=1), PartitionRestored(partition=0, assignment=1)
+            return (
+                PartitionTaken(partition=0, assignment=1),
+                *(AllRestored(partition=0, assignment=1, of=of) for of in RESTORED),
+            )
         batch = self._records[self._next : self._next + BATCH]
         self._next += len(batch)
         return [CommandArrived(record=record) for record in batch]
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        pass
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         return 0
 
-    def commit(self, transaction: Transaction) -> bool:
+    def commit(self, transaction: Transaction) -> Committed:
         self.bytes += sum(len(message.value or b"") for message in transaction.messages)
-        return True
+        return Committed(ends={})
 
     def close(self) -> None:
         pass

@@ -9,10 +9,11 @@ from itertools import chain
 from msgspec.structs import replace
 
 from processor.engine.answers import Answers
+from processor.engine.closing import closed_value
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import content_type_of, decode_command, encode_events
 from processor.engine.index import Index
-from processor.engine.partitions import Closed, Partition
+from processor.engine.partitions import Partition
 from processor.engine.ports import Clock, Entropy, Message, Record
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
@@ -25,7 +26,7 @@ from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import Execution
 from processor.model.ids import Millis, parse_timer_id
-from processor.model.records import Timer
+from processor.model.records import ClosedExecution, Timer
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +68,17 @@ class Applier:
         self._slice_events = slice_events
         self._index = Index(names)
 
-    def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged:
-        """Return what a command stages. Never raises for what the command holds: bytes that do not decode are dead
-        letters, commands that cannot apply rejections, an interpreter that raises a quarantine."""
+    def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
+        """Return what a command stages; None where that depends on whether an execution is closed, and it is not known
+        yet which are. Never raises for what the command holds: bytes that do not decode are dead letters, commands
+        that cannot apply rejections, an interpreter that raises a quarantine."""
         try:
-            return self._completed(self._applied(record, partition, overlay))
+            staged = self._applied(record, partition, overlay)
+            return None if staged is None else self._completed(staged, partition)
         except RecordTooLarge as fault:  # a log may deliver, compressed, more than it takes
             return self._dead_letter(record, str(fault))
 
-    def _applied(self, record: Record, partition: Partition, overlay: Overlay) -> Staged:
+    def _applied(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
         try:
             command = decode_command(record.value or b"", content_type=content_type_of(record.headers))
         except DecodingFailed as fault:
@@ -90,28 +93,36 @@ class Applier:
         refused = self._answers.refuse_reply_topic(command)
         if refused is not None:
             return self._refuse(record, command, refused)
-        held = overlay.execution(partition.number, command.execution_id)
+        id = command.execution_id
+        held = overlay.execution(partition.number, id) or partition.holdings.find(id)
+        if held is None and not partition.knows_closed:
+            return None
         try:
-            return self._apply_to(record, command, held or partition.executions.get(command.execution_id), partition)
+            return self._apply_to(record, command, held, partition)
         except RecordTooLarge as fault:  # even the command's own event
             return self._refuse(record, command, Refused("InputTooLarge", str(fault)))
 
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
         """Return what a slice of a runnable execution stages."""
-        staged = self._completed(self._staged(execution, None, partition))
+        staged = self._completed(self._staged(execution, None, partition), partition)
         staged.counts += ("slices",)
         return staged
 
-    def _completed(self, staged: Staged) -> Staged:
-        """Whatever an execution's end comes of, its reply is added here; and every record's size is checked."""
-        if staged.execution is not None and staged.execution.closed:
-            staged.also(self._answers.finished(staged.execution))
+    def _completed(self, staged: Staged, partition: Partition) -> Staged:
+        """Whatever an execution's end comes of, what it leaves is added here; and every record's size is checked."""
+        execution = staged.execution
+        if execution is not None and execution.closed:
+            staged.also(self._answers.finished(execution))
+            staged.closed = closed_value(execution, max_record_bytes=self._max_record_bytes)
+            key = execution.execution_id.encode()
+            left = Message(topic=self._names.closed, key=key, value=staged.closed, partition=partition.number)
+            staged.messages.append(left)
         return self._checked(staged)
 
     # ---- commands
 
     def _apply_to(
-        self, record: Record, command: c.AnyCommand, held: Execution | Closed | None, partition: Partition
+        self, record: Record, command: c.AnyCommand, held: Execution | ClosedExecution | None, partition: Partition
     ) -> Staged:
         now = self._clock.now()
         cause = cause_of(command, offset=record.offset)
@@ -121,7 +132,7 @@ class Applier:
             case None:
                 refused = Refused("UnknownExecution", f"{command.execution_id} was never started here")
                 return self._refuse(record, command, refused)
-            case Closed():
+            case ClosedExecution():
                 return self._refuse(record, command, _after_end(command, held.status))
             case Execution() if held.closed:
                 return self._refuse(record, command, _after_end(command, held.status))
@@ -147,7 +158,7 @@ class Applier:
         self,
         record: Record,
         command: c.StartExecution,
-        held: Execution | Closed | None,
+        held: Execution | ClosedExecution | None,
         partition: Partition,
         *,
         now: Millis,
@@ -177,7 +188,7 @@ class Applier:
         return staged
 
     def _start_again(
-        self, record: Record, command: c.StartExecution, held: Execution | Closed, *, now: Millis
+        self, record: Record, command: c.StartExecution, held: Execution | ClosedExecution, *, now: Millis
     ) -> Staged:
         """The same start is idempotent while the execution runs, as AWS has it; its id stays taken afterwards."""
         if isinstance(held, Execution) and not held.closed:

@@ -1,145 +1,137 @@
-"""What a processor knows of a partition it owns: its executions, and which of them can go on."""
+"""What a processor knows of a partition it owns: its executions, which of them can go on, and what waits."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
 
-from msgspec import Struct
-
+from processor.engine.coverage import Coverage
 from processor.engine.definitions import Definitions
-from processor.engine.encoding import decode_events
+from processor.engine.holdings import Holdings
 from processor.engine.ports import Record
-from processor.errors import AslError, HistoryBroken, InvalidDefinition
-from processor.interpreter.evolve import begin, evolve
-from processor.interpreter.interpreter import input_hash
-from processor.model import events as e
-from processor.model.definition import Workflow
+from processor.engine.restoring import Restoring
+from processor.errors import AslError
 from processor.model.execution import Execution
-from processor.model.records import Status
 
-
-class Closed(Struct, frozen=True, kw_only=True):
-    """What is left of an ended execution: enough to refuse its id, and to know its history's end."""
-
-    status: Status
-    input_hash: bytes
-    last_sequence: int
-
-
-def kept(execution: Execution) -> Execution | Closed:
-    """Return what to hold of an execution: all of it while it runs."""
-    if not execution.closed:
-        return execution
-    return Closed(
-        status=execution.status,
-        input_hash=input_hash(execution.started.input, execution.started.context),
-        last_sequence=execution.sequence - 1,
-    )
+WAITING_RECORDS = 10_000
+WAITING_BYTES = 8 << 20
+WAITING_BEHIND = 50_000
+"""How many commands may wait for `closed` to be read, and how far others may go ahead of them."""
 
 
 class Partition:
-    """Committed state only: transactions stage what they change, and `fold` takes it over after the commit."""
+    """Committed state only: transactions stage what they change, and `fold` takes it over after the commit.
 
-    def __init__(self, *, number: int, assignment: int) -> None:
+    Until `closed` is read, commands to executions that are not open wait: whether those ever were is not known yet.
+    Commands to others do not. The offset that is committed stays before the first that waits.
+    """
+
+    def __init__(
+        self, *, number: int, assignment: int, partitions: int, definitions: Definitions, max_record_bytes: int
+    ) -> None:
         self.number = number
         self.assignment = assignment
-        self.executions: dict[str, Execution | Closed] = {}
+        self.holdings = Holdings(definitions)
+        self.coverage = Coverage()
+        self.restoring = Restoring(
+            number=number,
+            partitions=partitions,
+            holdings=self.holdings,
+            coverage=self.coverage,
+            definitions=definitions,
+            max_record_bytes=max_record_bytes,
+        )
         self.open = False  # commands flow
-        self.position = 0  # the next command, as committed
-        self.next_offset = 0  # of commands, after the greatest that an event names
-        self.restored = 0  # events
+        self.knows_closed = False
+        self.applied = 0  # the offset after the last command applied, as committed
         self.stopped: AslError | None = None
-        self.cut_off = 0  # executions without their beginning, which was deleted by age
-        self._first_offset: int | None = None
-        self._skipped: dict[str, int] = {}  # of those the ones not ended yet, and their next sequence
+        self._waiting: deque[Record] = deque()
+        self._waiting_offsets: set[int] = set()
+        self._waiting_keys: Counter[bytes | None] = Counter()
+        self._waiting_bytes = 0
         self._runnable: deque[str] = deque()
         self._queued: set[str] = set()
 
-    def restore(self, record: Record, definitions: Definitions) -> None:
-        """Fold one record of the events topic.
+    # ---- coming back
 
-        Raises UnknownSchema, DecodingFailed, HistoryBroken, the last also for whatever evolve raises: nothing of the
-        partition may be written then.
-        """
-        if self._first_offset is None:
-            self._first_offset = record.offset
-        if record.value is None:
-            return
-        for event in decode_events(record.value):
-            self._restore_event(event, definitions)
-            self.restored += 1
-            offset = event.caused_by.offset
-            if offset is not None and offset >= self.next_offset:
-                self.next_offset = offset + 1
-
-    def _restore_event(self, event: e.AnyEvent, definitions: Definitions) -> None:
-        known = self.executions.get(event.execution_id)
-        if known is None:
-            if self._skips(event):
-                return
-            if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
-                raise self._broken(event, f"begins with {type(event).__name__} number {event.sequence}")
-            self.executions[event.execution_id] = begin(self._workflow(event, definitions), event)
-            return
-        if isinstance(known, Closed):
-            raise self._broken(event, f"goes on with number {event.sequence} after it ended with {known.last_sequence}")
-        if event.sequence != known.sequence:
-            raise self._broken(event, f"goes on with number {event.sequence}, {known.sequence} is missing")
-        try:
-            after = evolve(known, event)
-        except Exception as fault:  # a bug of ours: of this partition nothing is known, the others go on
-            reason = f"number {event.sequence} raises {type(fault).__name__}: {fault}"
-            raise self._broken(event, reason) from fault
-        self.executions[event.execution_id] = kept(after)
-
-    def _skips(self, event: e.AnyEvent) -> bool:
-        """Return whether the event is of an execution whose beginning was deleted by age, which is so only where the
-        partition no longer begins with its first record. It must have ended since: `end_restore` sees to that."""
-        expected = self._skipped.get(event.execution_id)
-        if expected is None and (event.sequence == 0 or not self._first_offset):
-            return False
-        if expected is not None and event.sequence != expected:
-            raise self._broken(event, f"goes on with number {event.sequence}, {expected} is missing")
-        if expected is None:
-            self.cut_off += 1
-        if isinstance(event, e.TERMINAL_EVENTS):
-            self._skipped.pop(event.execution_id, None)
-        else:
-            self._skipped[event.execution_id] = event.sequence + 1
-        return True
+    def begin(self, *, position: int) -> None:
+        """Commands flow from `position`; whatever a slice or a death left runnable goes on."""
+        self.open, self.applied = True, position
+        for id in self.holdings.not_at_rest():
+            self._queue(id)
 
     def end_restore(self) -> None:
-        """Raises HistoryBroken where an execution has neither its beginning nor its end."""
-        for id, sequence in self._skipped.items():
-            reason = f"has no beginning, and no end up to number {sequence - 1}"
-            raise HistoryBroken(partition=self.number, execution_id=id, reason=reason)
+        """What is closed is known: nothing waits any longer."""
+        self.restoring.end_closed()
+        self.knows_closed = True
 
-    def _workflow(self, event: e.ExecutionStarted, definitions: Definitions) -> Workflow:
-        revision = f"revision {event.revision} of {event.state_machine}"
-        try:
-            workflow = definitions.workflow(event.state_machine, event.revision)
-        except InvalidDefinition as fault:
-            raise self._broken(event, f"{revision} cannot run: {fault}") from fault
-        if workflow is None:
-            raise self._broken(event, f"{revision} is not among the definitions")
-        return workflow
+    # ---- commands that wait
 
-    def _broken(self, event: e.AnyEvent, reason: str) -> HistoryBroken:
-        return HistoryBroken(partition=self.number, execution_id=event.execution_id, reason=reason)
+    def must_wait(self, record: Record) -> bool:
+        """Return whether one before it, to the same execution, waits."""
+        return record.key in self._waiting_keys
 
-    def queue_all(self) -> None:
-        """After a restore: whatever a slice or a death left runnable goes on."""
-        for id, execution in self.executions.items():
-            self._queue(id, execution)
+    def comes_again(self, record: Record) -> bool:
+        """Return whether it was dealt with, being applied and committed, or waits."""
+        return record.offset < self.applied or record.offset in self._waiting_offsets
 
-    def fold(self, id: str, execution: Execution) -> None:
-        """Take over what was committed."""
-        held = kept(execution)
-        self.executions[id] = held
-        self._queue(id, held)
+    def set_aside(self, record: Record) -> None:
+        self._waiting.append(record)
+        self._waiting_offsets.add(record.offset)
+        self._waiting_keys[record.key] += 1
+        self._waiting_bytes += len(record.value or b"")
 
-    def _queue(self, id: str, execution: Execution | Closed) -> None:
-        if isinstance(execution, Execution) and not execution.at_rest and id not in self._queued:
+    @property
+    def full(self) -> bool:
+        """So much waits, or so long, that no more commands should be asked for."""
+        if not self._waiting:
+            return False
+        behind = self.applied - self._waiting[0].offset
+        many = len(self._waiting) >= WAITING_RECORDS or self._waiting_bytes >= WAITING_BYTES
+        return many or behind >= WAITING_BEHIND
+
+    @property
+    def has_woken(self) -> bool:
+        return self.knows_closed and bool(self._waiting)
+
+    def woken(self) -> Iterator[Record]:
+        """The commands that wait no longer; `awoke` once they are committed."""
+        return iter(self._waiting) if self.knows_closed else iter(())
+
+    def position(self, *, applied: int, woken: int) -> int:
+        """Return the offset to commit once all before `applied` are done, but for those that still wait when the first
+        `woken` do no longer."""
+        return self._waiting[woken].offset if woken < len(self._waiting) else max(applied, self.applied)
+
+    # ---- after a commit
+
+    def fold(self, execution: Execution, *, closed: bytes | None, before: int) -> None:
+        """Take over what was committed to events at or after the position `before`; `closed` is the record that an
+        ended execution leaves."""
+        id = execution.execution_id
+        if closed is not None:
+            self.holdings.close(id, closed)
+            self.coverage.closed(id)
+            return
+        self.holdings.put(execution)
+        self.coverage.touched(id, position=before)
+        if not execution.at_rest:
+            self._queue(id)
+
+    def fold_commands(self, *, applied: int, woken: int) -> None:
+        self.applied = max(self.applied, applied)
+        for _ in range(woken):
+            record = self._waiting.popleft()
+            self._waiting_offsets.remove(record.offset)
+            self._waiting_bytes -= len(record.value or b"")
+            self._waiting_keys[record.key] -= 1
+            if not self._waiting_keys[record.key]:
+                del self._waiting_keys[record.key]
+
+    # ---- what can go on
+
+    def _queue(self, id: str) -> None:
+        if id not in self._queued:
             self._queued.add(id)
             self._runnable.append(id)
 
@@ -147,12 +139,14 @@ class Partition:
     def has_runnable(self) -> bool:
         return bool(self._runnable)
 
-    def take_runnable(self) -> str:
-        """Return the execution that has waited longest to go on; `fold` and `put_back` queue it again."""
+    def take_runnable(self) -> Execution | None:
+        """Return the execution that has waited longest to go on, None where it no longer can; `fold` and `put_back`
+        queue it again."""
         id = self._runnable.popleft()
         self._queued.remove(id)
-        return id
+        found = self.holdings.find(id)
+        return found if isinstance(found, Execution) and not found.at_rest else None
 
     def put_back(self, id: str) -> None:
-        """Queue it again, if it still can go on and no commit has queued it already."""
-        self._queue(id, self.executions[id])
+        """Queue it again: `take_runnable` sees whether it still can go on."""
+        self._queue(id)

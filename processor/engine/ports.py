@@ -10,7 +10,7 @@ Log      makes the four, creates and checks topics
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -64,23 +64,32 @@ class PartitionTaken(Struct, frozen=True, kw_only=True):
     assignment: int
 
 
-class EventsRestored(Struct, frozen=True, kw_only=True):
-    """Committed records of events[partition], in order; bounded in number per poll."""
+Restorable: TypeAlias = Literal["snapshots", "events", "closed"]
+"""What a partition is restored from, in this order."""
+
+
+class RecordsRestored(Struct, frozen=True, kw_only=True):
+    """Committed records of one of the three, of this partition, in order; bounded in number per poll."""
 
     partition: int
     assignment: int
+    of: Restorable
     records: tuple[Record, ...]
 
 
-class PartitionRestored(Struct, frozen=True, kw_only=True):
-    """All that was committed before the taking has been delivered. No command comes before `Inbox.open`."""
+class AllRestored(Struct, frozen=True, kw_only=True):
+    """All that was committed to one of the three before the taking has been delivered. After `snapshots` the adapter
+    waits for `Inbox.restore_events`; after `events`, no command comes before `Inbox.open`; `closed` may come while
+    commands flow already."""
 
     partition: int
     assignment: int
+    of: Restorable
 
 
 class PartitionLost(Struct, frozen=True, kw_only=True):
-    """Revoked or lost: forget its state; nothing may be written for it any more."""
+    """Revoked or lost: forget its state; nothing may be written for it any more. In the rebalance that takes it away a
+    last transaction for it would carry the group's old generation and be refused: there is no time for one."""
 
     partition: int
 
@@ -89,7 +98,7 @@ class CommandArrived(Struct, frozen=True, kw_only=True):
     record: Record
 
 
-Delivery: TypeAlias = PartitionTaken | EventsRestored | PartitionRestored | PartitionLost | CommandArrived
+Delivery: TypeAlias = PartitionTaken | RecordsRestored | AllRestored | PartitionLost | CommandArrived
 
 
 class Transaction(Struct, frozen=True, kw_only=True):
@@ -98,6 +107,13 @@ class Transaction(Struct, frozen=True, kw_only=True):
 
     offsets: Mapping[int, int]
     messages: tuple[Message, ...]
+
+
+class Committed(Struct, frozen=True, kw_only=True):
+    """`ends`: per partition of the offsets a position of events[partition] after everything the transaction wrote
+    there, and before whatever comes later. A partition may be missing where the adapter cannot tell."""
+
+    ends: Mapping[int, int]
 
 
 class Inbox(Protocol):
@@ -114,13 +130,16 @@ class Inbox(Protocol):
         file that cannot be read is LogUnavailable.
         """
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        """Go on with events[partition] from `start`, or the first that is left. A stale `assignment` is ignored."""
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none. Return
         that offset, which transactions without a command send unchanged. A stale `assignment` is ignored. Raises as
         `poll`."""
 
-    def commit(self, transaction: Transaction) -> bool:
-        """Return whether it was committed, and known to be. True: fold the overlay. False: drop it; the commands
+    def commit(self, transaction: Transaction) -> Committed | None:
+        """Tell of a transaction that was committed, and is known to be: fold the overlay. None: drop it; the commands
         since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside.
         Raises as `poll`."""
 

@@ -3,37 +3,41 @@
 1. collect a batch            4. begin, offsets first, then the records   } in the
 2. apply each command         5. commit                                  } Inbox
 3. check every record         … and only then fold the overlay into memory
+
+Between two polls there may be a second transaction, which checkpoints one partition.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from processor.engine.answers import Answers
 from processor.engine.applier import SLICE_EVENTS, Applier
+from processor.engine.checkpoints import next_round
 from processor.engine.definitions import Definitions
 from processor.engine.partitions import Partition
 from processor.engine.ports import (
+    AllRestored,
     Clock,
     CommandArrived,
+    Committed,
     Delivery,
     Entropy,
-    EventsRestored,
     Log,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
     Record,
+    RecordsRestored,
     Transaction,
 )
 from processor.engine.staging import Overlay
 from processor.engine.topics_setup import verify_partitions
 from processor.errors import AslError, DecodingFailed, HistoryBroken
 from processor.interpreter.jsonata import Sandbox
-from processor.model.execution import Execution
+from processor.model.ids import Millis
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ class Processor:
     ) -> None:
         self._clock, self._sandbox = clock, sandbox
         self._reader = log.reader()
-        count = verify_partitions(self._reader, log.names)
+        self._names, self._count = log.names, verify_partitions(self._reader, log.names)
         self._inbox = log.inbox(slot=slot)
         limit = self._inbox.max_record_bytes
         self.counts: Counter[str] = Counter()
@@ -72,7 +76,7 @@ class Processor:
         self._answers = Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit)
         self._applier = Applier(
             names=log.names,
-            partitions=count,
+            partitions=self._count,
             definitions=self._definitions,
             answers=self._answers,
             clock=clock,
@@ -98,15 +102,15 @@ class Processor:
         one, and make another, to which the commands come again.
         """
         # What was kept goes first. The poll in between is for rebalances, which do not wait.
-        kept = bool(self._kept)
-        busy = kept or any(p.has_runnable for p in self._partitions.values())
-        deliveries = self._inbox.poll(  # (1)
-            timeout_seconds=0 if busy else timeout_seconds, max_commands=0 if kept else self._batch_size
-        )
+        kept, held = bool(self._kept), self._partitions.values()
+        busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.coverage.under_way) for p in held)
+        wanted = 0 if kept or any(p.full for p in held) else self._batch_size
+        deliveries = self._inbox.poll(timeout_seconds=0 if busy else timeout_seconds, max_commands=wanted)  # (1)
         self._definitions.expire()
         commands = self._take(deliveries)
         began = self._clock.now()
         overlay = Overlay()
+        self._wake(overlay, until=began + TRANSACTION_MS)
         applied = 0
         for record in commands:
             self._apply(record, overlay)  # (2), (3)
@@ -115,27 +119,23 @@ class Processor:
                 break
         self._kept = commands[applied:]
         slices = self._go_on(overlay, until=began + TRANSACTION_MS // 2)
-        if overlay.empty:
-            for partition, id in slices:
-                partition.put_back(id)
-            return
-        committed = self._inbox.commit(  # (4), (5)
-            Transaction(offsets=overlay.offsets, messages=tuple(overlay.messages))
-        )
-        if committed:
-            self._fold(overlay)
-        else:
-            log.warning("transaction_dropped", extra={"offsets": dict(overlay.offsets)})
-            self.counts["dropped_transactions"] += 1
-            self._answers.forget()
-            self._kept.clear()  # they come again, behind those that were dropped
+        if not overlay.empty:
+            self._commit(overlay, now=began)
         for partition, id in slices:
             partition.put_back(id)
         if not kept:
             self._adapt(applied, self._clock.now() - began)
+        self._checkpoint(now=began)
 
-    def close(self) -> None:
-        """Leave the group; what is not committed is left to the next owner."""
+    def close(self, *, within_seconds: float = 0.0) -> None:
+        """Leave the group; what is not committed is left to the next owner, who has less to read if there was time to
+        checkpoint."""
+        deadline = self._clock.now() + int(within_seconds * 1000)
+        for partition in self._partitions.values():
+            if partition.open:
+                partition.coverage.begin()
+        while (now := self._clock.now()) < deadline and self._checkpoint(now=now):
+            pass
         self._inbox.close()
         self._reader.close()
         if self._sandbox is not None:
@@ -144,7 +144,7 @@ class Processor:
     @property
     def ready(self) -> bool:
         """Everything owned has been restored."""
-        return all(p.open for p in self._partitions.values())
+        return all(p.open and p.knows_closed for p in self._partitions.values())
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -166,12 +166,16 @@ class Processor:
                 case CommandArrived(record=record):
                     commands.append(record)
                 case PartitionTaken(partition=number, assignment=assignment):
-                    self._partitions[number] = Partition(number=number, assignment=assignment)
+                    self._partitions[number] = Partition(
+                        number=number,
+                        assignment=assignment,
+                        partitions=self._count,
+                        definitions=self._definitions,
+                        max_record_bytes=self._inbox.max_record_bytes,
+                    )
                     log.info("partition_taken", extra={"partition": number})
-                case EventsRestored():
+                case RecordsRestored() | AllRestored():
                     self._restore(delivery)
-                case PartitionRestored():
-                    self._open(delivery)
                 case PartitionLost(partition=number):
                     self._partitions.pop(number, None)
                     commands = [r for r in commands if r.partition != number]
@@ -180,13 +184,26 @@ class Processor:
                     assert_never(delivery)
         return commands
 
-    def _restore(self, restored: EventsRestored) -> None:
+    def _restore(self, restored: RecordsRestored | AllRestored) -> None:
         partition = self._partitions.get(restored.partition)
         if partition is None or partition.assignment != restored.assignment or partition.stopped is not None:
             return
         try:
-            for record in restored.records:
-                partition.restore(record, self._definitions)
+            match restored:
+                case RecordsRestored(of=of, records=records):
+                    partition.restoring.take(of, records)
+                case AllRestored(of="snapshots"):
+                    start = partition.restoring.end_snapshots()
+                    self._inbox.restore_events(partition=partition.number, assignment=partition.assignment, start=start)
+                case AllRestored(of="events"):
+                    partition.restoring.end_events()
+                    self._open(partition)
+                case AllRestored():
+                    partition.end_restore()
+                    log.info(
+                        "closed_restored",
+                        extra={"partition": partition.number, "executions": partition.holdings.closed_count},
+                    )
         except (DecodingFailed, HistoryBroken) as fault:
             self._stop(partition, fault)
 
@@ -196,33 +213,44 @@ class Processor:
         log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
         self.counts["stopped_partitions"] += 1
 
-    def _open(self, restored: PartitionRestored) -> None:
-        partition = self._partitions.get(restored.partition)
-        if partition is None or partition.assignment != restored.assignment or partition.stopped is not None:
-            return
-        try:
-            partition.end_restore()
-        except HistoryBroken as fault:
-            self._stop(partition, fault)
-            return
-        if partition.cut_off:
-            fields = {"partition": partition.number, "executions": partition.cut_off}
+    def _open(self, partition: Partition) -> None:
+        restoring = partition.restoring
+        if restoring.cut_off:
+            fields = {"partition": partition.number, "executions": restoring.cut_off}
             log.warning("histories_cut_off_by_retention", extra=fields)
-        partition.position = self._inbox.open(
-            partition=partition.number, assignment=partition.assignment, fallback_offset=partition.next_offset
+        position = self._inbox.open(
+            partition=partition.number, assignment=partition.assignment, fallback_offset=restoring.next_command
         )
-        partition.open = True
-        partition.queue_all()
-        log.info("partition_restored", extra={"partition": partition.number, "events": partition.restored})
+        partition.begin(position=position)
+        fields = {"partition": partition.number, "events": restoring.events, "open": partition.holdings.open_count}
+        log.info("partition_restored", extra=fields)
 
     # ---- (2), (3)
 
+    def _wake(self, overlay: Overlay, *, until: int) -> None:
+        """Apply what waited for `closed`: it came before everything else."""
+        for partition in self._partitions.values():
+            for record in partition.woken():
+                overlay.woken[partition.number] += 1
+                self._stage(record, partition, overlay)
+                if overlay.full or self._clock.now() >= until:
+                    return
+
     def _apply(self, record: Record, overlay: Overlay) -> None:
         partition = self._partitions.get(record.partition)
-        if partition is None or not partition.open:
+        if partition is None or not partition.open or partition.comes_again(record):
             return
+        if partition.must_wait(record):
+            partition.set_aside(record)
+        else:
+            self._stage(record, partition, overlay)
+
+    def _stage(self, record: Record, partition: Partition, overlay: Overlay) -> None:
         staged = self._applier.apply(record, partition, overlay)
-        overlay.add(partition.number, staged, next_offset=record.offset + 1)
+        if staged is None:
+            partition.set_aside(record)
+        else:
+            overlay.add(partition.number, staged, next_offset=record.offset + 1)
 
     def _go_on(self, overlay: Overlay, *, until: int) -> list[tuple[Partition, str]]:
         """Give slices to what is runnable, the longest waiting first and the partitions in turn, until it is time
@@ -231,27 +259,73 @@ class Processor:
         waiting = [p for p in self._partitions.values() if p.open and p.has_runnable]
         while waiting:
             for partition in waiting:
-                id = partition.take_runnable()
-                taken.append((partition, id))
-                execution = partition.executions[id]
-                if overlay.execution(partition.number, id) is None and isinstance(execution, Execution):
+                execution = partition.take_runnable()
+                if execution is None:
+                    continue
+                taken.append((partition, execution.execution_id))
+                if overlay.execution(partition.number, execution.execution_id) is None:
                     staged = self._applier.go_on(execution, partition)
-                    overlay.add(partition.number, staged, next_offset=partition.position)
+                    overlay.add(partition.number, staged, next_offset=partition.applied)
                 if overlay.full or self._clock.now() >= until or len(taken) >= _SLICES:
                     return taken
             waiting = [p for p in waiting if p.has_runnable]
         return taken
 
-    # ---- after (5)
+    # ---- (4), (5), and after
 
-    def _fold(self, overlay: Overlay) -> None:
-        for number, executions in overlay.executions.items():
-            for id, execution in executions.items():
-                self._partitions[number].fold(id, execution)
-        for number, offset in overlay.offsets.items():
-            self._partitions[number].position = offset
+    def _commit(self, overlay: Overlay, *, now: Millis) -> None:
+        offsets = {
+            number: self._partitions[number].position(applied=applied, woken=overlay.woken[number])
+            for number, applied in overlay.offsets.items()
+        }
+        committed = self._inbox.commit(Transaction(offsets=offsets, messages=tuple(overlay.messages)))
+        if committed is None:
+            self._drop(offsets)
+        else:
+            self._fold(overlay, committed, now=now)
+
+    def _drop(self, offsets: Mapping[int, int]) -> None:
+        log.warning("transaction_dropped", extra={"offsets": dict(offsets)})
+        self.counts["dropped_transactions"] += 1
+        self._answers.forget()
+        self._kept.clear()  # they come again, behind those that were dropped
+
+    def _fold(self, overlay: Overlay, committed: Committed, *, now: Millis) -> None:
+        for number, applied in overlay.offsets.items():
+            partition = self._partitions[number]
+            coverage, before = partition.coverage, partition.coverage.end
+            coverage.end = max(before, committed.ends.get(number, before))
+            for id, execution in overlay.executions.get(number, {}).items():
+                partition.fold(execution, closed=overlay.closed.get(id), before=before)
+            if events := overlay.events[number]:
+                coverage.count(events, now=now)
+            partition.fold_commands(applied=applied, woken=overlay.woken[number])
         self.counts.update(overlay.counts)
         self.counts["transactions"] += 1
+
+    # ---- checkpoints
+
+    def _checkpoint(self, *, now: Millis) -> bool:
+        """Take one partition's round one transaction further; return whether there was one."""
+        partition = next((p for p in self._partitions.values() if p.open and p.coverage.due(now)), None)
+        if partition is None:
+            return False
+        number = partition.number
+        round = next_round(
+            partition,
+            names=self._names,
+            partitions=self._count,
+            max_record_bytes=self._inbox.max_record_bytes,
+            now=now,
+        )
+        offsets = {number: partition.position(applied=partition.applied, woken=0)}
+        if self._inbox.commit(Transaction(offsets=offsets, messages=tuple(round.messages))) is None:
+            self._drop(offsets)
+            return False
+        partition.coverage.checkpointed(round.position, taken=round.taken, disposed=round.disposed)
+        self.counts["snapshots"] += len(round.taken)
+        self.counts["checkpoints"] += 1
+        return True
 
     def _adapt(self, commands: int, took_ms: int) -> None:
         """Double what a full batch may hold while transactions are short, halve it when they are long."""

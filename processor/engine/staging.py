@@ -17,6 +17,7 @@ class Staged(Struct):
     """The effect of one command, or of one slice of a runnable execution."""
 
     execution: Execution | None = None
+    closed: bytes | None = None  # the record that it leaves, having ended
     messages: list[Message] = []
     counts: tuple[str, ...] = ()
     events: int = 0
@@ -35,6 +36,9 @@ class Overlay:
         self.offsets: dict[int, int] = {}
         self.messages: list[Message] = []
         self.executions: dict[int, dict[str, Execution]] = {}
+        self.closed: dict[str, bytes] = {}
+        self.events: Counter[int] = Counter()
+        self.woken: Counter[int] = Counter()  # of the commands that waited, how many are among these
         self.counts: Counter[str] = Counter()
         self.bytes = 0
 
@@ -54,8 +58,12 @@ class Overlay:
         self.bytes += staged.bytes
         self.counts.update(staged.counts)
         self.counts["events"] += staged.events
+        self.events[partition] += staged.events
         if staged.execution is not None:
-            self.executions.setdefault(partition, {})[staged.execution.execution_id] = staged.execution
+            id = staged.execution.execution_id
+            self.executions.setdefault(partition, {})[id] = staged.execution
+            if staged.closed is not None:
+                self.closed[id] = staged.closed
 
     def execution(self, partition: int, id: str) -> Execution | None:
         return self.executions.get(partition, {}).get(id)

@@ -85,6 +85,20 @@ def parse_timer_id(text: str) -> tuple[str, ScopeKey, int, TimerKind]:
         raise InvalidCommand(where="timer_id", rule=rule, value=text[:300]) from None
 
 
+CHECKPOINT_KEY = "#checkpoint"
+"""In the topic of snapshots; `#` stands in no execution's id."""
+
+
+def snapshot_key(execution_id: str, chunk: int) -> str:
+    return f"{execution_id}#{chunk}"
+
+
+def parse_numbered_key(key: str) -> tuple[str, int] | None:
+    """Return (execution id, number) of the key of a batch of events or of a snapshot's chunk; None of another."""
+    id, separator, number = key.rpartition("#")
+    return (id, int(number)) if separator and number.isascii() and number.isdigit() else None
+
+
 def batch_key(execution_id: str, sequence: int) -> str:
     """Return the key of a record of the events topic: compaction keeps every one of them apart."""
     return f"{execution_id}#{sequence}"

@@ -104,3 +104,45 @@ class Rejection(Struct, frozen=True, kw_only=True):
     partition: int
     offset: int
     time: Millis
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A part of an open execution's folded state; key `<execution id>#<chunk>`. `sequence` is that of the execution's
+    next event; chunks of one snapshot have one. `format` names the encoding of `state`, which no other release need
+    know: whoever does not reads the events."""
+
+    execution_id: str
+    chunk: int
+    chunks: int
+    sequence: int
+    format: str
+    state: bytes
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """Key `#checkpoint`: every event before `position` of the partition of events is covered by what stands in
+    snapshots and in closed. `commands_offset`: the next command then; `partitions`: how many the topics had."""
+
+    position: int
+    commands_offset: int
+    partitions: int
+    format: str
+    time: Millis
+
+
+class ClosedExecution(Struct, frozen=True, kw_only=True):
+    """What is left of an ended execution; key: its id. As long as it stands the id is taken. `state`: the folded
+    execution, in the encoding `format` names, for a redrive; None where it succeeded, or where that is too large."""
+
+    execution_id: str
+    state_machine: str
+    revision: str
+    status: Status
+    input_hash: bytes
+    start_command_id: str
+    last_sequence: int
+    started_at: Millis
+    ended_at: Millis
+    redrive_count: int
+    format: str
+    state: bytes | None = None

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from processor.adapters.sqlite import SqliteLog
-from processor.engine.ports import EventsRestored, Inbox, Message, PartitionRestored, PartitionTaken, Transaction
+from processor.engine.ports import AllRestored, Inbox, Message, PartitionTaken, RecordsRestored, Transaction
 from processor.engine.topics import topic_specs
 
 PARTITIONS = 2
@@ -49,7 +49,7 @@ def hold(log: SqliteLog) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     late = Message(topic=log.names.events, key=b"late", value=b"late", partition=0)
-    print(inbox.commit(Transaction(offsets={0: 1}, messages=(late,))), flush=True)
+    print(inbox.commit(Transaction(offsets={0: 1}, messages=(late,))) is not None, flush=True)
     print(" ".join(type(delivery).__name__ for delivery in inbox.poll(timeout_seconds=0, max_commands=1)), flush=True)
 
 
@@ -69,9 +69,11 @@ def take_all(inbox: Inbox) -> int:
             match delivery:
                 case PartitionTaken(partition=partition, assignment=assignment):
                     assignments[partition] = assignment
-                case EventsRestored(partition=0, records=records):
+                case AllRestored(partition=partition, of="snapshots"):
+                    inbox.restore_events(partition=partition, assignment=assignments[partition], start=0)
+                case RecordsRestored(partition=0, of="events", records=records):
                     events += len(records)
-                case PartitionRestored(partition=partition):
+                case AllRestored(partition=partition, of="events"):
                     inbox.open(partition=partition, assignment=assignments[partition], fallback_offset=0)
                     opened.add(partition)
     return events

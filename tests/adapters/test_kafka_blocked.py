@@ -11,7 +11,7 @@ from processor.adapters.kafka import KafkaLog
 from processor.adapters.kafka.clients import Member
 from processor.adapters.kafka.inbox import KafkaInbox
 from processor.adapters.kafka.transactions import Author
-from processor.engine.ports import Delivery, PartitionRestored, PartitionTaken
+from processor.engine.ports import AllRestored, Delivery, PartitionTaken
 from processor.engine.topics import TopicNames
 from tests.adapters.kafka_fakes import Cluster, FakeClients, ManualTiming, fault
 
@@ -39,7 +39,11 @@ class Blocked:
         self.cluster.calls.clear()
 
     def poll(self) -> list[Delivery]:
-        return list(self.inbox.poll(timeout_seconds=0, max_commands=10))
+        deliveries = self.inbox.poll(timeout_seconds=0, max_commands=10)
+        for delivery in deliveries:
+            if isinstance(delivery, AllRestored) and delivery.of == "snapshots":
+                self.inbox.restore_events(partition=delivery.partition, assignment=delivery.assignment, start=0)
+        return [d for d in deliveries if not isinstance(d, AllRestored) or d.of == "events"]
 
     def after(self, seconds: float) -> list[Delivery]:
         self.timing.sleep(seconds)
@@ -99,7 +103,7 @@ def test_a_hanging_transaction_is_told_once_and_never_skipped(
     blocked.cluster.faults["committed"].clear()
     settled = [delivery for _ in range(3) for delivery in blocked.after(1)]
 
-    assert settled == [PartitionRestored(partition=0, assignment=1)]
+    assert settled == [AllRestored(partition=0, assignment=1, of="events")]
     assert blocked.inbox.open(partition=0, assignment=1, fallback_offset=0) == 7
 
 
@@ -111,6 +115,6 @@ def test_a_takeover_that_is_over_is_forgotten(blocked: Blocked) -> None:
     deliveries = [delivery for _ in range(3) for delivery in blocked.poll()]
 
     assert [d for d in deliveries if isinstance(d, PartitionTaken)] == [PartitionTaken(partition=0, assignment=2)]
-    assert deliveries[-1] == PartitionRestored(partition=0, assignment=2)
+    assert deliveries[-1] == AllRestored(partition=0, assignment=2, of="events")
     assert blocked.inbox.open(partition=0, assignment=1, fallback_offset=3) == 3
     assert consumer.fetching == {}

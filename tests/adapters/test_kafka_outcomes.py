@@ -14,11 +14,12 @@ from processor.adapters.kafka.clients import Member
 from processor.adapters.kafka.inbox import KafkaInbox
 from processor.adapters.kafka.transactions import Author, decode_author
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
+    Committed,
     Delivery,
     Message,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
     Transaction,
 )
@@ -40,20 +41,25 @@ class Member0:
     consumer: FakeConsumer
 
     def poll(self) -> list[Delivery]:
-        return list(self.inbox.poll(timeout_seconds=0, max_commands=10))
+        """Poll once, as the engine does: where the snapshots have come, the events are asked for."""
+        deliveries = self.inbox.poll(timeout_seconds=0, max_commands=10)
+        for delivery in deliveries:
+            if isinstance(delivery, AllRestored) and delivery.of == "snapshots":
+                self.inbox.restore_events(partition=delivery.partition, assignment=delivery.assignment, start=0)
+        return [d for d in deliveries if not isinstance(d, AllRestored) or d.of == "events"]
 
-    def until(self, kind: type, count: int) -> list[Delivery]:
-        """Poll until so many deliveries of this kind have come."""
+    def until_restored(self, count: int) -> list[Delivery]:
+        """Poll until the events of so many partitions have come."""
         found: list[Delivery] = []
         for _ in range(100):
             found += self.poll()
-            if sum(isinstance(delivery, kind) for delivery in found) >= count:
+            if sum(isinstance(delivery, AllRestored) for delivery in found) >= count:
                 return found
         raise AssertionError(found)
 
     def open_all(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
-            if isinstance(delivery, PartitionRestored):
+            if isinstance(delivery, AllRestored):
                 self.inbox.open(partition=delivery.partition, assignment=delivery.assignment, fallback_offset=0)
 
     def send(self, *offsets: int) -> None:
@@ -61,7 +67,7 @@ class Member0:
             for offset in offsets:
                 self.consumer.inbox.append(KafkaMessage(NAMES.commands, partition, offset, b"m:1", b"v"))
 
-    def commit(self) -> bool:
+    def commit(self) -> Committed | None:
         return self.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(EVENT,)))
 
 
@@ -76,7 +82,7 @@ def member() -> Iterator[Member0]:
     cluster.group = [Member("0-first", "0", "t.processor-0")]
     consumer.moves.append(("assign", [0, 1]))
     member = Member0(cluster, timing, inbox, consumer)
-    member.open_all(member.until(PartitionRestored, 2))
+    member.open_all(member.until_restored(2))
     member.send(0)
     assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
     cluster.calls.clear()
@@ -146,7 +152,7 @@ def test_one_that_is_fenced_asks_for_its_membership_before_it_takes_all_over_ane
     assert member.cluster.producers == 1
     member.cluster.group = others
     member.timing.sleep(1)
-    retaken = member.until(PartitionRestored, 2)
+    retaken = member.until_restored(2)
 
     assert retaken[:2] == [
         PartitionTaken(partition=0, assignment=3),
@@ -160,7 +166,7 @@ def test_one_that_is_fenced_asks_for_its_membership_before_it_takes_all_over_ane
 def test_fenced_twice_in_a_minute_the_slot_is_another_processs(member: Member0) -> None:
     member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
     assert not member.commit()
-    member.open_all(member.until(PartitionRestored, 2))
+    member.open_all(member.until_restored(2))
     member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
 
     with pytest.raises(SlotTaken, match="fenced twice"):
@@ -253,11 +259,11 @@ def test_an_outcome_that_cannot_be_settled_in_time_is_left_to_a_takeover_however
         assert member.poll()[:2] == [PartitionLost(partition=0), PartitionLost(partition=1)]
         member.cluster.faults.clear()
         member.timing.sleep(1)
-        retaken = member.until(PartitionRestored, 2)
+        retaken = member.until_restored(2)
         opened = [
             member.inbox.open(partition=d.partition, assignment=d.assignment, fallback_offset=0)
             for d in retaken
-            if isinstance(d, PartitionRestored)
+            if isinstance(d, AllRestored)
         ]
         assert opened == [1, 1]  # it was committed, and is not applied again
 
@@ -275,8 +281,8 @@ def test_an_abort_that_gets_no_new_producer_in_time_is_left_to_a_takeover(member
 
 def test_opening_a_partition_ends_where_the_broker_stays_away(member: Member0) -> None:
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
-    [*_, restored] = member.until(PartitionRestored, 1)
-    assert isinstance(restored, PartitionRestored)
+    [*_, restored] = member.until_restored(1)
+    assert isinstance(restored, AllRestored)
     member.cluster.faults["starts"] = [fault(KafkaError._TRANSPORT)] * 1_000
 
     with pytest.raises(LogUnavailable):
@@ -320,7 +326,7 @@ def test_a_message_of_a_partition_just_revoked_is_dropped(member: Member0) -> No
 def test_a_takeover_commits_the_offset_again_under_its_own_name(member: Member0) -> None:
     assert member.commit()
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
-    member.until(PartitionRestored, 1)
+    member.until_restored(1)
 
     offset, metadata = member.cluster.offsets[0]
     assert (offset, decode_author(metadata)) == (

@@ -9,7 +9,7 @@ from processor.adapters.kafka import restore as module
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.restore import Restorer, Stable
 from processor.adapters.kafka.settings import ClientSettings
-from processor.engine.ports import EventsRestored, PartitionRestored
+from processor.engine.ports import AllRestored, RecordsRestored
 from processor.engine.topics import TopicNames
 from tests.adapters.kafka_fakes import Cluster, FakeAdmin, FakeClients, ManualTiming
 
@@ -52,12 +52,15 @@ def test_reading_waits_for_the_poll_thread_by_chunks_and_by_bytes(
     [reader] = cluster.consumers
     reader.inbox = [KafkaMessage(NAMES.events, 0, offset, b"", value) for offset in range(200)]
     restorer.named(0, 1)
+    assert restorer.results(1) == [AllRestored(partition=0, assignment=1, of="snapshots")]
+    restorer.read_events(0, 1, 0)
     for _ in range(100):
         restorer.step(wait=False)
     assert 200 - len(reader.inbox) == read_ahead
 
     seen: list[int] = []
-    while not isinstance(result := restorer.results(1)[0], PartitionRestored):
-        assert isinstance(result, EventsRestored)
+    while not isinstance(result := restorer.results(1)[0], AllRestored):
+        assert isinstance(result, RecordsRestored)
+        assert result.of == "events"
         seen += [record.offset for record in result.records]
     assert seen == list(range(200))

@@ -29,6 +29,7 @@ def test_a_poll_in_one_thread_is_woken_by_a_command_from_another() -> None:
     log = make()
     party = Party(log.inbox(slot="0"))
     party.poll()
+    party.poll()
     arrived: list[object] = []
 
     def wait() -> None:
@@ -48,6 +49,7 @@ def test_a_refused_commit_writes_nothing_and_the_next_one_is_taken() -> None:
     party = Party(log.inbox(slot="0"))
     party.poll()
     party.poll()
+    party.poll()
     event = Message(topic=log.names.events, key=b"k", value=b"v", partition=0)
 
     log.refuse_commits(1)
@@ -63,6 +65,7 @@ def test_a_refused_commit_writes_nothing_and_the_next_one_is_taken() -> None:
 def test_a_transaction_with_a_topic_or_a_partition_that_is_not_there_writes_nothing() -> None:
     log = make()
     party = Party(log.inbox(slot="0"))
+    party.poll()
     party.poll()
     event = Message(topic=log.names.events, key=b"k", value=b"v", partition=0)
 

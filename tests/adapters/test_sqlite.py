@@ -151,10 +151,12 @@ def test_a_topic_without_settings_keeps_everything(log: SqliteLog, path: Path, c
 def test_a_lease_of_an_earlier_boot_does_not_outlive_it(log: SqliteLog, path: Path) -> None:
     before = Party(log.inbox(slot="0"))
     before.poll()
+    before.poll()
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE members SET expires = expires + 1e9")  # the monotonic clock stood higher then
 
     after = Party(log.inbox(slot="1"))
+    after.poll()
     after.poll()
 
     assert after.opened == set(range(PARTITIONS))
@@ -167,6 +169,7 @@ def test_a_lease_of_an_earlier_boot_does_not_outlive_it(log: SqliteLog, path: Pa
 
 def test_a_transaction_is_refused_while_another_process_keeps_the_file_locked(log: SqliteLog, path: Path) -> None:
     party = Party(log.inbox(slot="0"))
+    party.poll()
     party.poll()
     event = Message(topic=log.names.events, key=b"k", value=b"v", partition=0)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -184,6 +187,7 @@ def test_a_transaction_is_refused_while_another_process_keeps_the_file_locked(lo
 def test_a_transaction_with_a_topic_or_a_partition_that_is_not_there_writes_nothing(log: SqliteLog) -> None:
     party = Party(log.inbox(slot="0"))
     party.poll()
+    party.poll()
     event = Message(topic=log.names.events, key=b"k", value=b"v", partition=0)
 
     with pytest.raises(TopicsUnfit, match="absent: does not exist"):
@@ -197,6 +201,7 @@ def test_a_transaction_with_a_topic_or_a_partition_that_is_not_there_writes_noth
 
 def test_a_transaction_without_offsets_is_refused(log: SqliteLog) -> None:
     party = Party(log.inbox(slot="0"))
+    party.poll()
     party.poll()
     event = Message(topic=log.names.events, key=b"k", value=b"v", partition=0)
 

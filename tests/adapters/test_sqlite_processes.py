@@ -142,6 +142,7 @@ def test_a_slot_restarted_after_a_kill_need_not_wait_for_the_lease(processes: Pr
     log = SqliteLog(path, lease_seconds=600)
     heir = Party(log.inbox(slot="0"))
     heir.poll()
+    heir.poll()
 
     assert heir.opened == {0, 1}
     heir.inbox.close()

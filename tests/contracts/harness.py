@@ -16,18 +16,20 @@ from uuid import uuid4
 from processor.adapters.memory import MemoryLog
 from processor.adapters.sqlite import SqliteLog
 from processor.engine.ports import (
+    AllRestored,
     CaughtUp,
     CommandArrived,
-    EventsRestored,
+    Committed,
     Feed,
     Inbox,
     Log,
     Message,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
     Record,
     RecordArrived,
+    RecordsRestored,
+    Restorable,
     Transaction,
 )
 from processor.engine.topics import TopicNames, topic_specs
@@ -118,14 +120,15 @@ class KafkaHarness:
 
 
 class Party:
-    """An Inbox as the engine uses it."""
+    """An Inbox as the engine uses it. `events_from`: where each partition's events are to begin."""
 
-    def __init__(self, inbox: Inbox, *, opens: bool = True) -> None:
-        self.inbox, self._opens = inbox, opens
+    def __init__(self, inbox: Inbox, *, opens: bool = True, events_from: int = 0) -> None:
+        self.inbox, self._opens, self._events_from = inbox, opens, events_from
         self.assignments: dict[int, int] = {}
-        self.restoring: set[int] = set()
+        self.restoring: dict[int, Restorable] = {}
         self.opened: set[int] = set()
         self.restored: dict[int, list[Record]] = {}
+        self.others: dict[Restorable, list[Record]] = {"snapshots": [], "closed": []}
         self.commands: list[Record] = []
         self.lost: list[int] = []
 
@@ -136,24 +139,36 @@ class Party:
                     assert partition not in self.assignments
                     self.assignments[partition] = assignment
                     self.restored[partition] = []
-                    self.restoring.add(partition)
-                case EventsRestored(partition=partition, assignment=assignment, records=records):
+                    self.restoring[partition] = "snapshots"
+                case RecordsRestored(partition=partition, assignment=assignment, of=of, records=records):
                     assert self.assignments[partition] == assignment
-                    assert partition in self.restoring
-                    self.restored[partition] += records
-                case PartitionRestored(partition=partition, assignment=assignment):
+                    assert self.restoring[partition] == of
+                    (self.restored[partition] if of == "events" else self.others[of]).extend(records)
+                case AllRestored(partition=partition, assignment=assignment, of=of):
                     assert self.assignments[partition] == assignment
-                    self.restoring.remove(partition)
-                    if self._opens:
-                        self.open(partition)
+                    assert self.restoring[partition] == of
+                    self._go_on(partition, of)
                 case PartitionLost(partition=partition):
                     del self.assignments[partition]
-                    self.restoring.discard(partition)
+                    self.restoring.pop(partition, None)
                     self.opened.discard(partition)
                     self.lost.append(partition)
                 case CommandArrived(record=record):
                     assert record.partition in self.opened
                     self.commands.append(record)
+
+    def _go_on(self, partition: int, of: Restorable) -> None:
+        match of:
+            case "snapshots":
+                self.restoring[partition] = "events"
+                assignment = self.assignments[partition]
+                self.inbox.restore_events(partition=partition, assignment=assignment, start=self._events_from)
+            case "events":
+                self.restoring[partition] = "closed"
+                if self._opens:
+                    self.open(partition)
+            case "closed":
+                del self.restoring[partition]
 
     def open(self, partition: int, *, fallback_offset: int = 0) -> None:
         self.inbox.open(partition=partition, assignment=self.assignments[partition], fallback_offset=fallback_offset)
@@ -162,12 +177,12 @@ class Party:
     @property
     def ready(self) -> set[int]:
         """The partitions held and restored."""
-        return self.assignments.keys() - self.restoring
+        return self.assignments.keys() - self.restoring.keys()
 
     def arrived(self, partition: int) -> list[Written]:
         return [written(record) for record in self.commands if record.partition == partition]
 
-    def commit(self, offsets: dict[int, int], *messages: Message) -> bool:
+    def commit(self, offsets: dict[int, int], *messages: Message) -> Committed | None:
         return self.inbox.commit(Transaction(offsets=offsets, messages=messages))
 
 

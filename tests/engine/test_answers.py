@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from processor.engine.ports import Transaction
+from processor.engine.ports import Committed, Transaction
 from processor.engine.topics import TopicSpec, partition_of
 from processor.errors import LogUnavailable, NotAuthorized
 from processor.model import commands as c
@@ -145,7 +145,7 @@ def gone(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def counts(topic: str) -> int | None:
         return partitions(topic) if there[0] or topic != INBOX else None
 
-    def commits(transaction: Transaction) -> bool:
+    def commits(transaction: Transaction) -> Committed | None:
         if there[0] or all(message.topic != INBOX for message in transaction.messages):
             return commit(transaction)
         return commit(Transaction(offsets={}, messages=()))  # refused, and rewound

@@ -7,17 +7,19 @@ import logging
 import pytest
 
 from processor.adapters.embedded.store import Group
-from processor.engine import partitions
+from processor.engine import restoring
 from processor.engine.encoding import encode_command, encode_events
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
+    Committed,
     Delivery,
-    EventsRestored,
     Message,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
     Record,
+    RecordsRestored,
+    Restorable,
     Transaction,
 )
 from processor.engine.topics import partition_of
@@ -26,6 +28,8 @@ from processor.model import commands as c
 from processor.model import events as e
 from processor.model.execution import Execution
 from tests.engine.world import PASS, TASK, WAIT, World, now_of, scheduled
+
+RESTORED: tuple[Restorable, ...] = ("snapshots", "events", "closed")
 
 
 @pytest.fixture
@@ -180,8 +184,10 @@ def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5) -> list[Deliver
     )
     return [
         PartitionTaken(partition=0, assignment=1),
-        EventsRestored(partition=0, assignment=1, records=records),
-        PartitionRestored(partition=0, assignment=1),
+        AllRestored(partition=0, assignment=1, of="snapshots"),
+        RecordsRestored(partition=0, assignment=1, of="events", records=records),
+        AllRestored(partition=0, assignment=1, of="events"),
+        AllRestored(partition=0, assignment=1, of="closed"),
     ]
 
 
@@ -195,10 +201,9 @@ def test_an_ended_history_without_its_beginning_is_passed_over_where_records_wer
 
     assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
     assert [vars(r)["executions"] for r in caplog.records if r.message == "histories_cut_off_by_retention"] == [1]
-    assert list(after.processor._partitions[0].executions) == ["pass:1"]
-    assert after.processor._partitions[0].next_offset == 1 + max(
-        event.caused_by.offset or 0 for event in (*ended, *whole)
-    )
+    [partition] = after.processor._partitions.values()
+    assert (partition.holdings.is_closed("pass:1"), partition.holdings.closed_count) == (True, 1)
+    assert partition.restoring.next_command == 1 + max(event.caused_by.offset or 0 for event in (*ended, *whole))
     assert inbox.committed == []
 
 
@@ -259,7 +264,7 @@ def test_an_event_that_evolve_cannot_fold_stops_its_partition(world: World, monk
             raise ZeroDivisionError("planted")
         return evolve(execution, event)
 
-    monkeypatch.setattr(partitions, "evolve", raises)
+    monkeypatch.setattr(restoring, "evolve", raises)
     stopped, reason = broken_start(world)
 
     assert stopped == home(world, "task:0")
@@ -334,12 +339,15 @@ class Scripted:
     def poll(self, *, timeout_seconds: float, max_commands: int) -> list[Delivery]:
         return self._polls.pop(0)
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        pass
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         return 10 * assignment
 
-    def commit(self, transaction: Transaction) -> bool:
+    def commit(self, transaction: Transaction) -> Committed:
         self.committed.append(transaction)
-        return True
+        return Committed(ends={})
 
     def close(self) -> None:
         pass
@@ -359,14 +367,14 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *polls: list[Delivery]) -> tuple[W
     inbox = Scripted(*polls)
     monkeypatch.setattr(world.log, "inbox", lambda slot: inbox)
     world.restart()
-    world.step(len(polls))
+    world.step(len(polls) - 1)
     return world, inbox
 
 
 def own(assignment: int) -> list[Delivery]:
     return [
         PartitionTaken(partition=0, assignment=assignment),
-        PartitionRestored(partition=0, assignment=assignment),
+        *(AllRestored(partition=0, assignment=assignment, of=of) for of in RESTORED),
     ]
 
 
@@ -386,9 +394,9 @@ def test_nothing_is_applied_before_the_partition_is_restored(monkeypatch: pytest
 
 
 def test_what_belongs_to_an_older_assignment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    stale = EventsRestored(partition=0, assignment=1, records=(arrived(World(), 0).record,))  # no events at all
+    stale = RecordsRestored(partition=0, assignment=1, of="events", records=(arrived(World(), 0).record,))  # no events
     taken = PartitionTaken(partition=0, assignment=2)
-    world, _ = scripted(monkeypatch, [taken, stale, PartitionRestored(partition=0, assignment=1)])
+    world, _ = scripted(monkeypatch, [taken, stale, AllRestored(partition=0, assignment=1, of="events")])
 
     assert (world.processor.partitions, world.processor.stopped) == ((), {})
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from processor.adapters.memory import MemoryLog
-from processor.engine.ports import Clock, Delivery, Entropy, Inbox, Reader, Record, Transaction
+from processor.engine.ports import Clock, Committed, Delivery, Entropy, Inbox, Reader, Record, Transaction
 from processor.engine.processor import Processor
 from processor.model import commands as c
 from processor.model import events as e
@@ -93,12 +93,15 @@ class FusedInbox:
         # Few at a time, so that there are many transactions to die between.
         return self._fuse.call(lambda: self._inner.poll(timeout_seconds=timeout_seconds, max_commands=3))
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        self._fuse.call(lambda: self._inner.restore_events(partition=partition, assignment=assignment, start=start))
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         return self._fuse.call(
             lambda: self._inner.open(partition=partition, assignment=assignment, fallback_offset=fallback_offset)
         )
 
-    def commit(self, transaction: Transaction) -> bool:
+    def commit(self, transaction: Transaction) -> Committed | None:
         return self._fuse.call(lambda: self._inner.commit(transaction))
 
     def close(self) -> None:

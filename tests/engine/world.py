@@ -74,7 +74,7 @@ class World:
         self.processor = self.processor_on(self.log)
 
     def processor_on(self, log: Log, *, slot: str = "0") -> Processor:
-        return Processor(
+        processor = Processor(
             log=log,
             clock=self.clock,
             entropy=SameSeed(),
@@ -82,6 +82,8 @@ class World:
             slice_events=self._slice_events,
             sandbox=self._sandbox,
         )
+        processor.step(timeout_seconds=0)  # the snapshots are read; the next one reads the rest, and opens
+        return processor
 
     def restart(self) -> None:
         """Forget the processor as if it had been killed, and start another in its slot."""

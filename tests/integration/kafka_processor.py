@@ -17,13 +17,13 @@ import sys
 from processor.adapters.kafka import KafkaLog
 from processor.adapters.kafka.clients import ConfluentClients, OnError, Producer, Settings
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
-    EventsRestored,
     Inbox,
     Message,
     PartitionLost,
-    PartitionRestored,
     Record,
+    RecordsRestored,
     Transaction,
 )
 from processor.engine.topics import TopicNames
@@ -80,10 +80,12 @@ def main(bootstrap: str, prefix: str, slot: str) -> None:
         commands: list[Record] = []
         for delivery in inbox.poll(timeout_seconds=0.5, max_commands=1):
             match delivery:
-                case PartitionRestored(partition=partition, assignment=assignment):
+                case AllRestored(partition=partition, assignment=assignment, of="snapshots"):
+                    inbox.restore_events(partition=partition, assignment=assignment, start=0)
+                case AllRestored(partition=partition, assignment=assignment, of="events"):
                     inbox.open(partition=partition, assignment=assignment, fallback_offset=0)
                     say("opened", partition)
-                case EventsRestored(partition=partition, records=records):
+                case RecordsRestored(partition=partition, of="events", records=records):
                     say("restored", partition, *((record.value or b"").decode() for record in records))
                 case PartitionLost(partition=partition):
                     commands = [record for record in commands if record.partition != partition]

@@ -29,6 +29,9 @@ README = (FOLDER / "README.md").read_text()
 # What is on people's topics. A schema that must change: its file as it was goes to schemas/old/<fingerprint>.avsc, the
 # new fingerprint comes here, and "Event format" in the CHANGELOG says so.
 FINGERPRINTS = {
+    "Snapshot": "07b90080583c6a70",
+    "ClosedExecution": "e6c6b1c2df9be1b0",
+    "Checkpoint": "04ee1497770f8ab3",
     "Command": "7ac1d0cababbce6b",
     "Definition": "03614e35a4622e72",
     "EventBatch": "03bc6933590568db",

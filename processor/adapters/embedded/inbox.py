@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
+    Committed,
     Delivery,
-    EventsRestored,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
+    RecordsRestored,
+    Restorable,
     Transaction,
 )
 from processor.engine.staging import record_bytes
@@ -24,13 +26,17 @@ RESTORE_BYTES = 4 << 20
 FETCH_BYTES = 4 << 20
 
 
-class _Holding:
-    """A partition of ours: restored up to `position` of `end`, then read from `next` once it is open."""
+# What is restored after what; before the events the engine says where they begin.
+_AFTER: Mapping[Restorable, Restorable | None] = {"snapshots": None, "events": "closed", "closed": None}
 
-    def __init__(self, *, epoch: int, end: int) -> None:
-        self.epoch, self.end = epoch, end
+
+class _Holding:
+    """A partition of ours. `restoring` is read up to `position` of its end; commands from `next` once it is open."""
+
+    def __init__(self, *, epoch: int, ends: Mapping[Restorable, int]) -> None:
+        self.epoch, self.ends = epoch, ends
+        self.restoring: Restorable | None = "snapshots"
         self.position = 0
-        self.restored = False
         self.next: int | None = None
         self.fallback = 0
 
@@ -43,7 +49,13 @@ class EmbeddedInbox:
     def __init__(self, store: Store, *, names: TopicNames, slot: str) -> None:
         self._store, self._names = store, names
         self.member = store.join(Group(names.processor_group, names.commands), slot=slot)
+        self._topics: Mapping[Restorable, str] = {
+            "snapshots": names.snapshots,
+            "events": names.events,
+            "closed": names.closed,
+        }
         self._held: dict[int, _Holding] = {}
+        self._room = self._size = 0
         self._turn = 0
         self._closed = False
 
@@ -58,6 +70,11 @@ class EmbeddedInbox:
                 return deliveries
             self._store.wait(seen, seconds=remaining)
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        holding = self._held.get(partition)
+        if holding is not None and holding.epoch == assignment:
+            holding.restoring, holding.position = "events", start
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         holding = self._held.get(partition)
         if holding is None or holding.epoch != assignment:
@@ -67,7 +84,7 @@ class EmbeddedInbox:
             return self._seek(partition, holding)
         return holding.next
 
-    def commit(self, transaction: Transaction) -> bool:
+    def commit(self, transaction: Transaction) -> Committed | None:
         epochs = {p: holding.epoch for p, holding in self._held.items() if holding.next is not None}
         # Without offsets nothing would be fenced; a record that Kafka would refuse is refused here too.
         committed = (
@@ -80,7 +97,9 @@ class EmbeddedInbox:
             for partition, holding in self._held.items():
                 if holding.next is not None:
                     self._seek(partition, holding)
-        return committed
+            return None
+        ends = self._store.ends(self._names.events)
+        return Committed(ends={partition: ends[partition] for partition in transaction.offsets})
 
     def close(self) -> None:
         if not self._closed:
@@ -100,31 +119,39 @@ class EmbeddedInbox:
             yield PartitionLost(partition=partition)
         if change.taken:
             # After the taking: nobody else can write there any more.
-            ends = self._store.ends(self._names.events)
+            ends = {of: self._store.ends(topic) for of, topic in self._topics.items()}
             for partition, epoch in change.taken.items():
-                self._held[partition] = _Holding(epoch=epoch, end=ends[partition])
+                self._held[partition] = _Holding(epoch=epoch, ends={of: ends[of][partition] for of in ends})
                 yield PartitionTaken(partition=partition, assignment=epoch)
 
     def _restore(self) -> Iterator[Delivery]:
-        room, size = RESTORE_RECORDS, RESTORE_BYTES
-        for partition, holding in sorted(self._held.items()):
-            while not holding.restored and room > 0 and size > 0:
-                records = self._store.fetch(
-                    self._names.events,
-                    partition,
-                    start=holding.position,
-                    end=holding.end,
-                    max_records=room,
-                    max_bytes=size,
-                )
-                if records:
-                    holding.position = records[-1].offset + 1
-                    room -= len(records)
-                    size -= sum(len(record.value or b"") for record in records)
-                    yield EventsRestored(partition=partition, assignment=holding.epoch, records=tuple(records))
-                if not records or holding.position >= holding.end:
-                    holding.restored = True
-                    yield PartitionRestored(partition=partition, assignment=holding.epoch)
+        self._room, self._size = RESTORE_RECORDS, RESTORE_BYTES
+        # What is closed comes last: without the rest no command flows.
+        for of in self._topics:
+            for partition, holding in sorted(self._held.items()):
+                if holding.restoring == of:
+                    yield from self._restore_one(partition, holding, of)
+
+    def _restore_one(self, partition: int, holding: _Holding, of: Restorable) -> Iterator[Delivery]:
+        while holding.position < holding.ends[of]:
+            if self._room <= 0 or self._size <= 0:
+                return
+            records = self._store.fetch(
+                self._topics[of],
+                partition,
+                start=holding.position,
+                end=holding.ends[of],
+                max_records=self._room,
+                max_bytes=self._size,
+            )
+            # Nothing between here and the end: deleted by age, or compacted.
+            holding.position = records[-1].offset + 1 if records else holding.ends[of]
+            self._room -= len(records)
+            self._size -= sum(len(record.value or b"") for record in records)
+            if records:
+                yield RecordsRestored(partition=partition, assignment=holding.epoch, of=of, records=tuple(records))
+        holding.restoring, holding.position = _AFTER[of], 0
+        yield AllRestored(partition=partition, assignment=holding.epoch, of=of)
 
     def _commands(self, max_commands: int) -> Iterator[Delivery]:
         ready = sorted(p for p, holding in self._held.items() if holding.next is not None)

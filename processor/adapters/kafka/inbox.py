@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -29,12 +29,14 @@ from processor.adapters.kafka.restore import Restorer, Result, Stable
 from processor.adapters.kafka.timing import backing_off
 from processor.adapters.kafka.transactions import Outcome, Transactions
 from processor.engine.ports import (
+    AllRestored,
     CommandArrived,
+    Committed,
     Delivery,
-    EventsRestored,
     PartitionLost,
-    PartitionRestored,
     PartitionTaken,
+    RecordsRestored,
+    Restorable,
     Transaction,
 )
 from processor.engine.staging import record_bytes
@@ -56,12 +58,12 @@ OPEN_SECONDS = 30.0  # a stop is heard only between two calls of the inbox
 
 @dataclass(slots=True, kw_only=True)
 class Holding:
-    """A partition taken. `stable` and `restored` are set on its way; `base` once it is open."""
+    """A partition taken. `stable` is set and `restored` filled on its way; `base` is set once it is open."""
 
     assignment: int
     stable: Stable | None = None
     named: bool = False
-    restored: bool = False
+    restored: set[Restorable] = field(default_factory=set)
     base: int | None = None  # the next command not yet committed; set when opened
     next: int = 0  # the next command to be delivered
 
@@ -128,7 +130,11 @@ class KafkaInbox:
 
     def _collect(self, timeout: float, limit: int) -> list[KafkaMessage]:
         """(1) One poll, then what is there. `consume` with a timeout would wait for all of `limit`."""
-        settled = self._transactions.ready and self._membership.member and all(h.restored for h in self._held.values())
+        settled = (
+            self._transactions.ready
+            and self._membership.member
+            and all("closed" in h.restored for h in self._held.values())
+        )
         first = self._consumer.poll(min(timeout, IDLE_SECONDS if settled else BUSY_SECONDS))
         if first is None:
             return []
@@ -177,10 +183,10 @@ class KafkaInbox:
             match result:
                 case Stable():
                     holding.stable = result
-                case EventsRestored():
+                case RecordsRestored():
                     deliveries.append(result)
-                case PartitionRestored():
-                    holding.restored = True
+                case AllRestored(of=of):
+                    holding.restored.add(of)
                     deliveries.append(result)
         self._name_offsets()
 
@@ -227,9 +233,17 @@ class KafkaInbox:
 
     # ---- open, commit
 
+    def restore_events(self, *, partition: int, assignment: int, start: int) -> None:
+        self._restorer.read_events(partition, assignment, start)
+
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         holding = self._held.get(partition)
-        if holding is None or holding.assignment != assignment or not holding.restored or holding.stable is None:
+        if (
+            holding is None
+            or holding.assignment != assignment
+            or "events" not in holding.restored
+            or holding.stable is None
+        ):
             return fallback_offset
         if holding.base is None:
             offset = holding.stable.offset
@@ -256,25 +270,25 @@ class KafkaInbox:
         # The beginning by its name: what stands there may have been deleted since it was asked for.
         self._membership.fetch(partition, offset=holding.next or OFFSET_BEGINNING)
 
-    def commit(self, transaction: Transaction) -> bool:
+    def commit(self, transaction: Transaction) -> Committed | None:
         group = self._membership.metadata
         if group is None or not self._transactions.ready or not self._fits(transaction):
             fields = {"slot": self._slot, "member": self._membership.member, "offsets": dict(transaction.offsets)}
             log.warning("transaction_not_begun", extra=fields | {"open": sorted(self._open)})
             self._seek_back()
-            return False
+            return None
         match self._transactions.run(offsets=transaction.offsets, messages=transaction.messages, group=group):
             case Outcome.COMMITTED:
                 for partition, offset in transaction.offsets.items():
                     self._held[partition].base = offset
-                return True
+                return Committed(ends=self._transactions.event_ends)
             case Outcome.ABORTED:
                 self._seek_back()
             case Outcome.FENCED:
                 self._note_fenced()
             case Outcome.UNSETTLED:
                 log.warning("transaction_unsettled", extra={"slot": self._slot, "partitions": sorted(self._held)})
-        return False
+        return None
 
     @property
     def _open(self) -> set[int]:

@@ -2,10 +2,11 @@
 
 1. the stable committed offset of commands[p]
 2. (poll thread) that offset committed again under this process's own name
-3. the high watermarks of events[p], snapshots[p] and closed[p], read uncommitted
+3. the high watermarks of snapshots[p], events[p] and closed[p], read uncommitted
 4. all three read, committed records only, until every position has reached its own: a commit returns before its
-   markers are written, so this waits for every transaction that was open at (3)
-5. (poll thread) commands[p] flows from (1)
+   markers are written, so this waits for every transaction that was open at (3). First the snapshots, which tell the
+   poll thread where the events are to begin; then the events; what is closed once nothing else is to be read
+5. (poll thread) commands[p] flows from (1), once the events are in
 
 Blocked in 1 or 4 for a second, the owner that the commit metadata names is fenced, if it is dead: its transaction
 would hold the partition until the coordinator looks, 17 to 20 seconds.
@@ -16,10 +17,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -29,12 +30,12 @@ from processor.adapters.kafka.convert import record_of
 from processor.adapters.kafka.faults import describe, is_passing
 from processor.adapters.kafka.fencing import Fencing
 from processor.adapters.kafka.transactions import decode_author
-from processor.engine.ports import EventsRestored, PartitionRestored, Record
+from processor.engine.ports import AllRestored, Record, RecordsRestored, Restorable
 
 log = logging.getLogger(__name__)
 
 CHUNK = 500
-"""Records in one EventsRestored."""
+"""Records in one RecordsRestored."""
 WAITING_CHUNKS = 40
 WAITING_BYTES = 32 * 1024 * 1024
 """What may stand between this thread and the poll thread: with so much of either nothing is read, so memory stays
@@ -54,11 +55,13 @@ class Phase(Enum):
     NAMING = auto()  # (2), on the poll thread
     WATERMARKS = auto()  # (3)
     READING = auto()  # (4)
+    ASKING = auto()  # where the events begin, on the poll thread
+    WAITING = auto()  # with what is closed, for partitions without which no command flows
 
 
 @dataclass(slots=True, kw_only=True)
 class Take:
-    """One partition's way through the order above."""
+    """One partition's way through the order above. `of` is read from `topic`, and is there up to `position`."""
 
     partition: int
     assignment: int
@@ -66,14 +69,20 @@ class Take:
     phase: Phase = Phase.STABLE
     owner: str | None = None  # the transactional.id that the commit metadata named before (2)
     moved: float = 0.0  # when it last made progress
-    ends: dict[str, int] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
+    ends: Mapping[Restorable, int] = field(default_factory=dict)
+    of: Restorable = "snapshots"
+    topic: str = ""
+    position: int = 0
     asked_owner: bool = False
     told_hanging: bool = False
 
     @property
-    def done(self) -> bool:
-        return all(self.positions.get(topic, 0) >= end for topic, end in self.ends.items())
+    def end(self) -> int:
+        return self.ends[self.of]
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +94,26 @@ class Stable:
     offset: int | None
 
 
-Result: TypeAlias = Stable | EventsRestored | PartitionRestored | Exception
+Result: TypeAlias = Stable | RecordsRestored | AllRestored | Exception
 
 
 class Restorer:
     """Steps through all takings under way: in a thread once `start` was called, else at each `results`, so that a
     simulation has everything in one thread.
 
-    Whoever asks calls `take`, `named`, `drop` and `results`, which are thread-safe; nothing else is.
+    Whoever asks calls `take`, `named`, `read_events`, `drop` and `results`, which are thread-safe; nothing else is.
     """
 
     def __init__(self, connection: Connection, *, slot: str) -> None:
         self._connection, self._slot = connection, slot
         self._timing, self._names = connection.timing, connection.names
-        self._topics = (self._names.events, self._names.snapshots, self._names.closed)
+        self._topics: Mapping[Restorable, str] = {
+            "snapshots": self._names.snapshots,
+            "events": self._names.events,
+            "closed": self._names.closed,
+        }
         self._fencing = Fencing(connection, slot=slot)
-        self._requests: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[str, int, int, int]] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         # Two sums, each written by one thread only, need no lock.
         self._bytes_put = self._bytes_taken = 0
@@ -112,13 +125,16 @@ class Restorer:
     # ---- for the poll thread
 
     def take(self, partition: int, assignment: int) -> None:
-        self._requests.put(("take", partition, assignment))
+        self._requests.put(("take", partition, assignment, 0))
 
     def named(self, partition: int, assignment: int) -> None:
-        self._requests.put(("named", partition, assignment))
+        self._requests.put(("named", partition, assignment, 0))
+
+    def read_events(self, partition: int, assignment: int, start: int) -> None:
+        self._requests.put(("events", partition, assignment, start))
 
     def drop(self, partition: int, assignment: int) -> None:
-        self._requests.put(("drop", partition, assignment))
+        self._requests.put(("drop", partition, assignment, 0))
 
     def results(self, limit: int) -> list[Result]:
         """Return what is ready, at most `limit` of it. May belong to an assignment that is over."""
@@ -130,7 +146,7 @@ class Restorer:
                 result = self._results.get_nowait()
             except queue.Empty:
                 break
-            if isinstance(result, EventsRestored):
+            if isinstance(result, RecordsRestored):
                 self._bytes_taken += _size(result.records)
             found.append(result)
         return found
@@ -141,7 +157,7 @@ class Restorer:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._requests.put(("wake", -1, -1))
+        self._requests.put(("wake", -1, -1, 0))
         if self._thread is not None:
             self._thread.join(timeout=30)
 
@@ -163,6 +179,7 @@ class Restorer:
         try:
             self._read_stable(self._in(Phase.STABLE))
             self._read_watermarks(self._in(Phase.WATERMARKS))
+            self._begin_with_closed()
             self._read()
             for take in self._blocked():
                 self._fencing.try_on(take.owner or self._unstable_owner(take), blocked_since=take.moved)
@@ -176,7 +193,7 @@ class Restorer:
     def _take_requests(self, *, wait: bool) -> None:
         while True:
             try:
-                kind, partition, assignment = self._requests.get(block=wait)
+                kind, partition, assignment, start = self._requests.get(block=wait)
             except queue.Empty:
                 return
             wait = False
@@ -186,10 +203,13 @@ class Restorer:
                 self._forget(partition)
                 self._takes[partition] = Take(partition=partition, assignment=assignment, began=now, moved=now)
             elif known is not None and known.assignment == assignment:
-                if kind == "named":
-                    known.phase, known.moved = Phase.WATERMARKS, now
-                else:
-                    self._forget(partition)
+                match kind:
+                    case "named":
+                        known.phase, known.moved = Phase.WATERMARKS, now
+                    case "events" if known.phase is Phase.ASKING:
+                        self._begin(known, "events", start=start)
+                    case "drop":
+                        self._forget(partition)
 
     def _in(self, phase: Phase) -> list[Take]:
         return [take for take in self._takes.values() if take.phase is phase]
@@ -250,24 +270,29 @@ class Restorer:
     def _read_watermarks(self, takes: Sequence[Take]) -> None:
         if not takes:
             return
-        places = [(topic, take.partition) for take in takes for topic in self._topics]
+        places = [(topic, take.partition) for take in takes for topic in self._topics.values()]
         ends = self._connection.admin.ends(places, committed=False)
-        filled = [place for place, end in ends.items() if end > 0]
-        starts = self._connection.admin.starts(filled) if filled else {}
-        wanted = []
         for take in takes:
-            take.ends = {topic: ends[topic, take.partition] for topic in self._topics}
-            take.phase, take.moved = Phase.READING, self._timing.now()
-            wanted += [
-                TopicPartition(topic, take.partition, starts[topic, take.partition])
-                for topic, end in take.ends.items()
-                if end > 0
-            ]
-        if wanted:
-            self._consumer().incremental_assign(wanted)
-        self._finish([take for take in takes if take.done])
+            take.ends = {of: ends[topic, take.partition] for of, topic in self._topics.items()}
+            self._begin(take, "snapshots")
 
     # (4)
+
+    def _begin(self, take: Take, of: Restorable, *, start: int = 0) -> None:
+        take.of, take.topic, take.phase, take.moved = of, self._topics[of], Phase.READING, self._timing.now()
+        take.position = start
+        if start < take.end:
+            take.position = max(start, self._connection.admin.starts([take.place])[take.place])
+        if take.position < take.end:
+            self._consumer().incremental_assign([TopicPartition(take.topic, take.partition, take.position)])
+        else:
+            self._finish(take)
+
+    def _begin_with_closed(self) -> None:
+        if any(take.of != "closed" for take in self._in(Phase.READING)):
+            return
+        for take in self._in(Phase.WAITING):
+            self._begin(take, "closed")
 
     def _read(self) -> None:
         if not self._in(Phase.READING):
@@ -284,38 +309,51 @@ class Restorer:
         for message in ([first] if first is not None else []) + consumer.consume(CHUNK, 0):
             self._receive(message, records)
         for partition, found in records.items():
-            assignment = self._takes[partition].assignment
+            take = self._takes[partition]
             self._bytes_put += _size(found)
-            self._results.put(EventsRestored(partition=partition, assignment=assignment, records=tuple(found)))
-        self._finish([take for take in self._in(Phase.READING) if take.done])
+            self._results.put(
+                RecordsRestored(partition=partition, assignment=take.assignment, of=take.of, records=tuple(found))
+            )
+        for take in self._in(Phase.READING):
+            if take.position >= take.end:
+                self._unassign(take)
+                self._finish(take)
 
     def _receive(self, message: Message, records: dict[int, list[Record]]) -> None:
         error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
         take = self._takes.get(-1 if partition is None else partition)
-        if error is not None and error.code() in BEGINNING_MOVED and take is not None and take.phase is Phase.READING:
+        reading = take is not None and take.phase is Phase.READING and topic == take.topic
+        if error is not None and error.code() in BEGINNING_MOVED and take is not None and reading:
             log.info("restore_begins_again", extra={"partition": take.partition, "reason": describe(error)})
             self._unassign(take)
-            take.phase = Phase.WATERMARKS
+            self._begin(take, take.of, start=take.position)
             return
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
-        if take is None or take.phase is not Phase.READING or topic not in take.ends or offset is None:
+        if take is None or not reading or offset is None:
             return
         # An end, or the next record, steps over aborted records and transactions' markers.
         position = offset if error is not None else offset + 1
-        if position <= take.positions.get(topic, 0):
+        if position <= take.position:
             return  # read before the beginning moved
-        take.positions[topic], take.moved = position, self._timing.now()
+        take.position, take.moved = position, self._timing.now()
         # What was written after (3) is not ours to restore, nor is there any: we own the partition.
-        if error is None and topic == self._names.events:
+        if error is None:
             records.setdefault(take.partition, []).append(record_of(message))
 
-    def _finish(self, takes: Iterable[Take]) -> None:
-        for take in takes:
-            seconds = round(self._timing.now() - take.began, 3)
-            log.info("partition_read", extra={"partition": take.partition, "seconds": seconds, "ends": take.ends})
-            self._forget(take.partition)
-            self._results.put(PartitionRestored(partition=take.partition, assignment=take.assignment))
+    def _finish(self, take: Take) -> None:
+        seconds = round(self._timing.now() - take.began, 3)
+        log.info("partition_read", extra={"partition": take.partition, "of": take.of, "seconds": seconds})
+        self._results.put(AllRestored(partition=take.partition, assignment=take.assignment, of=take.of))
+        match take.of:
+            case "snapshots":
+                take.phase = Phase.ASKING
+            case "events":
+                take.phase, take.of = Phase.WAITING, "closed"
+            case "closed":
+                del self._takes[take.partition]
+            case _:
+                assert_never(take.of)
 
     def _forget(self, partition: int) -> None:
         take = self._takes.pop(partition, None)
@@ -324,9 +362,7 @@ class Restorer:
 
     def _unassign(self, take: Take) -> None:
         if take.phase is Phase.READING:
-            places = [TopicPartition(topic, take.partition) for topic, end in take.ends.items() if end > 0]
-            if places:
-                self._consumer().incremental_unassign(places)
+            self._consumer().incremental_unassign([TopicPartition(take.topic, take.partition)])
 
     # ---- blocked
 
@@ -346,23 +382,22 @@ class Restorer:
             ):
                 take.told_hanging = True
                 fields = {"partition": take.partition, "seconds": round(waited), "phase": take.phase.name}
-                log.error("transaction_hanging", extra=fields | {"owner": take.owner, "positions": take.positions})
+                log.error(
+                    "transaction_hanging",
+                    extra=fields | {"owner": take.owner, "of": take.of, "position": take.position},
+                )
         return found
 
     def _at_stable_end(self, take: Take) -> bool:
-        places: list[Place] = [
-            (topic, take.partition) for topic, end in take.ends.items() if take.positions.get(topic, 0) < end
-        ]
         if self._timing.now() - take.moved <= BLOCKED_SECONDS:
             return False
-        stable = self._connection.admin.ends(places, committed=True)
-        return any(take.positions.get(topic, 0) >= stable[topic, p] for topic, p in places)
+        return take.position >= self._connection.admin.ends([take.place], committed=True)[take.place]
 
     def _consumer(self) -> Consumer:
         if self._reader is None:
             settings = self._connection.settings.loner(self._names.processor_group)
             reader = self._connection.consumer(settings)
-            for topic in self._topics:
+            for topic in self._topics.values():
                 # Makes it learn the leaders: without, the first fetch was measured to wait 0.95 s, with it 1 ms.
                 reader.list_topics(topic, REQUEST_SECONDS)
             self._reader = reader

@@ -21,6 +21,7 @@ from typing import assert_never
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 
 from processor.adapters.kafka.clients import GroupMetadata, Producer, error_of
 from processor.adapters.kafka.connection import Connection
@@ -108,8 +109,10 @@ class Transactions:
         self._commands = connection.names.commands
         self._transactional_id = connection.settings.transactional_id(slot)
         self._settings = connection.settings.transactional(self._transactional_id, batch_bytes=batch_bytes)
+        self._events = connection.names.events
         self._counter = 0
         self._producer: Producer | None = None
+        self.event_ends: dict[int, int] = {}
 
     @property
     def ready(self) -> bool:
@@ -142,7 +145,8 @@ class Transactions:
         return None
 
     def run(self, *, offsets: Mapping[int, int], messages: Sequence[Message], group: GroupMetadata) -> Outcome:
-        """Commit all or nothing, with the group metadata of the last rebalance callback.
+        """Commit all or nothing, with the group metadata of the last rebalance callback. `event_ends` then tells, per
+        partition of events, the position after the last record written there, as far as brokers have said so.
 
         FENCED and UNSETTLED leave no producer; ABORTED leaves a new one. Raises SlotTaken, NotAuthorized.
         """
@@ -168,12 +172,22 @@ class Transactions:
     # ---- calls
 
     def _produce(self, producer: Producer, messages: Sequence[Message]) -> None:
-        produce = producer.produce
+        produce, self.event_ends = producer.produce, {}
+        # Of each partition's last only: a report costs more than a record.
+        last = {m.partition: m for m in messages if m.topic == self._events}
         for m in messages:
             partition = -1 if m.partition is None else m.partition
+            told = self._delivered if last.get(m.partition) is m else None
             while True:
                 try:
-                    produce(m.topic, m.value, m.key, partition, headers=list(m.headers) if m.headers else None)
+                    produce(
+                        m.topic,
+                        m.value,
+                        m.key,
+                        partition,
+                        on_delivery=told,
+                        headers=list(m.headers) if m.headers else None,
+                    )
                 except BufferError:  # the client's queue is full: let it drain
                     producer.poll(0.05)
                 except KafkaException as error:
@@ -182,6 +196,11 @@ class Transactions:
                     raise _Ended(Verdict.ABORT if verdict is Verdict.UNKNOWN else verdict, error_of(error)) from error
                 else:
                     break
+
+    def _delivered(self, error: KafkaError | None, message: KafkaMessage) -> None:
+        partition, offset = message.partition(), message.offset()
+        if error is None and partition is not None and offset is not None:
+            self.event_ends[partition] = offset + 1
 
     def _once(self, call: Callable[[], None]) -> None:
         try:

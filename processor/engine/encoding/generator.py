@@ -122,6 +122,8 @@ class _Generator:
                 return f"write_json({value})"
             case {"type": "string"}:
                 return f"names[{value}]" if place in NAMES else f"write_string({value})"
+            case {"type": "bytes"}:
+                return f"write_bytes({value})"
             case {"type": "boolean"}:
                 return f'(b"\\x01" if {value} else b"\\x00")'
             case {"type": "int" | "long" | "double" as primitive}:
@@ -164,6 +166,8 @@ class _Generator:
                 yield from (*_READ_SLICE, f"{target} = parse_json(b[p:e], what={where!r}); p = e")
             case {"type": "string"}:
                 yield from (*_READ_SLICE, f"{target} = b[p:e].decode(); p = e")
+            case {"type": "bytes"}:
+                yield from (*_READ_SLICE, f"{target} = b[p:e]; p = e")
             case {"type": "boolean"}:
                 yield f"{target} = {self._constant({0: False, 1: True})}[b[p]]; p += 1"
             case {"type": "int" | "long" as primitive}:

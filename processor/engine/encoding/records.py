@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import cast
 
 from processor.engine.encoding.codec import shipped_codec
-from processor.model.records import Definition, PartitionCount, Rejection, Reply, Task, Timer
+from processor.model.records import (
+    Checkpoint,
+    ClosedExecution,
+    Definition,
+    PartitionCount,
+    Rejection,
+    Reply,
+    Snapshot,
+    Task,
+    Timer,
+)
 
 
 def encode_timer(timer: Timer) -> bytes:
@@ -47,3 +57,19 @@ def encode_rejection(rejection: Rejection) -> bytes:
 
 def decode_rejection(value: bytes) -> Rejection:
     return cast(Rejection, shipped_codec().decode(value, roots=("Rejection",)))
+
+
+def encode_snapshot_record(record: Snapshot | Checkpoint) -> bytes:
+    return shipped_codec().encode(record)
+
+
+def decode_snapshot_record(value: bytes) -> Snapshot | Checkpoint:
+    return cast("Snapshot | Checkpoint", shipped_codec().decode(value, roots=("Snapshot", "Checkpoint")))
+
+
+def encode_closed(record: ClosedExecution) -> bytes:
+    return shipped_codec().encode(record)
+
+
+def decode_closed(value: bytes) -> ClosedExecution:
+    return cast(ClosedExecution, shipped_codec().decode(value, roots=("ClosedExecution",)))

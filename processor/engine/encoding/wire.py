@@ -64,6 +64,11 @@ def write_string(text: str) -> bytes:
     return (SMALL[length] if length < SMALL_NUMBERS else _varint(length)) + encoded
 
 
+def write_bytes(value: bytes) -> bytes:
+    length = len(value)
+    return (SMALL[length] if length < SMALL_NUMBERS else _varint(length)) + value
+
+
 class Names(dict[str, bytes]):
     """Names of states as they are written. Few, each written again and again; forgotten when they become many."""
 

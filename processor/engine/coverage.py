@@ -1,0 +1,89 @@
+"""Which events of a partition a restore would have to read again, and what to write so that they are fewer.
+
+An execution is dirty from the first of its events that no snapshot covers until one does, or until it is closed. A
+checkpoint says that everything before the oldest of those is covered. What closed leaves its snapshot in place until a
+checkpoint stands behind its last event: until then a restore meets that event, and needs what came before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import islice, takewhile
+
+from processor.model.ids import Millis
+
+CHECKPOINT_EVENTS = 50_000
+CHECKPOINT_MS = 60_000
+
+
+class Coverage:
+    """Positions are offsets of events[partition]; all that is asked of them is that they do not overstate."""
+
+    def __init__(self) -> None:
+        self.end = 0  # after everything known to be there
+        self.position = 0  # what the last checkpoint said
+        self.dirty: OrderedDict[str, int] = OrderedDict()  # by position, for positions only grow
+        self.chunks: dict[str, int] = {}  # of the snapshot that stands, by execution
+        self._closing: OrderedDict[str, int] = OrderedDict()  # closed, and where: by position too
+        self._events = 0  # since the last round began
+        self._due_at: Millis | None = None
+        self._target: int | None = None  # of the round under way
+
+    def touched(self, id: str, *, position: int) -> None:
+        """Something of an open execution was written at or after `position`."""
+        self.dirty.setdefault(id, position)
+        self._closing.pop(id, None)  # redriven
+
+    def closed(self, id: str) -> None:
+        """Its last event stands before `end`."""
+        self.dirty.pop(id, None)
+        if id in self.chunks:
+            self._closing[id] = self.end
+
+    def count(self, events: int, *, now: Millis) -> None:
+        self._events += events
+        if self._due_at is None:
+            self._due_at = Millis(now + CHECKPOINT_MS)
+
+    @property
+    def under_way(self) -> bool:
+        """A round is not at its end."""
+        return self._target is not None
+
+    def due(self, now: Millis) -> bool:
+        """Whether a round is under way, or one is to begin. A round covers everything that is there at its beginning;
+        what is written meanwhile waits for the next."""
+        if self._target is not None:
+            return True
+        if self._due_at is None or (self._events < CHECKPOINT_EVENTS and now < self._due_at):
+            return False
+        self.begin()
+        return True
+
+    def begin(self) -> None:
+        self._target, self._events, self._due_at = self.end, 0, None
+
+    @property
+    def covered(self) -> int:
+        """Everything before it is covered."""
+        return self.covered_without(0)
+
+    def covered_without(self, first: int) -> int:
+        """Everything before it will be covered once the `first` dirty ones are."""
+        return next(islice(self.dirty.values(), first, None), self.end)
+
+    def disposable(self, position: int, *, limit: int) -> list[str]:
+        """The first closed executions whose snapshots nobody will need once a checkpoint says `position`."""
+        behind = takewhile(lambda closing: closing[1] <= position, self._closing.items())
+        return [id for id, _ in islice(behind, limit)]
+
+    def checkpointed(self, position: int, *, taken: list[tuple[str, int]], disposed: list[str]) -> None:
+        """A checkpoint says so now: the `taken` have snapshots, of so many chunks; those of the `disposed` are gone."""
+        for id, chunks in taken:
+            del self.dirty[id]
+            self.chunks[id] = chunks
+        for id in disposed:
+            del self._closing[id], self.chunks[id]
+        self.position = position
+        if self._target is not None and position >= self._target and not self.disposable(position, limit=1):
+            self._target = None

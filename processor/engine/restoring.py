@@ -1,0 +1,255 @@
+"""How a partition comes back: snapshots, then the events behind the last checkpoint, then what is closed.
+
+Snapshots are a cache: where this release cannot read one of them, or the checkpoint, all are passed over and the
+events are read from their beginning. Events are the truth: a history that does not fold stops the partition.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from processor.engine.closing import closed_value
+from processor.engine.coverage import Coverage
+from processor.engine.definitions import Definitions
+from processor.engine.encoding import (
+    STATE_FORMAT,
+    decode_closed,
+    decode_events,
+    decode_execution,
+    decode_snapshot_record,
+)
+from processor.engine.encoding.wire import HEADER_LENGTH
+from processor.engine.holdings import Holdings, RevisionMissing, workflow_of
+from processor.engine.ports import Record, Restorable
+from processor.engine.snapshots import Chunks, Complete
+from processor.errors import DecodingFailed, HistoryBroken
+from processor.interpreter.evolve import begin, evolve
+from processor.model import events as e
+from processor.model.definition import Workflow
+from processor.model.execution import Execution
+from processor.model.ids import parse_numbered_key
+from processor.model.records import Checkpoint, ClosedExecution, Snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Restoring:
+    """Fills `holdings` and `coverage` of partition `number`.
+
+    Every call may raise HistoryBroken and DecodingFailed: nothing of the partition may be written then.
+    """
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        partitions: int,
+        holdings: Holdings,
+        coverage: Coverage,
+        definitions: Definitions,
+        max_record_bytes: int,
+    ) -> None:
+        self._number, self._partitions, self._max_record_bytes = number, partitions, max_record_bytes
+        self._holdings, self._coverage, self._definitions = holdings, coverage, definitions
+        self._chunks = Chunks()
+        self._checkpoint: Checkpoint | None = None
+        self._unusable: str | None = None  # why no snapshot is used
+        self._first_offset: int | None = None  # of the events
+        self._skipped: dict[str, int] = {}  # cut off by retention and not ended yet: their next sequence
+        self._suspects: dict[str, HistoryBroken] = {}
+        self._closed: dict[str, bytes] = {}
+        self._headers: set[bytes] = set()  # of records of closed: the schemas that they were written with
+        self.events = 0
+        self.cut_off = 0  # executions without their beginning, which was deleted by age
+        self.next_command = 0  # after the greatest that is known to have been applied
+
+    def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
+        match of:
+            case "snapshots":
+                self._snapshots(records)
+            case "events":
+                self._events(records)
+            case "closed":
+                self._take_closed(records)
+            case _:
+                assert_never(of)
+
+    # ---- snapshots
+
+    def _snapshots(self, records: tuple[Record, ...]) -> None:
+        for record in records:
+            try:
+                self._snapshot(record)
+            except DecodingFailed as fault:
+                self._unusable = str(fault)
+
+    def _snapshot(self, record: Record) -> None:
+        if record.value is None:
+            if (key := parse_numbered_key((record.key or b"").decode("utf-8", "replace"))) is not None:
+                self._chunks.remove(*key)
+            return
+        found = decode_snapshot_record(record.value)
+        match found:
+            case Checkpoint():
+                self._checkpoint = found
+            case Snapshot():
+                self._chunks.add(found)
+
+    def end_snapshots(self) -> int:
+        """Return where to begin with the events."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return 0
+        if self._unusable is None and checkpoint.partitions != self._partitions:
+            self._unusable = f"written for {checkpoint.partitions} partitions"
+        if self._unusable is None and (id := self._chunks.incomplete()) is not None:
+            self._unusable = f"chunks of {id} are missing"
+        if self._unusable is None:
+            self._unusable = self._hold_snapshots()
+        if self._unusable is not None:
+            log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": self._unusable})
+            return 0
+        self._coverage.position = self._coverage.end = checkpoint.position
+        self.next_command = checkpoint.commands_offset
+        return checkpoint.position
+
+    def _hold_snapshots(self) -> str | None:
+        """Return why they cannot be used, if so."""
+        found = list(self._chunks.complete())
+        try:
+            for snapshot in found:
+                self._hold(snapshot)
+        except DecodingFailed as fault:
+            for snapshot in found:
+                self._holdings.forget(snapshot.execution_id)
+            return str(fault)
+        for snapshot in found:
+            self._coverage.chunks[snapshot.execution_id] = snapshot.chunks
+        return None
+
+    def _hold(self, snapshot: Complete) -> None:
+        try:
+            self._holdings.put_idle(snapshot.execution_id, snapshot.state)
+        except RevisionMissing as fault:
+            raise self._broken(snapshot.execution_id, str(fault)) from fault
+
+    # ---- events
+
+    def _events(self, records: tuple[Record, ...]) -> None:
+        for record in records:
+            if self._first_offset is None:
+                self._first_offset = record.offset
+            if record.value is None:
+                self._purge(record)
+                continue
+            self._coverage.end = record.offset + 1
+            for event in decode_events(record.value):
+                if event.caused_by.offset is not None:
+                    self.next_command = max(self.next_command, event.caused_by.offset + 1)
+                if event.execution_id not in self._suspects:
+                    try:
+                        self._fold(event, record.offset)
+                    except HistoryBroken as fault:
+                        self._suspects[event.execution_id] = fault
+
+    def end_events(self) -> None:
+        """A history that does not fold may be what compaction has left of a purged one; whatever else is broken."""
+        for fault in self._suspects.values():
+            raise fault
+        for id, sequence in self._skipped.items():
+            raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
+
+    def _purge(self, record: Record) -> None:
+        key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
+        if key is not None and not self._holdings.is_open(id := key[0]):
+            self._suspects.pop(id, None)
+            self._skipped.pop(id, None)
+            self._holdings.forget(id)
+
+    def _fold(self, event: e.AnyEvent, offset: int) -> None:
+        id = event.execution_id
+        covered = self._holdings.idle_sequence(id)
+        if covered is not None and event.sequence < covered and id in self._coverage.chunks:
+            return
+        self.events += 1
+        known = self._known(id)
+        if known is None:
+            if self._skips(event):
+                return
+            if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
+                raise self._broken(id, f"begins with {type(event).__name__} number {event.sequence}")
+            after = begin(self._workflow(event), event)
+        else:
+            after = self._evolved(known, event)
+        if after.closed:
+            self._holdings.close(id, closed_value(after, max_record_bytes=self._max_record_bytes))
+            self._coverage.closed(id)
+        else:
+            self._holdings.put(after)
+            self._coverage.touched(id, position=offset)
+
+    def _known(self, id: str) -> Execution | ClosedExecution | None:
+        try:
+            return self._holdings.find(id)
+        except RevisionMissing as fault:
+            raise self._broken(id, str(fault)) from fault
+
+    def _evolved(self, known: Execution | ClosedExecution, event: e.AnyEvent) -> Execution:
+        id, number = event.execution_id, event.sequence
+        if isinstance(known, ClosedExecution):
+            if known.state is None or known.format != STATE_FORMAT or not isinstance(event, e.ExecutionRedriven):
+                raise self._broken(id, f"goes on with number {number} after it ended with {known.last_sequence}")
+            known = decode_execution(known.state, workflow_of(self._definitions, known.state_machine, known.revision))
+        if number != known.sequence:
+            raise self._broken(id, f"goes on with number {number}, {known.sequence} is missing")
+        try:
+            return evolve(known, event)
+        except Exception as fault:  # a bug of ours: of this partition nothing is known, the others go on
+            raise self._broken(id, f"number {number} raises {type(fault).__name__}: {fault}") from fault
+
+    def _skips(self, event: e.AnyEvent) -> bool:
+        """Return whether the event is of an execution whose beginning was deleted by age, which is so only where all
+        is read and the partition no longer begins with its first record. It must have ended since."""
+        expected = self._skipped.get(event.execution_id)
+        deleted = self._coverage.position == 0 and bool(self._first_offset)
+        if expected is None and (event.sequence == 0 or not deleted):
+            return False
+        if expected is not None and event.sequence != expected:
+            raise self._broken(event.execution_id, f"goes on with number {event.sequence}, {expected} is missing")
+        if expected is None:
+            self.cut_off += 1
+        if isinstance(event, e.TERMINAL_EVENTS):
+            self._skipped.pop(event.execution_id, None)
+        else:
+            self._skipped[event.execution_id] = event.sequence + 1
+        return True
+
+    def _workflow(self, event: e.ExecutionStarted) -> Workflow:
+        try:
+            return workflow_of(self._definitions, event.state_machine, event.revision)
+        except RevisionMissing as fault:
+            raise self._broken(event.execution_id, str(fault)) from fault
+
+    def _broken(self, id: str, reason: str) -> HistoryBroken:
+        return HistoryBroken(partition=self._number, execution_id=id, reason=reason)
+
+    # ---- closed
+
+    def _take_closed(self, records: tuple[Record, ...]) -> None:
+        for record in records:
+            id = (record.key or b"").decode()
+            if record.value is None:
+                self._closed.pop(id, None)
+            else:
+                if (header := record.value[:HEADER_LENGTH]) not in self._headers:
+                    decode_closed(record.value)  # the rest of its kind when somebody asks
+                    self._headers.add(header)
+                self._closed[id] = record.value
+
+    def end_closed(self) -> None:
+        """What the events, or commands since, have told of an execution is newer."""
+        for id, value in self._closed.items():
+            if not self._holdings.is_open(id) and not self._holdings.is_closed(id):
+                self._holdings.close(id, value)
+        self._closed = {}

@@ -1,0 +1,74 @@
+"""A snapshot in records no larger than the log takes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from processor.engine.encoding import STATE_FORMAT, execution_header
+from processor.errors import UnknownSchema
+from processor.model.records import Snapshot
+
+_ROOM = 1_024  # of a record, for the fields beside the state, its key and the header
+
+
+class Complete(Struct, frozen=True):
+    execution_id: str
+    state: bytes
+    chunks: int
+
+
+def snapshot_records(execution_id: str, state: bytes, *, max_bytes: int) -> list[Snapshot]:
+    """Return the records that hold the encoded `state`, each of at most `max_bytes`."""
+    room = max_bytes - _ROOM
+    parts = [state[at : at + room] for at in range(0, len(state), room)]
+    sequence = execution_header(state).sequence
+    return [
+        Snapshot(
+            execution_id=execution_id,
+            chunk=number,
+            chunks=len(parts),
+            sequence=sequence,
+            format=STATE_FORMAT,
+            state=part,
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+class Chunks:
+    """What was read of a partition's snapshots: the last record of each key."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[int, Snapshot]] = {}
+
+    def add(self, chunk: Snapshot) -> None:
+        """Raises UnknownSchema where another release wrote it."""
+        if chunk.format != STATE_FORMAT:
+            raise UnknownSchema(what="state", fingerprint=chunk.format)
+        self._found.setdefault(chunk.execution_id, {})[chunk.chunk] = chunk
+
+    def remove(self, execution_id: str, chunk: int) -> None:
+        found = self._found.get(execution_id)
+        if found is not None:
+            found.pop(chunk, None)
+            if not found:
+                del self._found[execution_id]
+
+    def incomplete(self) -> str | None:
+        """Return an execution whose chunks do not make one snapshot, if there is one."""
+        return next((id for id, found in self._found.items() if not _is_whole(found)), None)
+
+    def complete(self) -> Iterator[Complete]:
+        for id, found in self._found.items():
+            state = b"".join(found[number].state for number in range(len(found)))
+            yield Complete(id, state, len(found))
+
+
+def _is_whole(found: dict[int, Snapshot]) -> bool:
+    # Written in one transaction, with tombstones for what an older and larger one had more.
+    first = found.get(0)
+    return (
+        first is not None and len(found) == first.chunks and all(c.sequence == first.sequence for c in found.values())
+    )
