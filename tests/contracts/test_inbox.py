@@ -10,7 +10,7 @@ import pytest
 from processor.engine.ports import Inbox, Log, Message
 from processor.engine.topics import TopicNames
 from processor.errors import SlotTaken
-from tests.contracts.harness import PARTITIONS, Consumer, Harness, Party, contents, send, settle, still
+from tests.contracts.harness import PARTITIONS, Consumer, Harness, Party, contents, send, settle, still, written
 
 ALL = set(range(PARTITIONS))
 
@@ -113,6 +113,44 @@ def test_a_new_owner_is_given_every_committed_event_in_order(harness: Harness, j
     }
     offsets = [record.offset for record in second.restored[0]]
     assert offsets == sorted(set(offsets))
+
+
+def test_a_new_owner_is_given_snapshots_first_then_events_from_where_it_says_then_what_is_closed(
+    harness: Harness, join: Joins, names: TopicNames
+) -> None:
+    first = join.settled("0")
+    snapshot = Message(topic=names.snapshots, key=b"m:1#0", value=b"snapshot", partition=0)
+    closed = Message(topic=names.closed, key=b"m:2", value=b"closed", partition=0)
+    assert first.commit({0: 0}, event(names, 0, 0), snapshot, closed)
+    told = first.commit({0: 0}, event(names, 0, 1))
+    assert told is not None
+    assert first.commit({0: 0}, event(names, 0, 2), event(names, 0, 3))
+    first.inbox.close()
+
+    second = Party(join("1"), events_from=told.ends[0])
+    settle(harness, [second], lambda: second.ready == ALL)
+
+    assert [written(record) for record in second.restored[0]] == [(b"m:1#2", b"event 2"), (b"m:1#3", b"event 3")]
+    assert {of: [written(record) for record in records] for of, records in second.others.items()} == {
+        "snapshots": [(b"m:1#0", b"snapshot")],
+        "closed": [(b"m:2", b"closed")],
+    }
+
+
+def test_a_commit_tells_a_position_behind_its_events_and_before_the_next_ones(
+    harness: Harness, join: Joins, names: TopicNames
+) -> None:
+    first = join.settled("0")
+    told = [first.commit({0: 0, 1: 0}, event(names, 0, n), event(names, 0, n + 1), event(names, 1, n)) for n in (0, 2)]
+    first.inbox.close()
+    second = Party(join("1"))
+    settle(harness, [second], lambda: second.ready == ALL)
+
+    for partition, each in ((0, 2), (1, 1)):
+        offsets = [record.offset for record in second.restored[partition]]
+        ends = [committed.ends[partition] for committed in told if committed is not None]
+        assert offsets[each - 1] < ends[0] <= offsets[each]
+        assert offsets[-1] < ends[1]
 
 
 # ---- commands

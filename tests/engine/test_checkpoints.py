@@ -252,7 +252,7 @@ def test_a_snapshot_of_a_revision_that_is_gone_stops_its_partition(world: World)
     checkpoint(world)
     for record in world.records(world.names.definitions):
         if (record.key or b"").startswith(b"task#"):
-            world.log.store()._topics[world.names.definitions][0].remove(record)  # type: ignore[attr-defined]
+            world.log.store()._topics[world.names.definitions][0].remove(record)
     world.restart()
     world.settle()
 
