@@ -39,9 +39,9 @@ def within_quota(execution: Execution, event: e.AnyEvent) -> e.AnyEvent:
 def child_quota(execution: Execution, scope: Scope) -> Failed | None:
     """Return how a child of a distributed Map fails that would enter one state too many in `scope`.
 
-    A child has a history, and so a quota, of its own (Developer Guide, "Distributed mode"), but events that it shares
-    with its Map's execution for now. A state's Entered and Exited are counted, and in one scope: exactly what AWS counts
-    of Pass and Choice, the states that a loop without end is made of, and too little of others.
+    A child has a history, and so a quota, of its own (Developer Guide, "Distributed mode"), but for now its events are
+    its Map's execution's. A state's Entered and Exited are counted, in one scope: just what AWS counts of Pass and
+    Choice, of which loops without end are made, and too little of others.
     """
     quota = execution.workflow.history_quota
     if quota is None or (scope.visit + 1) * _MOST_OF_ONE < quota:

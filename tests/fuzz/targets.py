@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from processor import CompleteTask, FireTimer, recover
+from processor import CompleteTask, FireTimer, Rejected, recover, start
 from processor.adapters.jsonata_sandbox import ProcessSandbox
 from processor.errors import DecodingFailed, InvalidDefinition
 from processor.interpreter.jsonata import (
@@ -246,7 +246,10 @@ def run_executions(data: bytes) -> str:
         workflow = parse(given["definition"], sandbox=_sandbox())
     except (DecodingFailed, InvalidDefinition):
         return "refused"
-    played = Played(replace(workflow, history_quota=MOST_EVENTS), input=given.get("input", INPUT))
+    workflow, input = replace(workflow, history_quota=MOST_EVENTS), given.get("input", INPUT)
+    if isinstance(start(workflow, input), Rejected):
+        return "refused"
+    played = Played(workflow, input=input)
     for _ in range(MOST_ANSWERS):
         if played.execution.closed or not (played.pending() or played.timers()):
             break
