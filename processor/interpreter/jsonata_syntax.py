@@ -98,15 +98,13 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 
 def _regex_end(text: str, position: int) -> int:
-    """A slash within brackets of the regular expression does not end it, as in the reference implementation."""
-    depth = 0
-    while text[position] != "/" or depth:
-        if text[position] == "\\":
-            position += 1
-        elif text[position] in "([{":
-            depth += 1
-        elif text[position] in ")]}":
-            depth -= 1
+    """A slash within brackets of the regular expression does not end it; a bracket right after a backslash is none,
+    even where that is escaped itself: so the reference implementation has it, and the engine."""
+    depth = backslashes = 0
+    while text[position] != "/" or depth or backslashes % 2:
+        if not backslashes:
+            depth += (text[position] in "([{") - (text[position] in ")]}")
+        backslashes = backslashes + 1 if text[position] == "\\" else 0
         position += 1
     flags = re.compile("[a-z]*").match(text, position + 1)
     assert flags is not None  # it matches nothing, too

@@ -11,7 +11,7 @@ from processor.interpreter.evolve import evolve
 from processor.interpreter.retry import RUNTIME
 from processor.interpreter.turn import envelope_of
 from processor.model import events as e
-from processor.model.execution import Execution
+from processor.model.execution import Execution, Failed, Scope
 from processor.model.ids import TOP
 
 MAX_HISTORY_EVENTS = 25_000
@@ -33,5 +33,21 @@ def within_quota(execution: Execution, event: e.AnyEvent) -> e.AnyEvent:
         return event
     if evolve(execution, event).aws_events < quota:
         return event
-    cause = f"The execution reached the maximum number of history events ({quota})."
-    return e.ExecutionFailed(**envelope_of(execution, TOP, ""), error=RUNTIME, cause=cause)
+    return e.ExecutionFailed(**envelope_of(execution, TOP, ""), error=RUNTIME, cause=_cause(quota))
+
+
+def child_quota(execution: Execution, scope: Scope) -> Failed | None:
+    """Return how a child of a distributed Map fails that would enter one state too many in `scope`.
+
+    A child has a history, and so a quota, of its own (Developer Guide, "Distributed mode"), but for now its events are
+    its Map's execution's. A state's Entered and Exited are counted, in one scope: just what AWS counts of Pass and
+    Choice, of which loops without end are made, and too little of others.
+    """
+    quota = execution.workflow.history_quota
+    if quota is None or (scope.visit + 1) * _MOST_OF_ONE < quota:
+        return None
+    return Failed(RUNTIME, _cause(quota))
+
+
+def _cause(quota: int) -> str:
+    return f"The execution reached the maximum number of history events ({quota})."

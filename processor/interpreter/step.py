@@ -12,7 +12,7 @@ from processor.interpreter.context import child_root
 from processor.interpreter.entropy import draw, fraction
 from processor.interpreter.evolve import ABORTABLE
 from processor.interpreter.jsonata import EvaluationFailed
-from processor.interpreter.quota import within_quota
+from processor.interpreter.quota import child_quota, within_quota
 from processor.interpreter.retry import (
     RUNTIME,
     handlers,
@@ -83,6 +83,8 @@ def _following(execution: Execution) -> e.AnyEvent | None:
     scope = execution.scopes[key]
     phase = scope.phase
     if isinstance(phase, Next):  # it and Entered are all but every event's; matched by a pattern they cost more
+        if scope.silent and (failed := child_quota(execution, scope)) is not None:
+            return _break_off(turn_of(execution, key, scope), failed)
         return _enter(execution, key, phase.state)
     if isinstance(phase, (Entered, Succeeded, Filling)):
         turn = turn_of(execution, key, scope)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.scenarios.scenario import definition_of, load_tables
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PATHS = (
@@ -57,8 +59,21 @@ DEFINITIONS: tuple[Any, ...] = (
     {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% $states.input %}",
         "Assign": {"x": "{% 1 %}"}, "End": True}}},
 )  # fmt: skip
+EXPRESSIONS = (
+    "$states.input.a[0]", "$states.input.a[b='x'].c", "$sum([1, 2, $states.input.b])", "$x[1].a & 'y'", "$exists($y)",
+    "$map([1..5], function($v, $i) { $v * $i })", "$reduce([1, 2, 3], function($a, $b) { $a + $b }, 0)",
+    "($f := function($n) { $n <= 1 ? 1 : $n * $f($n - 1) }; $f(10))", "$replace('abab', /a(b)/, '$1')",
+    "$partition([1, 2, 3, 4], 3)", "$range(0, 10, 2)", "$hash('x', 'SHA-256')", "$uuid()", "$parse('[1]')",
+    "$states.context.Execution.Name", "$merge([{'a': 1}, $states.input])", "$sort([3, 1], function($l, $r) { $l })",
+    "$states.input ~> |$|{'c': 2}|", "$split('a,b', ',')[0]", "$now()", "$fromMillis(0, '[Y]-[M01]')",
+    "$string({'a': [null, 1.5e300]})", "$number('0x1F')", "$join($states.input.a.b, '-')",
+    "$single([1], function($v) { true })",
+    "[1..100].($ % 7)", "$states.input.**.b", "$states.input.a{b: $count($)}", "$formatNumber(1234.5, '#,##0.00')",
+    "$type($states.input) in ['object', 'null']", "$each($states.input, function($v, $k) { $k })", "$pad('x', -5, '#')",
+)  # fmt: skip
 WORDS: tuple[Any, ...] = (
-    *PATHS, *CALLS, "StartAt", "States", "Type", "Next", "End", "x.$", "a", "b", "Pass", "Task", "Choice", "Map",
+    *PATHS, *CALLS, *(f"{{% {text} %}}" for text in EXPRESSIONS), "Assign", "Output", "Arguments", "QueryLanguage",
+    "JSONata", "StartAt", "States", "Type", "Next", "End", "x.$", "a", "b", "Pass", "Task", "Choice", "Map",
     "Parallel",
     "Wait", "Fail", "Succeed", "States.ALL", "$x", "{% $x %}", "", "\u0000", "\ud800",
     "é" * 50, "arn:aws:states:::sns:publish",
@@ -69,6 +84,8 @@ WORDS: tuple[Any, ...] = (
 
 def definitions() -> Iterator[bytes]:
     yield from map(_text, DEFINITIONS)
+    for table in (table for _, table in load_tables()):
+        yield from (_text(machine) for machine in table.machines.values())
     yield b"E" + _text(DEFINITIONS[0])
     yield (ROOT / "examples" / "order" / "order.asl.json").read_bytes()
     for case in _recorded():
@@ -80,6 +97,21 @@ def paths() -> Iterator[bytes]:
     for number, path in enumerate(PATHS):
         yield path.encode() + b"\n" + _text(VALUES[number % len(VALUES)])
         yield path.encode() + b"\n" + _text(VALUES[8])
+
+
+def expressions() -> Iterator[bytes]:
+    for number, text in enumerate(EXPRESSIONS):
+        yield text.encode() + b"\n" + _text(VALUES[number % len(VALUES)])
+        yield text.encode() + b"\n" + _text(VALUES[8])
+
+
+def executions() -> Iterator[bytes]:
+    """The scenarios' definitions: all that parse takes, with inputs that lead somewhere."""
+    for _, table in load_tables():
+        for scenario in table.scenarios:
+            made = _text({"definition": definition_of(table, scenario), "input": scenario.input})
+            if len(made) < 4_000:
+                yield made
 
 
 def templates() -> Iterator[bytes]:

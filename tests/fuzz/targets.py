@@ -12,10 +12,22 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from processor import CompleteTask, FireTimer, Rejected, recover, start
+from processor.adapters.jsonata_sandbox import ProcessSandbox
 from processor.errors import DecodingFailed, InvalidDefinition
+from processor.interpreter.jsonata import (
+    UNDEFINED,
+    Bounded,
+    EvaluationFailed,
+    JsonataFault,
+    compile_expression,
+)
 from processor.interpreter.parse import parse
 from processor.interpreter.paths import Missing, PathFault, compile_path, compile_reference_path
 from processor.interpreter.rules import compile_rule
@@ -24,10 +36,15 @@ from processor.model.definition import Budget, Environment, StateFailure
 from processor.model.ids import EPOCH
 from processor.model.json import Json, is_longer, parse_json, render_json
 from tests.fuzz import corpus
+from tests.properties import replay
+from tests.properties.workflows import INPUT
+from tests.properties.world import Played
 
 MAX_SECONDS = 2.0
 """CPU time of one input. The promise is 1 s for an execution; instrumented code runs at half its speed."""
 MAX_PAYLOAD = 262_144
+MOST_EVENTS = 400  # of AWS's, in an execution
+MOST_ANSWERS = 25
 CRASHES = Path(__file__).parent / "crashes"
 
 
@@ -189,6 +206,69 @@ def run_rules(data: bytes) -> str:
     return _evaluated(lambda: holds(read.get("value"), _surroundings()))
 
 
+def run_jsonata(data: bytes) -> str:
+    """An expression on the first line, its input after it: JsonataFault when compiled, EvaluationFailed when evaluated;
+    what is not tame in a process of its own."""
+    text, _, payload = data.partition(b"\n")
+    try:
+        value = _read(payload)
+    except DecodingFailed:
+        value = {"a": [1, {"b": "x"}]}
+    try:
+        expression = compile_expression(text.decode(errors="surrogateescape"), field="Output")
+    except JsonataFault as fault:
+        fault.message.encode(errors="replace")
+        return "refused"
+    surroundings = _surroundings()
+    states = {"input": value, "context": surroundings.context, "result": value}
+    bounded = Bounded(_sandbox(), surroundings.budget)
+    try:
+        made = expression.evaluate(
+            states, {"x": [1, {"a": "b"}], "y": None}, entropy=lambda: bytes(16), now=EPOCH, sandbox=bounded
+        )
+    except EvaluationFailed as failure:
+        failure.cause.encode()
+        return "failed"
+    return "undefined" if made is UNDEFINED else _settle(made)
+
+
+@cache
+def _sandbox() -> ProcessSandbox:
+    return ProcessSandbox()
+
+
+def run_executions(data: bytes) -> str:
+    """{"definition": …, "input": …}, or a definition: what parse takes runs, with its tasks answered and its timers
+    fired, and never raises; what was written folds to the same state."""
+    try:
+        read = _read(data)
+        given = read if isinstance(read, dict) and "definition" in read else {"definition": read, "input": INPUT}
+        workflow = parse(given["definition"], sandbox=_sandbox())
+    except (DecodingFailed, InvalidDefinition):
+        return "refused"
+    workflow, input = replace(workflow, history_quota=MOST_EVENTS), given.get("input", INPUT)
+    if isinstance(start(workflow, input), Rejected):
+        return "refused"
+    played = Played(workflow, input=input)
+    for _ in range(MOST_ANSWERS):
+        if played.execution.closed or not (played.pending() or played.timers()):
+            break
+        _answer(played)
+    written = [replay.written_as([event])[0] for event in played.events]
+    assert recover(played.workflow, replay.read(written)).execution == played.execution
+    return played.execution.status.lower()
+
+
+def _answer(played: Played) -> None:
+    """Answer the first task with its arguments; where none waits, fire the first timer."""
+    pending = played.pending()
+    if pending:
+        played.give(CompleteTask.of(pending[0], pending[0].arguments))
+    else:
+        event, kind = played.timers()[0]
+        played.give(FireTimer.of(event, kind))
+
+
 def _evaluated(evaluate: Callable[[], Json]) -> str:
     try:
         made = evaluate()
@@ -206,5 +286,7 @@ TARGETS = {
         Target(name="paths", run=run_paths, seeds=corpus.paths),
         Target(name="templates", run=run_templates, seeds=corpus.templates),
         Target(name="rules", run=run_rules, seeds=corpus.rules),
+        Target(name="jsonata", run=run_jsonata, seeds=corpus.expressions),
+        Target(name="executions", run=run_executions, seeds=corpus.executions),
     )
 }

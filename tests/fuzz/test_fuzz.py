@@ -13,12 +13,14 @@ import pytest
 from tests.fuzz.mutate import MAX_BYTES, mutate
 from tests.fuzz.targets import TARGETS
 
-RUNS = {"parse": 1_000, "paths": 4_000, "templates": 4_000, "rules": 4_000}
+RUNS = {"parse": 1_000, "paths": 4_000, "templates": 4_000, "rules": 4_000, "jsonata": 1_500, "executions": 1_500}
 PRODUCTIVE = {
     "parse": {"accepted", "refused"},
     "paths": {"found", "failed", "refused", "put"},
     "templates": {"made", "failed", "refused"},
     "rules": {"made", "failed", "refused"},
+    "jsonata": {"made", "failed", "refused", "undefined"},
+    "executions": {"succeeded", "failed", "refused", "running"},
 }
 """What inputs must have come to, or the target is no longer reached."""
 

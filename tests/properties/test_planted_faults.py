@@ -22,8 +22,10 @@ Change = Callable[[AnyEvent], AnyEvent]
 
 
 def a_run() -> Run:
-    """A Map over two items, each a task with a timeout and a wait; the first answers last."""
-    item: dict[str, Fields] = {"A": task("A", "W", TimeoutSeconds=9), "W": {"Type": "Wait", "Seconds": 3, "End": True}}
+    """A Map over two items, each a task with a timeout, which assigns a variable, and a wait, written in JSONata, which
+    reads it; the first answers last."""
+    wait: Fields = {"Type": "Wait", "QueryLanguage": "JSONata", "Seconds": 3, "Output": "{% $was %}", "End": True}
+    item: dict[str, Fields] = {"A": task("A", "W", TimeoutSeconds=9, Assign={"was.$": "$"}), "W": wait}
     each = {
         "Type": "Map",
         "End": True,
@@ -49,13 +51,14 @@ def test_the_run_itself_passes() -> None:
     [
         lambda e: replace(e, output=None) if isinstance(e, TaskSucceeded) else e,
         lambda e: replace(e, next=None) if isinstance(e, StateExited) else e,
+        lambda e: replace(e, assigned={}) if isinstance(e, StateExited) else e,
         lambda e: replace(e, due=0) if isinstance(e, WaitStarted) else e,
         lambda e: replace(e, timeout_at=None) if isinstance(e, TaskScheduled) else e,
         lambda e: replace(e, has_input=False, input=None) if isinstance(e, MapIterationStarted) else e,
         lambda e: replace(e, time=e.time + 1),
         lambda e: replace(e, caused_by=replace(e.caused_by, type="StartExecution")),
     ],
-    ids=["output", "next", "due", "timeout_at", "input", "time", "cause"],
+    ids=["output", "next", "assigned", "due", "timeout_at", "input", "time", "cause"],
 )
 def test_a_field_dropped_by_the_codec_is_noticed(drop: Change, monkeypatch: pytest.MonkeyPatch) -> None:
     run = a_run()
