@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from processor.apps.timers import ISSUER
 from processor.errors import InvalidSettings
-from processor.interpreter.decide import Nothing, Refused, timer_due
+from processor.interpreter.decide import Nothing, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import cause_of, decided, first_event, steps
+from processor.interpreter.refused import Refused
 from processor.model import events as e
 from processor.model.commands import AnyCommand, FireTimer, StartExecution, timers_set_by
 from processor.model.definition import Workflow

@@ -10,7 +10,7 @@ from processor.engine.ports import Clock, Headers, Message, Reader, Record
 from processor.engine.staging import Staged, record_bytes
 from processor.engine.topics import TopicNames
 from processor.errors import NotAuthorized
-from processor.interpreter.decide import Refused
+from processor.interpreter.refused import Refused
 from processor.model import commands as c
 from processor.model.execution import Execution
 from processor.model.ids import Millis

@@ -11,21 +11,32 @@ from msgspec.structs import replace
 from processor.engine.answers import Answers
 from processor.engine.closing import closed_value
 from processor.engine.definitions import Definitions
-from processor.engine.encoding import content_type_of, decode_command, encode_events
+from processor.engine.encoding import (
+    STATE_FORMAT,
+    content_type_of,
+    decode_command,
+    decode_execution,
+    encode_events,
+    encode_execution,
+    encode_snapshot_record,
+    execution_header,
+)
 from processor.engine.index import Index
 from processor.engine.partitions import Partition
 from processor.engine.ports import Clock, Entropy, Message, Record
+from processor.engine.snapshots import snapshot_records
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import DecodingFailed, InvalidDefinition
-from processor.interpreter.decide import Nothing, Refused, decide, timer_due
+from processor.interpreter.decide import Nothing, decide, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import cause_of, first_event, input_hash, steps
+from processor.interpreter.refused import Refused
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import Execution
-from processor.model.ids import Millis, parse_timer_id
+from processor.model.ids import Millis, parse_timer_id, snapshot_key
 from processor.model.records import ClosedExecution, Timer
 
 log = logging.getLogger(__name__)
@@ -132,6 +143,8 @@ class Applier:
             case None:
                 refused = Refused("UnknownExecution", f"{command.execution_id} was never started here")
                 return self._refuse(record, command, refused)
+            case ClosedExecution() | Execution(closed=True) if isinstance(command, c.RedriveExecution):
+                return self._redrive(record, command, held, partition, now=now, cause=cause)
             case ClosedExecution():
                 return self._refuse(record, command, _after_end(command, held.status))
             case Execution() if held.closed:
@@ -185,6 +198,56 @@ class Applier:
         staged = self._staged(None, started, partition, workflow=workflow)
         staged.also(self._answers.accepted(command, now=now))
         staged.counts += ("started",)
+        return staged
+
+    def _redrive(
+        self,
+        record: Record,
+        command: c.RedriveExecution,
+        held: Execution | ClosedExecution,
+        partition: Partition,
+        *,
+        now: Millis,
+        cause: e.Cause,
+    ) -> Staged:
+        """With the event that reopens it goes a snapshot of the execution as it was, for what was before may be covered
+        by nothing else; and its record of the closed topic goes."""
+        state = encode_execution(held) if isinstance(held, Execution) else held.state
+        if state is None or (isinstance(held, ClosedExecution) and held.format != STATE_FORMAT):
+            detail = f"Execution is {held.status} and cannot be redriven"
+            if held.status != "SUCCEEDED":
+                detail += ": its state was too large to be kept, or another release kept it"
+            return self._refuse(record, command, Refused("ExecutionNotRedrivable", detail))
+        header = execution_header(state)
+        revision = command.revision or header.revision
+        try:
+            workflow = self._definitions.to_start(header.state_machine, revision)
+        except InvalidDefinition as fault:
+            return self._refuse(record, command, Refused("InvalidDefinition", str(fault)[:1000]))
+        if workflow is None:
+            detail = f"no revision {revision} of {header.state_machine}"
+            return self._refuse(record, command, Refused("DefinitionNotFound", detail))
+        before = decode_execution(state, workflow)
+        decision = decide(before, command, now=max(now, before.time), cause=cause)
+        if isinstance(decision, Refused):
+            return self._refuse(record, command, decision)
+        assert isinstance(decision, e.ExecutionRedriven)
+        staged = self._staged(before, decision, partition)
+        id, snapshots, closed = command.execution_id, self._names.snapshots, self._names.closed
+        chunks = snapshot_records(id, state, max_bytes=self._max_record_bytes)
+        staged.chunks = len(chunks)
+        staged.messages += [
+            Message(
+                topic=snapshots,
+                key=snapshot_key(id, chunk.chunk).encode(),
+                value=encode_snapshot_record(chunk),
+                partition=partition.number,
+            )
+            for chunk in chunks
+        ]
+        staged.messages.append(Message(topic=closed, key=id.encode(), value=None, partition=partition.number))
+        staged.also(self._answers.accepted(command, now=now))
+        staged.counts += ("redriven",)
         return staged
 
     def _start_again(

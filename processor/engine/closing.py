@@ -24,7 +24,7 @@ def closed_value(execution: Execution, *, max_record_bytes: int) -> bytes:
         ClosedExecution(
             execution_id=execution.execution_id,
             state_machine=started.state_machine,
-            revision=started.revision,
+            revision=execution.workflow.revision,
             status=execution.status,
             input_hash=input_hash(started.input, started.context),
             start_command_id=started.caused_by.command_id,

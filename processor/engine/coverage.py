@@ -32,7 +32,11 @@ class Coverage:
     def touched(self, id: str, *, position: int) -> None:
         """Something of an open execution was written at or after `position`."""
         self.dirty.setdefault(id, position)
-        self._closing.pop(id, None)  # redriven
+
+    def reopened(self, id: str, chunks: int) -> None:
+        """It was redriven, and its state as it was before is a snapshot of so many chunks."""
+        self._closing.pop(id, None)
+        self.chunks[id] = chunks
 
     def closed(self, id: str) -> None:
         """Its last event stands before `end`."""

@@ -105,10 +105,12 @@ class Partition:
 
     # ---- after a commit
 
-    def fold(self, execution: Execution, *, closed: bytes | None, before: int) -> None:
+    def fold(self, execution: Execution, *, closed: bytes | None, chunks: int, before: int) -> None:
         """Take over what was committed to events at or after the position `before`; `closed` is the record that an
-        ended execution leaves."""
+        ended execution leaves, `chunks` how many a snapshot has that was written with it."""
         id = execution.execution_id
+        if chunks:
+            self.coverage.reopened(id, chunks)
         if closed is not None:
             self.holdings.close(id, closed)
             self.coverage.closed(id)

@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 TRANSACTION_MS = 100
 """A transaction should last no longer: commands behind it wait, and a takeover waits for it."""
 
+STOP_MS = 5_000
+"""How long a stop may take to checkpoint."""
+
 MAX_BATCH = 2_000
 _SLICES = 64  # in one transaction
 
@@ -89,9 +92,11 @@ class Processor:
         self._batch_size = 100
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
-        """Step until `stop()`; what was begun is finished first. Raises as `step`."""
+        """Step until `stop()`; what was begun is finished first, then all is checkpointed, so that the next owner has
+        little to read. Raises as `step`."""
         while not stop():
             self.step(timeout_seconds=timeout_seconds)
+        self._cover(within_ms=STOP_MS)
 
     def step(self, *, timeout_seconds: float = 0.5) -> None:
         """Poll once and commit what came of it, or drop it.
@@ -127,15 +132,8 @@ class Processor:
             self._adapt(applied, self._clock.now() - began)
         self._checkpoint(now=began)
 
-    def close(self, *, within_seconds: float = 0.0) -> None:
-        """Leave the group; what is not committed is left to the next owner, who has less to read if there was time to
-        checkpoint."""
-        deadline = self._clock.now() + int(within_seconds * 1000)
-        for partition in self._partitions.values():
-            if partition.open:
-                partition.coverage.begin()
-        while (now := self._clock.now()) < deadline and self._checkpoint(now=now):
-            pass
+    def close(self) -> None:
+        """Leave the group; what is not committed is left to the next owner."""
         self._inbox.close()
         self._reader.close()
         if self._sandbox is not None:
@@ -222,6 +220,8 @@ class Processor:
             partition=partition.number, assignment=partition.assignment, fallback_offset=restoring.next_command
         )
         partition.begin(position=position)
+        if restoring.events:  # what was read again need not be read a third time
+            partition.coverage.count(restoring.events, now=self._clock.now())
         fields = {"partition": partition.number, "events": restoring.events, "open": partition.holdings.open_count}
         log.info("partition_restored", extra=fields)
 
@@ -296,7 +296,9 @@ class Processor:
             coverage, before = partition.coverage, partition.coverage.end
             coverage.end = max(before, committed.ends.get(number, before))
             for id, execution in overlay.executions.get(number, {}).items():
-                partition.fold(execution, closed=overlay.closed.get(id), before=before)
+                partition.fold(
+                    execution, closed=overlay.closed.get(id), chunks=overlay.chunks.get(id, 0), before=before
+                )
             if events := overlay.events[number]:
                 coverage.count(events, now=now)
             partition.fold_commands(applied=applied, woken=overlay.woken[number])
@@ -304,6 +306,14 @@ class Processor:
         self.counts["transactions"] += 1
 
     # ---- checkpoints
+
+    def _cover(self, *, within_ms: int) -> None:
+        deadline = self._clock.now() + within_ms
+        for partition in self._partitions.values():
+            if partition.open:
+                partition.coverage.begin()
+        while (now := self._clock.now()) < deadline and self._checkpoint(now=now):
+            pass
 
     def _checkpoint(self, *, now: Millis) -> bool:
         """Take one partition's round one transaction further; return whether there was one."""

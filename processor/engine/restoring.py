@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from processor.engine.closing import closed_value
 from processor.engine.coverage import Coverage
 from processor.engine.definitions import Definitions
@@ -55,6 +57,7 @@ class Restoring:
         self._chunks = Chunks()
         self._checkpoint: Checkpoint | None = None
         self._unusable: str | None = None  # why no snapshot is used
+        self._covered: set[str] = set()  # executions with a snapshot that is used
         self._first_offset: int | None = None  # of the events
         self._skipped: dict[str, int] = {}  # cut off by retention and not ended yet: their next sequence
         self._suspects: dict[str, HistoryBroken] = {}
@@ -98,23 +101,26 @@ class Restoring:
 
     def end_snapshots(self) -> int:
         """Return where to begin with the events."""
-        checkpoint = self._checkpoint
-        if checkpoint is None:
+        checkpoint, chunks = self._checkpoint, self._coverage.chunks
+        chunks.update(self._chunks.counts())
+        unusable = self._unusable or self._mismatch() or self._hold_all()
+        if unusable is not None:
+            log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
             return 0
-        if self._unusable is None and checkpoint.partitions != self._partitions:
-            self._unusable = f"written for {checkpoint.partitions} partitions"
-        if self._unusable is None and (id := self._chunks.incomplete()) is not None:
-            self._unusable = f"chunks of {id} are missing"
-        if self._unusable is None:
-            self._unusable = self._hold_snapshots()
-        if self._unusable is not None:
-            log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": self._unusable})
+        self._covered = set(chunks)
+        if checkpoint is None:
             return 0
         self._coverage.position = self._coverage.end = checkpoint.position
         self.next_command = checkpoint.commands_offset
         return checkpoint.position
 
-    def _hold_snapshots(self) -> str | None:
+    def _mismatch(self) -> str | None:
+        checkpoint, incomplete = self._checkpoint, self._chunks.incomplete()
+        if checkpoint is not None and checkpoint.partitions != self._partitions:
+            return f"written for {checkpoint.partitions} partitions"
+        return None if incomplete is None else f"chunks of {incomplete} are missing"
+
+    def _hold_all(self) -> str | None:
         """Return why they cannot be used, if so."""
         found = list(self._chunks.complete())
         try:
@@ -124,8 +130,6 @@ class Restoring:
             for snapshot in found:
                 self._holdings.forget(snapshot.execution_id)
             return str(fault)
-        for snapshot in found:
-            self._coverage.chunks[snapshot.execution_id] = snapshot.chunks
         return None
 
     def _hold(self, snapshot: Complete) -> None:
@@ -170,7 +174,7 @@ class Restoring:
     def _fold(self, event: e.AnyEvent, offset: int) -> None:
         id = event.execution_id
         covered = self._holdings.idle_sequence(id)
-        if covered is not None and event.sequence < covered and id in self._coverage.chunks:
+        if covered is not None and event.sequence < covered and id in self._covered:
             return
         self.events += 1
         known = self._known(id)
@@ -204,9 +208,16 @@ class Restoring:
         if number != known.sequence:
             raise self._broken(id, f"goes on with number {number}, {known.sequence} is missing")
         try:
-            return evolve(known, event)
+            after = evolve(known, event)
+            return self._with_revision(after, event) if isinstance(event, e.ExecutionRedriven) else after
+        except RevisionMissing as fault:
+            raise self._broken(id, str(fault)) from fault
         except Exception as fault:  # a bug of ours: of this partition nothing is known, the others go on
             raise self._broken(id, f"number {number} raises {type(fault).__name__}: {fault}") from fault
+
+    def _with_revision(self, execution: Execution, event: e.ExecutionRedriven) -> Execution:
+        workflow = workflow_of(self._definitions, execution.started.state_machine, event.revision)
+        return replace(execution, workflow=workflow)
 
     def _skips(self, event: e.AnyEvent) -> bool:
         """Return whether the event is of an execution whose beginning was deleted by age, which is so only where all

@@ -56,6 +56,10 @@ class Chunks:
             if not found:
                 del self._found[execution_id]
 
+    def counts(self) -> dict[str, int]:
+        """Return how many chunks of each execution there are to be removed some day, whole or not."""
+        return {id: max(found) + 1 for id, found in self._found.items()}
+
     def incomplete(self) -> str | None:
         """Return an execution whose chunks do not make one snapshot, if there is one."""
         return next((id for id, found in self._found.items() if not _is_whole(found)), None)

@@ -18,6 +18,7 @@ class Staged(Struct):
 
     execution: Execution | None = None
     closed: bytes | None = None  # the record that it leaves, having ended
+    chunks: int = 0  # of the snapshot that is written with it, being redriven
     messages: list[Message] = []
     counts: tuple[str, ...] = ()
     events: int = 0
@@ -37,6 +38,7 @@ class Overlay:
         self.messages: list[Message] = []
         self.executions: dict[int, dict[str, Execution]] = {}
         self.closed: dict[str, bytes] = {}
+        self.chunks: dict[str, int] = {}
         self.events: Counter[int] = Counter()
         self.woken: Counter[int] = Counter()  # of the commands that waited, how many are among these
         self.counts: Counter[str] = Counter()
@@ -64,6 +66,10 @@ class Overlay:
             self.executions.setdefault(partition, {})[id] = staged.execution
             if staged.closed is not None:
                 self.closed[id] = staged.closed
+            else:
+                self.closed.pop(id, None)  # it was redriven
+            if staged.chunks:
+                self.chunks[id] = staged.chunks
 
     def execution(self, partition: int, id: str) -> Execution | None:
         return self.executions.get(partition, {}).get(id)

@@ -16,6 +16,8 @@ from processor.errors import InvalidCommand
 from processor.interpreter.context import child_root
 from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.quota import within_quota
+from processor.interpreter.redrive import redrive
+from processor.interpreter.refused import Refused
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failure_of, handle, turn_of
@@ -26,14 +28,6 @@ from processor.model.definition import StateFailure, TaskState
 from processor.model.execution import Cut, Execution, Failed, Pending, Retrying, Scope, Waiting
 from processor.model.ids import Millis, ScopeKey, TimerKind, parse_task_token, parse_timer_id
 from processor.model.json import Json, json_bytes
-from processor.model.records import RejectionReason
-
-
-class Refused(Struct, frozen=True):
-    """The command cannot apply."""
-
-    reason: RejectionReason
-    detail: str
 
 
 class Nothing(Struct, frozen=True):
@@ -63,7 +57,11 @@ def _decided(acting: Execution, command: c.AnyCommand) -> Decision:
                 return _stop(acting, command)
             case c.StartExecution():
                 return Refused("ExecutionAlreadyExists", f"{command.execution_id} was started before")
-            case c.RedriveExecution() | c.ReleaseExecution() | c.PurgeExecution():
+            case c.RedriveExecution():
+                return redrive(acting)
+            case c.ReleaseExecution():
+                return _release(acting)
+            case c.PurgeExecution():
                 return Refused("NotSupported", f"{type(command).__name__} is not supported by this release")
             case _:
                 assert_never(command)
@@ -270,6 +268,12 @@ def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
 
 
 # ---- the execution
+
+
+def _release(execution: Execution) -> Decision:
+    if execution.quarantined is None:
+        return Refused("ExecutionNotQuarantined", f"{execution.execution_id} is not in quarantine")
+    return e.ExecutionReleased(**envelope_of(execution, (), ""))
 
 
 def _stop(execution: Execution, command: c.StopExecution) -> Decision:

@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from processor.errors import DecodingFailed, InvalidCommand
 from processor.interpreter.context import check_user_context
-from processor.interpreter.decide import Nothing, Refused, decide, timer_due
+from processor.interpreter.decide import Nothing, decide, timer_due
 from processor.interpreter.evolve import begin, evolve
+from processor.interpreter.refused import Refused
 from processor.interpreter.step import next_event
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model import commands as c

@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from processor.errors import InvalidSettings
 from processor.interpreter.context import MapItem
 from processor.interpreter.dataflow import Stages, compile_stages
-from processor.interpreter.decide import Refused
 from processor.interpreter.evolve_containers import members
 from processor.interpreter.folding import assigned
 from processor.interpreter.interpreter import ZERO, first_event
 from processor.interpreter.jsonata import Sandbox
+from processor.interpreter.refused import Refused
 from processor.interpreter.retry import RUNTIME, handlers, matching_retrier
 from processor.interpreter.states.containers import run_map
 from processor.interpreter.states.simple import end_wait, run_choice, run_fail, run_pass, run_succeed, run_wait

@@ -25,6 +25,8 @@ RejectionReason: TypeAlias = Literal[
     "InputTooLarge",
     "ReplyTopicRefused",
     "NotSupported",
+    "ExecutionNotRedrivable",
+    "ExecutionNotQuarantined",
 ]
 
 

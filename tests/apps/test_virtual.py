@@ -27,7 +27,7 @@ from processor import (
 from processor.apps import virtual
 from processor.apps.virtual import AnswerTask, VirtualExecution, start_virtual
 from processor.errors import InvalidSettings
-from processor.interpreter.decide import Refused
+from processor.interpreter.refused import Refused
 from processor.model.commands import AnyCommand
 
 BEGAN = Millis(1_767_225_600_000)  # 2026-01-01

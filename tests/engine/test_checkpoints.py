@@ -264,7 +264,7 @@ def test_a_stop_leaves_nothing_to_read_again(world: World) -> None:
     for number in range(3):
         world.start(f"task:{number}")
     world.settle()
-    world.processor.close(within_seconds=5)
+    world.processor.run(lambda: True)
     world.restart()
     world.settle()
 
@@ -392,6 +392,7 @@ def test_what_was_closed_before_a_checkpoint_is_disposed_of_and_what_was_redrive
     covered.closed("a")
     covered.closed("b")
     covered.end = 14
+    covered.reopened("b", 2)
     covered.touched("b", position=12)
 
     assert covered.disposable(11, limit=9) == []

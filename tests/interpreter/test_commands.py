@@ -145,8 +145,8 @@ def test_a_second_answer_is_refused_whatever_it_says() -> None:
         (FireTimer(execution_id=ID, timer_id="other:1#0#4#timeout"), "InvalidCommand"),
         (StopExecution(execution_id="other:1"), "InvalidCommand"),
         (StartExecution(execution_id=ID, input={}), "ExecutionAlreadyExists"),
-        (RedriveExecution(execution_id=ID), "NotSupported"),
-        (ReleaseExecution(execution_id=ID), "NotSupported"),
+        (RedriveExecution(execution_id=ID), "ExecutionNotRedrivable"),
+        (ReleaseExecution(execution_id=ID), "ExecutionNotQuarantined"),
         (PurgeExecution(execution_id=ID, last_sequence=0), "NotSupported"),
     ],
 )

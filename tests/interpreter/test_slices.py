@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from processor import CompleteTask, FailTask, Millis, TaskScheduled, parse
-from processor.interpreter.decide import Refused, timer_due
+from processor.interpreter.decide import timer_due
 from processor.interpreter.interpreter import decided
+from processor.interpreter.refused import Refused
 from processor.model.commands import FireTimer
 from processor.model.ids import ScopeKey
 from processor.model.json import Json

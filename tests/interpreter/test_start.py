@@ -24,9 +24,9 @@ from processor import (
     start,
 )
 from processor.errors import DecodingFailed
-from processor.interpreter.decide import Refused
 from processor.interpreter.evolve import begin
 from processor.interpreter.interpreter import first_event, input_hash
+from processor.interpreter.refused import Refused
 from processor.model.events import NO_CAUSE
 from tests.interpreter.scenario import machine, scope_of, task
 

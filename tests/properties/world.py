@@ -30,10 +30,11 @@ from processor import (
     resume,
     start,
 )
-from processor.interpreter.decide import Nothing, Refused, timer_due
+from processor.interpreter.decide import Nothing, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.interpreter import cause_of, decided, first_event, steps
+from processor.interpreter.refused import Refused
 from processor.model.commands import AnyCommand, timers_set_by, token_of
 from processor.model.definition import TaskState
 from processor.model.execution import Cut, Execution, Pending

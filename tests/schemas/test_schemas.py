@@ -36,8 +36,8 @@ FINGERPRINTS = {
     "Definition": "03614e35a4622e72",
     "EventBatch": "03bc6933590568db",
     "PartitionCount": "0ee02cd898a065a7",
-    "Rejection": "3f98bc1719b6dd2b",
-    "Reply": "c52ebe4f4bf1a301",
+    "Rejection": "99076bb9cab7c91a",
+    "Reply": "395c35c0fc37c5a4",
     "Task": "02fb38b3aace731f",
     "Timer": "0220b06333d0ac11",
 }

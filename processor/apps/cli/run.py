@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from processor.apps.mocks import MockedCase
     from processor.apps.roles import Roles
     from processor.apps.worker import Worker
-    from processor.interpreter.decide import Refused
+    from processor.interpreter.refused import Refused
     from processor.model.commands import AnyCommand, StartExecution
     from processor.model.definition import Workflow
     from processor.model.events import AnyEvent, MachineType, TaskScheduled
@@ -169,7 +169,7 @@ def _run_to_its_end(trial: Trial, workflow: Workflow, ran: list[AnyEvent]) -> No
     from processor.apps.cli.live import LiveView
     from processor.apps.mocks import Mocks
     from processor.apps.virtual import start_virtual
-    from processor.interpreter.decide import Refused
+    from processor.interpreter.refused import Refused
 
     mocks = None if trial.mocked is None else Mocks(trial.mocked)
 

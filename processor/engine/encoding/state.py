@@ -3,7 +3,7 @@
 MessagePack. A struct is the array of its class's number and its fields; a field is written by its annotation, and a
 class of the state with an annotation that is not in the table cannot be imported. Arrays, objects and sets of variables
 are written once and shared again, however many scopes hold them: an iteration has its Map's input, and the variables
-around it. The workflow is not written: `started` names its revision.
+around it. The workflow is not written; the header names its revision.
 
 A snapshot is a cache of events. So the format has no versions that are read for ever: STATE_FORMAT is derived from the
 classes, and whoever meets another reads the events (docs/decisions/0016).
@@ -53,9 +53,9 @@ def encode_execution(execution: Execution) -> bytes:
     """Return the bytes of an execution; equal ones may have different bytes, by what is shared within them."""
     writing = _Writing()
     root = writing.struct(execution)
-    started = execution.started
+    machine, revision = execution.started.state_machine, execution.workflow.revision
     body = _pack([root, writing.shared, writing.variables])
-    header = StateHeader(started.state_machine, started.revision, execution.sequence, execution.at_rest, body)
+    header = StateHeader(machine, revision, execution.sequence, execution.at_rest, body)
     return _pack(header)
 
 

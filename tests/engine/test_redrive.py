@@ -1,0 +1,127 @@
+"""A redrive through the processor: from the record of what is closed, on this revision or another, after a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.engine import closing
+from processor.model import commands as c
+from processor.model import events as e
+from processor.model.execution import Execution
+from processor.model.json import Json
+from tests.engine.test_checkpoints import checkpoint, keys, restored
+from tests.engine.world import PASS, TASK, World, scheduled
+
+WORK: Json = {"Type": "Task", "Resource": "work", "End": True}
+MENDED: Json = {"Comment": "mended", "StartAt": "Work", "States": {"Work": WORK}}
+ID = "task:a"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(partitions=1)
+    world.deploy("task", TASK)
+    world.deploy("pass", PASS)
+    world.start(ID, {"n": 1})
+    world.settle()
+    world.send(c.FailTask.of(scheduled(world, ID), error="E"))
+    world.settle()
+    assert world.types(ID)[-1] == "ExecutionFailed"
+    return world
+
+
+def redrive(world: World, **fields: str) -> None:
+    world.send(c.RedriveExecution(execution_id=ID, **fields))
+    world.settle()
+
+
+AGAIN = ["ExecutionRedriven", "TaskScheduled"]
+
+
+def test_a_failed_execution_goes_on_and_its_record_of_the_end_goes(world: World) -> None:
+    redrive(world)
+
+    assert world.types(ID)[-2:] == AGAIN
+    assert keys(world, world.names.closed) == {b"task:a": False}
+    world.answer("done")
+    assert world.types(ID)[-1] == "ExecutionSucceeded"
+    assert keys(world, world.names.closed) == {b"task:a": True}
+
+
+@pytest.mark.parametrize("covered", [True, False], ids=["behind a checkpoint", "in the tail"])
+def test_what_was_redriven_survives_restarts(world: World, covered: bool) -> None:
+    if covered:
+        checkpoint(world)
+    restored(world)
+    redrive(world)
+    assert restored(world) == 2  # what came before is in a snapshot, with or without a checkpoint
+    assert world.processor.stopped == {}
+    world.answer("done")
+    assert restored(world) > 0
+    assert world.types(ID)[-1] == "ExecutionSucceeded"
+    checkpoint(world)
+    world.start("pass:b")
+    checkpoint(world)
+    assert restored(world) == 0
+    assert keys(world, world.names.snapshots)[b"task:a#0"] is False
+
+
+def test_one_that_fails_again_at_once_is_closed_again_and_can_be_redriven_again(world: World) -> None:
+    world.deploy("fails", {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}})
+    world.start("fails:a")
+    checkpoint(world)
+    for count in (1, 2):
+        world.send(c.RedriveExecution(execution_id="fails:a"))
+        world.settle()
+        assert world.types("fails:a")[-2:] == ["ExecutionRedriven", "ExecutionFailed"]
+        restored(world)
+        assert world.processor.stopped == {}
+        redriven = world.events("fails:a")[-2]
+        assert isinstance(redriven, e.ExecutionRedriven)
+        assert redriven.redrive_count == count
+
+
+def test_another_revision_goes_on_and_is_that_of_the_execution_from_then_on(world: World) -> None:
+    revision = world.deploy("task", MENDED)
+    redrive(world, revision=revision)
+    restored(world)
+    [partition] = world.processor._partitions.values()
+    found = partition.holdings.find(ID)
+
+    assert isinstance(found, Execution)
+    assert found.workflow.revision == revision
+    checkpoint(world)
+    assert restored(world) == 0
+    world.answer("done")
+    assert world.types(ID)[-1] == "ExecutionSucceeded"
+
+
+def test_what_cannot_be_redriven_is_refused_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    redrive(world, revision="0" * 16)
+    world.start("pass:a")
+    world.settle()
+    world.send(c.RedriveExecution(execution_id="pass:a"))
+    world.send(c.RedriveExecution(execution_id="pass:never"))
+    redrive(world)
+    redrive(world)
+
+    assert [(r.execution_id, r.reason, r.detail) for r in world.rejections()] == [
+        (ID, "DefinitionNotFound", "no revision 0000000000000000 of task"),
+        ("pass:a", "ExecutionNotRedrivable", "Execution is SUCCEEDED and cannot be redriven"),
+        ("pass:never", "UnknownExecution", "pass:never was never started here"),
+        (ID, "ExecutionNotRedrivable", "Execution is RUNNING and cannot be redriven"),
+    ]
+
+
+def test_one_whose_state_was_too_large_to_keep_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "_ROOM", 10_000_000)
+    world = World(partitions=1)
+    world.deploy("task", TASK)
+    world.start(ID)
+    world.settle()
+    world.send(c.StopExecution(execution_id=ID))
+    world.settle()
+    redrive(world)
+
+    [rejection] = world.rejections()
+    assert rejection.detail.endswith("its state was too large to be kept, or another release kept it")
