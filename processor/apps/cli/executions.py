@@ -102,7 +102,7 @@ def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
         revision=revision,
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        _send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
 
 
 def stop(
@@ -126,7 +126,7 @@ def stop(
         execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, error=error, cause=cause
     )
     with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        _send(opened, command, Terminal(as_json=json), wait=wait, wanted="ABORTED")
+        send(opened, command, Terminal(as_json=json), wait=wait, wanted="ABORTED")
 
 
 def describe(
@@ -225,7 +225,8 @@ def list_executions(
         _print_summaries(terminal, chosen)
 
 
-def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, wanted: Status) -> None:
+def send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, wanted: Status) -> None:
+    """Send a command, and with `wait` tell what its execution comes to; exit 1 where that is not `wanted`."""
     from processor.adapters.clock import SystemClock
     from processor.apps.client import Client
     from processor.apps.executions import History, Rejections

@@ -1,0 +1,171 @@
+"""Mending what went wrong: redrive, quarantine, dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from processor.apps.cli.executions import WaitOption, send
+from processor.apps.cli.options import (
+    ExecutionArgument,
+    JsonOption,
+    LogOption,
+    PrefixOption,
+    SettingsOption,
+    opened_log,
+    opened_reader,
+)
+from processor.apps.cli.terminal import Terminal
+from processor.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from processor.apps.recovery import DeadLetter
+
+quarantine = typer.Typer(no_args_is_help=True, help="Executions that were stopped because deciding them failed.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be read as commands.")
+
+
+def redrive(
+    execution_id: ExecutionArgument,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Of the definition to go on with; else that it ran on.")
+    ] = None,
+    wait: WaitOption = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let a failed, timed-out or aborted execution go on from where it failed; what succeeded is not done again."""
+    from processor.apps.client import ISSUER, new_command_id
+    from processor.apps.settings import load_settings
+    from processor.model.commands import RedriveExecution
+    from processor.model.ids import parse_execution_id
+
+    parse_execution_id(execution_id)
+    command = RedriveExecution(execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, revision=revision)
+    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
+        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+
+
+@quarantine.command("list")
+def list_quarantined(
+    log: LogOption = None, prefix: PrefixOption = None, settings: SettingsOption = None, json: JsonOption = False
+) -> None:
+    """Print the executions in quarantine, and why. Reads all events."""
+    from processor.apps.recovery import quarantined
+    from processor.apps.render.values import render_time
+
+    terminal = Terminal(as_json=json)
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        found = quarantined(reader, opened.names)
+    for one in found:
+        if json:
+            terminal.result(
+                {"execution_id": one.execution_id, "since": one.since, "sequence": one.sequence, "reason": one.reason}
+            )
+        else:
+            typer.echo(f"{one.execution_id}  {render_time(one.since)}  {one.reason}")
+    if not found:
+        terminal.say("asl: no execution is in quarantine")
+
+
+@quarantine.command("release")
+def release(
+    execution_id: ExecutionArgument,
+    wait: WaitOption = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let an execution go on that is in quarantine, once its cause is mended."""
+    from processor.apps.client import ISSUER, new_command_id
+    from processor.apps.settings import load_settings
+    from processor.model.commands import ReleaseExecution
+    from processor.model.ids import parse_execution_id
+
+    parse_execution_id(execution_id)
+    command = ReleaseExecution(execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER)
+    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
+        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    log: LogOption = None, prefix: PrefixOption = None, settings: SettingsOption = None, json: JsonOption = False
+) -> None:
+    """Print the dead letters: where each lies, where it came from and why it could not be read."""
+    from processor.apps.recovery import dead_letters as letters
+
+    terminal = Terminal(as_json=json)
+    count = 0
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        for letter in letters(reader, opened.names):
+            count += 1
+            _print_letter(letter, terminal)
+    if not count:
+        terminal.say("asl: no dead letter")
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    places: Annotated[
+        list[str] | None, typer.Argument(metavar="PARTITION@OFFSET…", help="As list prints them; else --all.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are there.")] = False,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send dead letters to the commands again, as they came: after an upgrade that can read them."""
+    from processor.apps.recovery import dead_letters as letters
+    from processor.apps.recovery import replayed
+
+    if bool(places) == everything:
+        raise InvalidSettings(setting="PARTITION@OFFSET", rule="must be given, or --all", example="0@12")
+    terminal = Terminal(as_json=json)
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        names = opened.names
+        wanted = set(places or ())
+        found = [one for one in letters(reader, names) if everything or _place(one) in wanted]
+        if missing := wanted - {_place(one) for one in found}:
+            raise InvalidSettings(
+                setting=sorted(missing)[0], rule="is no dead letter's place", example="0@12, as asl dead-letters list"
+            )
+        outbox = opened.outbox()
+        try:
+            outbox.send([replayed(one, names) for one in found if one.whole])
+        finally:
+            outbox.close()
+    for one in found:
+        if one.whole:
+            _print_letter(one, terminal)
+        else:
+            terminal.say(f"asl: {_place(one)} was too large to be kept whole, and is not sent")
+
+
+def _place(letter: DeadLetter) -> str:
+    return f"{letter.partition}@{letter.offset}"
+
+
+def _print_letter(letter: DeadLetter, terminal: Terminal) -> None:
+    from processor.apps.render.values import render_time
+
+    key = None if letter.key is None else letter.key.decode(errors="replace")
+    if terminal.as_json:
+        terminal.result(
+            {
+                "place": _place(letter),
+                "time": letter.time,
+                "origin": letter.origin,
+                "key": key,
+                "bytes": len(letter.value or b""),
+                "whole": letter.whole,
+                "reason": letter.reason,
+            }
+        )
+    else:
+        typer.echo(f"{_place(letter)}  {render_time(letter.time)}  from {letter.origin}  key {key}  {letter.reason}")
