@@ -56,6 +56,13 @@ class RecordTooLarge(Exception):
         super().__init__(f"a record of {topic} takes {size} bytes, {limit} are allowed")
 
 
+class OwnersDied(Exception):
+    """What is quarantined was not seen to fail: the process never came back to tell."""
+
+    def __init__(self, deaths: int, what: str) -> None:
+        super().__init__(f"the process has died {deaths} times before {what} was done")
+
+
 class Applier:
     def __init__(
         self,
@@ -118,6 +125,22 @@ class Applier:
         staged = self._completed(self._staged(execution, None, partition), partition)
         staged.counts += ("slices",)
         return staged
+
+    def bury(self, record: Record, partition: Partition, *, deaths: int) -> Staged:
+        """Return what a command comes to that the partition's owners have died of: a dead letter, to be sent again one
+        day, and a quarantine of its execution. Neither decodes it nor decides anything."""
+        fault = OwnersDied(deaths, f"command {record.partition}/{record.offset}")
+        buried = self._dead_letter(record, str(fault))
+        held = partition.holdings.find((record.key or b"").decode(errors="replace"))
+        if not isinstance(held, Execution) or held.quarantined is not None:
+            return buried
+        staged = self._quarantined(replace(held, time=max(self._clock.now(), held.time)), None, partition, fault)
+        staged.also(buried)
+        return staged
+
+    def hold(self, execution: Execution, partition: Partition) -> Staged:
+        """Return the quarantine of a runnable execution that the partition's owners have died of."""
+        return self._quarantined(execution, None, partition, OwnersDied(partition.attempts, "a slice"))
 
     def _completed(self, staged: Staged, partition: Partition) -> Staged:
         """Whatever an execution's end comes of, what it leaves is added here; and every record's size is checked."""

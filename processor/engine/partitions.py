@@ -12,6 +12,7 @@ from processor.engine.ports import Record
 from processor.engine.restoring import Restoring
 from processor.errors import AslError
 from processor.model.execution import Execution
+from processor.model.ids import Millis
 
 WAITING_RECORDS = 10_000
 WAITING_BYTES = 8 << 20
@@ -44,6 +45,8 @@ class Partition:
         self.open = False  # commands flow
         self.knows_closed = False
         self.applied = 0  # the offset after the last command applied, as committed
+        self.attempts = 0  # deaths of its owners since its last progress
+        self.opened_at = Millis(0)
         self.stopped: AslError | None = None
         self._waiting: deque[Record] = deque()
         self._waiting_offsets: set[int] = set()
@@ -54,9 +57,9 @@ class Partition:
 
     # ---- coming back
 
-    def begin(self, *, position: int) -> None:
+    def begin(self, *, position: int, attempts: int, now: Millis) -> None:
         """Commands flow from `position`; whatever a slice or a death left runnable goes on."""
-        self.open, self.applied = True, position
+        self.open, self.applied, self.attempts, self.opened_at = True, position, attempts, now
         for id in self.holdings.not_at_rest():
             self._queue(id)
 
@@ -121,7 +124,7 @@ class Partition:
             self._queue(id)
 
     def fold_commands(self, *, applied: int, woken: int) -> None:
-        self.applied = max(self.applied, applied)
+        self.applied, self.attempts = max(self.applied, applied), 0
         for _ in range(woken):
             record = self._waiting.popleft()
             self._waiting_offsets.remove(record.offset)

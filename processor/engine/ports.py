@@ -80,11 +80,13 @@ class RecordsRestored(Struct, frozen=True, kw_only=True):
 class AllRestored(Struct, frozen=True, kw_only=True):
     """All that was committed to one of the three before the taking has been delivered. After `snapshots` the adapter
     waits for `Inbox.restore_events`; after `events`, no command comes before `Inbox.open`; `closed` may come while
-    commands flow already."""
+    commands flow already. `attempts`: how many owners have died since the partition's last progress; 0 where the
+    adapter cannot tell."""
 
     partition: int
     assignment: int
     of: Restorable
+    attempts: int = 0
 
 
 class PartitionLost(Struct, frozen=True, kw_only=True):
@@ -103,10 +105,13 @@ Delivery: TypeAlias = PartitionTaken | RecordsRestored | AllRestored | Partition
 
 class Transaction(Struct, frozen=True, kw_only=True):
     """All or nothing. `offsets`: per partition the next command to be read; every partition that a message is
-    written for stands there, even with an unchanged offset, for that is what fences a stale owner."""
+    written for stands there, even with an unchanged offset, for that is what fences a stale owner. `attempts`: per
+    partition what the next owner is to be told of deaths before this; a partition that is left out has made progress.
+    """
 
     offsets: Mapping[int, int]
     messages: tuple[Message, ...]
+    attempts: Mapping[int, int] = {}
 
 
 class Committed(Struct, frozen=True, kw_only=True):

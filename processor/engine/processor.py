@@ -47,6 +47,13 @@ TRANSACTION_MS = 100
 STOP_MS = 5_000
 """How long a stop may take to checkpoint."""
 
+CAREFUL_FROM = 2
+DEADLY_FROM = 3
+"""After so many deaths without progress there is one command in a transaction; then the first one is held to be what
+they died of."""
+IDLE_MS = 5_000
+"""A partition that had nothing to do for so long has survived it."""
+
 MAX_BATCH = 2_000
 _SLICES = 64  # in one transaction
 
@@ -116,14 +123,18 @@ class Processor:
         began = self._clock.now()
         overlay = Overlay()
         self._wake(overlay, until=began + TRANSACTION_MS)
+        careful = any(p.attempts >= CAREFUL_FROM for p in held)
         applied = 0
         for record in commands:
             self._apply(record, overlay)  # (2), (3)
             applied += 1
-            if overlay.full or self._clock.now() - began >= TRANSACTION_MS:
+            if overlay.full or careful or self._clock.now() - began >= TRANSACTION_MS:
                 break
         self._kept = commands[applied:]
-        slices = self._go_on(overlay, until=began + TRANSACTION_MS // 2)
+        slices: list[tuple[Partition, str]] = []
+        if not careful or overlay.empty:
+            slices = self._go_on(overlay, until=began if careful else began + TRANSACTION_MS // 2)
+        self._note_idle(overlay, now=began)
         if not overlay.empty:
             self._commit(overlay, now=began)
         for partition, id in slices:
@@ -195,7 +206,7 @@ class Processor:
                     self._inbox.restore_events(partition=partition.number, assignment=partition.assignment, start=start)
                 case AllRestored(of="events"):
                     partition.restoring.end_events()
-                    self._open(partition)
+                    self._open(partition, attempts=restored.attempts)
                 case AllRestored():
                     partition.end_restore()
                     log.info(
@@ -211,7 +222,7 @@ class Processor:
         log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
         self.counts["stopped_partitions"] += 1
 
-    def _open(self, partition: Partition) -> None:
+    def _open(self, partition: Partition, *, attempts: int) -> None:
         restoring = partition.restoring
         if restoring.cut_off:
             fields = {"partition": partition.number, "executions": restoring.cut_off}
@@ -219,9 +230,10 @@ class Processor:
         position = self._inbox.open(
             partition=partition.number, assignment=partition.assignment, fallback_offset=restoring.next_command
         )
-        partition.begin(position=position)
+        now = self._clock.now()
+        partition.begin(position=position, attempts=attempts, now=now)
         if restoring.events:  # what was read again need not be read a third time
-            partition.coverage.count(restoring.events, now=self._clock.now())
+            partition.coverage.count(restoring.events, now=now)
         fields = {"partition": partition.number, "events": restoring.events, "open": partition.holdings.open_count}
         log.info("partition_restored", extra=fields)
 
@@ -242,6 +254,9 @@ class Processor:
             return
         if partition.must_wait(record):
             partition.set_aside(record)
+        elif partition.attempts >= DEADLY_FROM:
+            staged = self._applier.bury(record, partition, deaths=partition.attempts)
+            overlay.add(partition.number, staged, next_offset=record.offset + 1)
         else:
             self._stage(record, partition, overlay)
 
@@ -264,12 +279,20 @@ class Processor:
                     continue
                 taken.append((partition, execution.execution_id))
                 if overlay.execution(partition.number, execution.execution_id) is None:
-                    staged = self._applier.go_on(execution, partition)
+                    deadly = partition.attempts >= DEADLY_FROM
+                    staged = (self._applier.hold if deadly else self._applier.go_on)(execution, partition)
                     overlay.add(partition.number, staged, next_offset=partition.applied)
                 if overlay.full or self._clock.now() >= until or len(taken) >= _SLICES:
                     return taken
             waiting = [p for p in waiting if p.has_runnable]
         return taken
+
+    def _note_idle(self, overlay: Overlay, *, now: Millis) -> None:
+        """Nothing came and nothing goes on: whatever the owners died of, it is not ahead."""
+        for number, partition in self._partitions.items():
+            idle = partition.open and not partition.has_runnable and now - partition.opened_at >= IDLE_MS
+            if partition.attempts and idle and number not in overlay.offsets and not self._kept:
+                overlay.offsets[number] = partition.applied
 
     # ---- (4), (5), and after
 
@@ -329,7 +352,10 @@ class Processor:
             now=now,
         )
         offsets = {number: partition.position(applied=partition.applied, woken=0)}
-        if self._inbox.commit(Transaction(offsets=offsets, messages=tuple(round.messages))) is None:
+        # It is no progress with commands: what the owners died of may still be ahead.
+        attempts = {number: partition.attempts}
+        transaction = Transaction(offsets=offsets, messages=tuple(round.messages), attempts=attempts)
+        if self._inbox.commit(transaction) is None:
             self._drop(offsets)
             return False
         partition.coverage.checkpointed(round.position, taken=round.taken, disposed=round.disposed)

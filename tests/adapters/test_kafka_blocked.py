@@ -103,7 +103,7 @@ def test_a_hanging_transaction_is_told_once_and_never_skipped(
     blocked.cluster.faults["committed"].clear()
     settled = [delivery for _ in range(3) for delivery in blocked.after(1)]
 
-    assert settled == [AllRestored(partition=0, assignment=1, of="events")]
+    assert settled == [AllRestored(partition=0, assignment=1, of="events", attempts=1)]
     assert blocked.inbox.open(partition=0, assignment=1, fallback_offset=0) == 7
 
 
@@ -115,6 +115,6 @@ def test_a_takeover_that_is_over_is_forgotten(blocked: Blocked) -> None:
     deliveries = [delivery for _ in range(3) for delivery in blocked.poll()]
 
     assert [d for d in deliveries if isinstance(d, PartitionTaken)] == [PartitionTaken(partition=0, assignment=2)]
-    assert deliveries[-1] == AllRestored(partition=0, assignment=2, of="events")
+    assert deliveries[-1] == AllRestored(partition=0, assignment=2, of="events", attempts=1)
     assert blocked.inbox.open(partition=0, assignment=1, fallback_offset=3) == 3
     assert consumer.fetching == {}

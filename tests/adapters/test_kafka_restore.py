@@ -33,7 +33,7 @@ def restorer(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Restorer:
         admin=FakeAdmin(cluster),
         timing=ManualTiming(),
     )
-    return Restorer(connection, slot="0")
+    return Restorer(connection, slot="0", process="p")
 
 
 @pytest.mark.parametrize(

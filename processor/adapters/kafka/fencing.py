@@ -35,7 +35,7 @@ class Fencing:
         if now - self._asked < ASK_SECONDS:
             return False
         self._asked = now
-        if self._alive(owner):
+        if self.lives(owner):
             return False
         producer = self._connection.producer(self._connection.settings.transactional(owner))
         try:
@@ -51,9 +51,11 @@ class Fencing:
         )
         return True
 
-    def _alive(self, owner: str) -> bool:
-        """Return whether a live member of the group has that slot. Members without static membership (KIP-848) are
-        known by their client.id."""
+    def lives(self, owner: str) -> bool:
+        """Return whether a live member of the group, other than this process, has that slot. Members without static
+        membership (KIP-848) are known by their client.id."""
         connection = self._connection
+        if owner == self._own:
+            return False
         members = connection.admin.members(connection.names.processor_group)
         return any(owner in (m.client_id, connection.settings.transactional_id(m.instance_id or "")) for m in members)

@@ -201,7 +201,7 @@ class KafkaInbox:
         offsets = []
         for partition, holding in waiting.items():
             if holding.stable is not None and holding.stable.offset is not None:
-                metadata = self._transactions.author().encode()
+                metadata = self._transactions.author(attempts=holding.stable.attempts).encode()
                 offsets.append(TopicPartition(self._names.commands, partition, holding.stable.offset, metadata))
         if offsets and not self._commit_names(offsets):
             return  # again at the next poll, if they are still ours
@@ -277,7 +277,7 @@ class KafkaInbox:
             log.warning("transaction_not_begun", extra=fields | {"open": sorted(self._open)})
             self._seek_back()
             return None
-        match self._transactions.run(offsets=transaction.offsets, messages=transaction.messages, group=group):
+        match self._transactions.run(transaction, group=group):
             case Outcome.COMMITTED:
                 for partition, offset in transaction.offsets.items():
                     self._held[partition].base = offset

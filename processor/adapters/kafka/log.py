@@ -82,7 +82,7 @@ class KafkaLog:
             batch_bytes=batch,
             committed_metadata=committed_metadata(consumer, self._names.commands),
         )
-        restorer = Restorer(connection, slot=slot)
+        restorer = Restorer(connection, slot=slot, process=self._process)
         if self._restore_in_thread:
             restorer.start()
         return KafkaInbox(

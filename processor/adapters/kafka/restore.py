@@ -29,7 +29,7 @@ from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.convert import record_of
 from processor.adapters.kafka.faults import describe, is_passing
 from processor.adapters.kafka.fencing import Fencing
-from processor.adapters.kafka.transactions import decode_author
+from processor.adapters.kafka.transactions import Author, decode_author
 from processor.engine.ports import AllRestored, Record, RecordsRestored, Restorable
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Take:
     began: float
     phase: Phase = Phase.STABLE
     owner: str | None = None  # the transactional.id that the commit metadata named before (2)
+    attempts: int = 0
     moved: float = 0.0  # when it last made progress
     ends: Mapping[Restorable, int] = field(default_factory=dict)
     of: Restorable = "snapshots"
@@ -87,11 +88,12 @@ class Take:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stable:
-    """(1): `offset` None where the group has none. Waits for `named`."""
+    """(1): `offset` None where the group has none; `attempts` with the death of the last owner. Waits for `named`."""
 
     partition: int
     assignment: int
     offset: int | None
+    attempts: int = 0
 
 
 Result: TypeAlias = Stable | RecordsRestored | AllRestored | Exception
@@ -104,8 +106,8 @@ class Restorer:
     Whoever asks calls `take`, `named`, `read_events`, `drop` and `results`, which are thread-safe; nothing else is.
     """
 
-    def __init__(self, connection: Connection, *, slot: str) -> None:
-        self._connection, self._slot = connection, slot
+    def __init__(self, connection: Connection, *, slot: str, process: str) -> None:
+        self._connection, self._slot, self._process = connection, slot, process
         self._timing, self._names = connection.timing, connection.names
         self._topics: Mapping[Restorable, str] = {
             "snapshots": self._names.snapshots,
@@ -240,15 +242,21 @@ class Restorer:
                 raise KafkaException(place.error)
             author = decode_author(place.metadata)
             take.owner = author.transactional_id if author else None
+            take.attempts = 0 if author is None else author.attempts + self._has_died(author)
             take.phase, take.moved = Phase.NAMING, self._timing.now()
             self._results.put(
                 Stable(
                     partition=take.partition,
                     assignment=take.assignment,
                     offset=place.offset if place.offset >= 0 else None,
+                    attempts=take.attempts,
                 )
             )
         return True
+
+    def _has_died(self, author: Author) -> bool:
+        """Whether the last owner is no more, be it this slot's process before: then it may have died of a command."""
+        return author.process != self._process and not self._fencing.lives(author.transactional_id)
 
     def _unstable_owner(self, take: Take) -> str | None:
         """Return whom the last committed offset names, though a later one is pending."""
@@ -344,7 +352,9 @@ class Restorer:
     def _finish(self, take: Take) -> None:
         seconds = round(self._timing.now() - take.began, 3)
         log.info("partition_read", extra={"partition": take.partition, "of": take.of, "seconds": seconds})
-        self._results.put(AllRestored(partition=take.partition, assignment=take.assignment, of=take.of))
+        self._results.put(
+            AllRestored(partition=take.partition, assignment=take.assignment, of=take.of, attempts=take.attempts)
+        )
         match take.of:
             case "snapshots":
                 take.phase = Phase.ASKING

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
 
@@ -27,7 +27,7 @@ from processor.adapters.kafka.clients import GroupMetadata, Producer, error_of
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.faults import Verdict, describe, judge
 from processor.adapters.kafka.timing import backing_off
-from processor.engine.ports import Message
+from processor.engine.ports import Message, Transaction
 from processor.errors import SlotTaken
 
 log = logging.getLogger(__name__)
@@ -118,10 +118,12 @@ class Transactions:
     def ready(self) -> bool:
         return self._producer is not None
 
-    def author(self) -> Author:
-        """Return the next name to commit under; no two are equal."""
+    def author(self, *, attempts: int = 0) -> Author:
+        """Return the next name to commit under; no two have the same process and counter."""
         self._counter += 1
-        return Author(transactional_id=self._transactional_id, process=self._process, counter=self._counter)
+        return Author(
+            transactional_id=self._transactional_id, process=self._process, counter=self._counter, attempts=attempts
+        )
 
     def renew(self, *, within_seconds: float) -> bool:
         """Make a producer and let it take the transactional.id: whoever had it is fenced, what it left open aborted.
@@ -144,7 +146,7 @@ class Transactions:
         self._producer = producer
         return None
 
-    def run(self, *, offsets: Mapping[int, int], messages: Sequence[Message], group: GroupMetadata) -> Outcome:
+    def run(self, transaction: Transaction, *, group: GroupMetadata) -> Outcome:
         """Commit all or nothing, with the group metadata of the last rebalance callback. `event_ends` then tells, per
         partition of events, the position after the last record written there, as far as brokers have said so.
 
@@ -152,17 +154,20 @@ class Transactions:
         """
         producer = self._producer
         assert producer is not None, "renew() comes first"
-        metadata = self.author().encode()
-        positions = [TopicPartition(self._commands, p, offset, metadata) for p, offset in offsets.items()]
+        author, attempts = self.author(), transaction.attempts
+        positions = [
+            TopicPartition(self._commands, p, offset, replace(author, attempts=attempts.get(p, 0)).encode())
+            for p, offset in transaction.offsets.items()
+        ]
         try:
             self._once(producer.begin_transaction)
             # Before any record: a stale owner is refused before it has written, and a taker that asks for the stable
             # offset waits for everything that follows.
             self._repeat(lambda: producer.send_offsets_to_transaction(positions, group, CALL_SECONDS))
-            self._produce(producer, messages)
+            self._produce(producer, transaction.messages)
             self._repeat(lambda: producer.commit_transaction(CALL_SECONDS))
         except _Ended as ended:
-            return self._settle(ended, producer, offsets=offsets, metadata=metadata)
+            return self._settle(ended, producer, offsets=transaction.offsets, author=author)
         return Outcome.COMMITTED
 
     def close(self) -> None:
@@ -229,7 +234,7 @@ class Transactions:
 
     # ---- the outcome table
 
-    def _settle(self, ended: _Ended, producer: Producer, *, offsets: Mapping[int, int], metadata: str) -> Outcome:
+    def _settle(self, ended: _Ended, producer: Producer, *, offsets: Mapping[int, int], author: Author) -> Outcome:
         log.warning(
             "transaction_failed",
             extra={"slot": self._slot, "outcome": ended.verdict.name, "reason": str(ended), "offsets": dict(offsets)},
@@ -245,7 +250,7 @@ class Transactions:
                 return Outcome.FENCED
             case Verdict.UNKNOWN | Verdict.REPEAT:
                 failed = self._renew(REPEAT_SECONDS)
-                return self._compare(offsets, metadata) if failed is None else _without_producer(failed)
+                return self._compare(offsets, author) if failed is None else _without_producer(failed)
             case Verdict.SLOT_TAKEN | Verdict.NOT_AUTHORIZED:
                 raise AssertionError("raised above")
             case _:
@@ -264,7 +269,7 @@ class Transactions:
         failed = self._renew(REPEAT_SECONDS)
         return Outcome.ABORTED if failed is None else _without_producer(failed)
 
-    def _compare(self, offsets: Mapping[int, int], metadata: str) -> Outcome:
+    def _compare(self, offsets: Mapping[int, int], author: Author) -> Outcome:
         """Tell a committed transaction from an aborted one, now that it is settled.
 
         One partition that carries our name is enough, a transaction being atomic: another may have been taken over
@@ -282,7 +287,9 @@ class Transactions:
             self._raise_if_final(ended)
             self._producer = None
             return _without_producer(ended)
-        committed = metadata in found.values()
+        authors = [decode_author(metadata) for metadata in found.values()]
+        ours = (author.process, author.counter)
+        committed = any(a is not None and (a.process, a.counter) == ours for a in authors)
         log.warning("unknown_outcome_settled", extra={"slot": self._slot, "committed": committed})
         return Outcome.COMMITTED if committed else Outcome.ABORTED
 

@@ -1,0 +1,121 @@
+"""A command, or an execution that goes on, of which the process dies: after three deaths it is set apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.engine.partitions import Partition
+from processor.engine.ports import Committed, Transaction
+from processor.engine.processor import CAREFUL_FROM, DEADLY_FROM
+from processor.model import commands as c
+from processor.model import events as e
+from tests.engine.world import PASS, TASK, World, map_of_passes, scheduled
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(partitions=1, slice_events=5)
+    world.deploy("pass", PASS)
+    world.deploy("task", TASK)
+    world.settle()
+    return world
+
+
+def partition(world: World) -> Partition:
+    [found] = world.processor._partitions.values()
+    return found
+
+
+def committed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
+    """Return what will hold the transactions from now on."""
+    seen: list[Transaction] = []
+    commit = world.processor._inbox.commit
+
+    def noting(transaction: Transaction) -> Committed | None:
+        seen.append(transaction)
+        return commit(transaction)
+
+    monkeypatch.setattr(world.processor._inbox, "commit", noting)
+    return seen
+
+
+def test_after_three_deaths_the_first_command_is_a_dead_letter_and_its_execution_in_quarantine(world: World) -> None:
+    world.start("task:a")
+    world.settle()
+    done = c.CompleteTask.of(scheduled(world, "task:a"), "done")
+    partition(world).attempts = DEADLY_FROM
+    world.send(done)
+    world.start("pass:b")
+    world.settle()
+
+    [letter] = world.records(world.names.dead_letters)
+    assert dict(letter.headers)["asl-reason"] == b"the process has died 3 times before command 0/1 was done"
+    last = world.events("task:a")[-1]
+    assert isinstance(last, e.ExecutionQuarantined)
+    assert last.reason == "OwnersDied: the process has died 3 times before command 0/1 was done"
+    assert world.types("pass:b")[-1] == "ExecutionSucceeded"
+    assert partition(world).attempts == 0
+
+    world.send(c.ReleaseExecution(execution_id="task:a"), done)
+    world.settle()
+    assert world.types("task:a")[-1] == "ExecutionSucceeded"
+
+
+def test_a_start_that_kills_is_a_dead_letter_alone(world: World) -> None:
+    partition(world).attempts = DEADLY_FROM
+    world.start("task:a")
+    world.settle()
+
+    assert len(world.records(world.names.dead_letters)) == 1
+    assert world.histories() == {}
+
+
+def test_after_two_deaths_there_is_one_command_in_a_transaction_until_one_is_committed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = CAREFUL_FROM
+    for number in range(5):
+        world.start(f"pass:{number}")
+    world.settle()
+
+    assert [transaction.offsets for transaction in seen] == [{0: 1}, {0: 5}]
+
+
+def test_an_execution_that_goes_on_is_held_where_no_command_came(world: World) -> None:
+    world.deploy("map", map_of_passes())
+    world.start("map:a", [1, 2, 3, 4])
+    world.step()
+    assert partition(world).has_runnable
+    partition(world).attempts = DEADLY_FROM
+    world.settle()
+
+    assert isinstance(world.events("map:a")[-1], e.ExecutionQuarantined)
+    assert partition(world).attempts == 0
+    world.send(c.ReleaseExecution(execution_id="map:a"))
+    world.settle()
+    assert world.types("map:a")[-1] == "ExecutionSucceeded"
+
+
+def test_a_partition_that_had_nothing_to_do_has_survived_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = DEADLY_FROM
+    world.settle()
+    assert seen == []
+    world.advance(6)
+    world.settle()
+
+    assert seen == [Transaction(offsets={0: 0}, messages=())]
+    assert partition(world).attempts == 0
+
+
+def test_a_checkpoint_is_no_progress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.start("task:a")
+    world.settle()
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = 1
+    partition(world).coverage.begin()
+    world.processor.step(timeout_seconds=0)
+
+    assert [transaction.attempts for transaction in seen] == [{0: 1}]
+    assert partition(world).attempts == 1
