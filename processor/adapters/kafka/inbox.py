@@ -248,6 +248,10 @@ class KafkaInbox:
         if holding.base is None:
             offset = holding.stable.offset
             holding.base = holding.next = self._first_offset(partition, fallback_offset) if offset is None else offset
+            if offset is None:
+                # So that the next owner learns of this one's death; where it is refused, the next poll tells why.
+                name = self._transactions.author().encode()
+                self._commit_names([TopicPartition(self._names.commands, partition, holding.base, name)])
             self._fetch(partition, holding)
         return holding.base
 

@@ -1,0 +1,34 @@
+"""The real processor on Kafka, as a process that dies by SIGKILL of each command whose bytes hold `deadly`.
+
+python -m tests.integration.mortal_processor BOOTSTRAP PREFIX SLOT
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from processor.adapters.clock import OsEntropy, SystemClock
+from processor.adapters.kafka import KafkaLog
+from processor.engine import applier
+from processor.engine.encoding import decode_command
+from processor.engine.processor import Processor
+from processor.engine.topics import TopicNames
+from processor.model.commands import AnyCommand
+
+
+def mortal(value: bytes, *, content_type: str | None = None) -> AnyCommand:
+    if b"deadly" in value:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode_command(value, content_type=content_type)
+
+
+def main(bootstrap: str, prefix: str, slot: str) -> None:
+    applier.decode_command = mortal  # type: ignore[attr-defined]  # where it is imported
+    log = KafkaLog(bootstrap, names=TopicNames(prefix=prefix))
+    Processor(log=log, clock=SystemClock(), entropy=OsEntropy(), slot=slot).run(lambda: False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
