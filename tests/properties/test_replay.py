@@ -11,6 +11,7 @@ from processor.model.json import Json
 from tests.interpreter.scenario import check_history
 from tests.properties.budget import half
 from tests.properties.replay import check_every_prefix, check_trail
+from tests.properties.variables import check_variables
 from tests.properties.workflows import definitions
 from tests.properties.world import Played, SlicedPlayed, play
 
@@ -23,6 +24,7 @@ def test_every_prefix_of_every_history_goes_on_as_if_it_had_not_been_cut(
     assert recover(played.workflow, played.events).execution == played.execution
     check_every_prefix(played.workflow, played.events, played.given)
     check_history(played.execution, played.events)
+    check_variables(played.workflow, played.events)
 
 
 @given(definition=definitions(), data=st.data())
@@ -34,6 +36,7 @@ def test_commands_may_come_while_a_long_one_is_worked_off_in_slices(
     assert recover(played.workflow, played.events).execution == played.execution
     check_trail(played.workflow, played.trail)
     check_history(played.execution, played.events)
+    check_variables(played.workflow, played.events)
 
 
 @half()
@@ -46,3 +49,4 @@ def test_storms_of_failures_and_timeouts_go_on_as_if_they_had_not_been_cut(
     assert quota is None or played.execution.aws_events <= quota
     check_every_prefix(played.workflow, played.events, played.given)
     check_history(played.execution, played.events)
+    check_variables(played.workflow, played.events)
