@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
 
 from processor.model.json import Json
-from tests.properties.place import VARIABLES, Object, Place
-
-Made = Literal["nothing", "result", "errorOutput"]
+from tests.properties.place import VARIABLES, Made, Object, Place
 
 
 def expression(text: str) -> str:
@@ -32,8 +29,8 @@ def small_values(place: Place, made: Made) -> list[Json]:
         texts += ["$string($states.errorOutput.Error)", "$count($keys($states.errorOutput))"]
     texts += [text for name in place.small for text in (f"${name}", f"[${name}, 1]", f"$type(${name})")]
     texts += [f"$exists(${place.one_of(VARIABLES)})"]
-    if place.may_fail:
-        texts += ["$now()", "$millis()", "$nothing", '$error("on purpose")', "$states.input.n + 1"]
+    texts += ["$now()", "$millis()"] if place.may_fail else []
+    texts += place.if_it_may_fail("$nothing", '$error("on purpose")', "$states.input.n + 1")
     return [1, {"k": [None, expression("$states.context.State.RetryCount = 0")]}, *expressions(*texts)]
 
 
@@ -50,6 +47,9 @@ def payloads(place: Place, made: Made) -> list[Json]:
     values += [*whole_values(place, made), *small_values(place, made)]
     if made != "nothing":
         values += [{"got": expression(f"$states.{made}")}]
+    # What would be another if it were computed again: drawn, and read before the state's own Assign
+    drawn: Object = {"drawn": expression("$random()"), **{name: expression(f"${name}") for name in place.small}}
+    values += [drawn] * 6
     return [*values, None] if place.mood == "any" else values
 
 
@@ -67,11 +67,12 @@ def _told(place: Place) -> Object:
 
 
 def add_data_flow(place: Place, state: Object) -> None:
-    made: Made = "result" if place.kind in ("Task", "Parallel", "Map") else "nothing"
-    if place.kind != "Fail":
-        place.maybe(state, "Output", payloads(place, made))
+    if place.kind != "Fail" and place.often():
+        state["Output"] = place.one_of(payloads(place, place.made))
     if place.kind in ("Task", "Parallel"):
-        place.maybe(state, "Arguments", [*payloads(place, "nothing"), *[_told(place)] * 6])
+        place.maybe(state, "Arguments", payloads(place, "nothing"))
+        if place.often():
+            state["Arguments"] = _told(place)
     if place.mood == "contained" and _keeps_no_cause(state):
         # Caught where it happens, as everything in this mood
         place.maybe(state, "Output", expressions("$states.result.there.is.none", "$states.input + {}"))
@@ -81,15 +82,13 @@ def _keeps_no_cause(state: Object) -> bool:
     """Whether what failed is caught, and its cause forgotten: that of an evaluation tells the id of an event."""
     catchers = state.get("Catch", [])
     assert isinstance(catchers, list)
-    return any("Output" in catcher and "errorOutput" not in json.dumps(catcher) for catcher in catchers)
+    written = [json.dumps(catcher) for catcher in catchers if isinstance(catcher, dict) and "Output" in catcher]
+    return any("errorOutput" not in text for text in written)
 
 
-def assigned(place: Place, fields: Object, made: Made | None = None) -> list[str]:
-    """Draw an Assign; return the names that it assigns."""
-    if made is None:
-        made = "result" if place.kind in ("Task", "Parallel", "Map") else "nothing"
+def assigned(place: Place, fields: Object, made: Made) -> list[str]:
     written: Object = {}
-    if place.sometimes():
+    if place.often():
         written[place.own(1)] = place.one_of(small_values(place, made))
     if place.sometimes():
         written[place.own(2)] = place.one_of(whole_values(place, made))
@@ -98,31 +97,30 @@ def assigned(place: Place, fields: Object, made: Made | None = None) -> list[str
     return list(written)
 
 
-def catcher_fields(place: Place, catcher: Object) -> None:
+def add_to_catcher(place: Place, catcher: Object) -> None:
     place.maybe(catcher, "Output", payloads(place, "errorOutput"))
 
 
-def add_rule(place: Place, rule: Object) -> None:
+def add_to_rule(place: Place, rule: Object) -> None:
     texts = ['$type($states.input) = "object"', '$states.context.Execution.Name = "1"']
     texts += [f"$exists(${place.one_of(VARIABLES)})", "$states.context.Execution.Input.n > 2"]
     texts += [f"${name} = 1" for name in place.small]
-    texts += ["$nothing", "$states.input.n > 1"] if place.may_fail else []
+    texts += place.if_it_may_fail("$nothing", "$states.input.n > 1")
     rule["Condition"] = place.one_of([True, *expressions(*texts)])
     place.maybe(rule, "Output", payloads(place, "nothing"))
 
 
-def add_result(place: Place, state: Object) -> None:
+def add_to_pass(place: Place, state: Object) -> None:
     pass
 
 
-def add_task(place: Place, state: Object) -> None:
-    if place.mood != "calm":
-        if "TimeoutSeconds" not in state:
-            small = expressions(*(f"${name}" for name in place.small)) if place.may_fail else []
-            place.maybe(state, "TimeoutSeconds", expressions("$states.context.Execution.Input.n", "20") + small)
+def add_to_task(place: Place, state: Object) -> None:
+    if place.mood != "calm" and "TimeoutSeconds" not in state:
+        small = expressions(*(f"${name}" for name in place.small)) if place.may_fail else []
+        place.maybe(state, "TimeoutSeconds", expressions("$states.context.Execution.Input.n", "20") + small)
 
 
-def add_wait(place: Place, state: Object) -> None:
+def add_to_wait(place: Place, state: Object) -> None:
     forms: list[Object] = [
         {"Seconds": 0},
         {"Seconds": expression("2 + 3")},
@@ -134,12 +132,12 @@ def add_wait(place: Place, state: Object) -> None:
     state |= place.one_of(forms + [{"Seconds": expression(text)} for text in small])
 
 
-def add_error(place: Place, state: Object) -> None:
+def add_to_fail(place: Place, state: Object) -> None:
     if "Error" not in state:
         place.maybe(state, "Error", expressions("$states.context.State.Name", *(f"${name}" for name in place.small)))
 
 
-def add_items(place: Place, state: Object) -> None:
+def add_to_map(place: Place, state: Object) -> None:
     source = place.one_of(["items", "items", "items", "empty", "deep.er"])
     written: list[Json] = [1, "two", expression("$states.context.State.Name")]
     mapped = "$map($states.context.Execution.Input.items, function($item, $index) { {'at': $index, 'item': $item} })"
@@ -156,9 +154,10 @@ def add_items(place: Place, state: Object) -> None:
     place.maybe(state, "ItemSelector", [selector, selector | _told(place)])
 
 
-OBJECTS = ("Items", expressions("$states.context.Execution.Input.deep", "$states.context.Execution.Input"))
-"""Items that only a distributed Map takes."""
-
+OBJECTS: tuple[str, list[Json]] = (
+    "Items",
+    expressions("$states.context.Execution.Input.deep", "$states.context.Execution.Input"),
+)
 READER: Object = {
     "Resource": "arn:aws:states:::s3:getObject",
     "Arguments": {"Bucket": "b", "Key": expression("$states.context.Execution.Name")},

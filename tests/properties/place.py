@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -20,6 +20,8 @@ from processor.model.json import Json
 Object = dict[str, Json]
 Mood = Literal["any", "stormy", "contained", "calm"]
 Language = Literal["JSONPath", "JSONata"]
+Made = Literal["nothing", "result", "errorOutput"]
+"""What a state, or the Catch of one, has to read besides its input."""
 
 T = TypeVar("T")
 
@@ -69,6 +71,10 @@ class Place:
         return self.name.rstrip("0123456789")
 
     @property
+    def made(self) -> Made:
+        return "result" if self.kind in ("Task", "Parallel", "Map") else "nothing"
+
+    @property
     def mood(self) -> Mood:
         return self.machine.mood
 
@@ -110,6 +116,34 @@ class Place:
     def sometimes(self) -> bool:
         return self.draw(st.integers(0, 3)) == 0
 
+    def often(self) -> bool:
+        return self.draw(st.booleans())
+
+    def if_it_may_fail(self, *values: T) -> list[T]:
+        """Return the values now and then, where the mood allows that the state fails of them."""
+        return list(values) if self.may_fail and self.sometimes() else []
+
     def maybe(self, fields: Object, field: str, values: Sequence[Json]) -> None:
         if values and self.sometimes():
             fields[field] = self.one_of(values)
+
+
+class Fields(Protocol):
+    """A query language: the module that draws the fields that are its own. `OBJECTS`: the field of a distributed Map's
+    items, and values that only it takes."""
+
+    OBJECTS: tuple[str, list[Json]]
+    READER: Object
+    WRITER: Object
+
+    def add_data_flow(self, place: Place, state: Object) -> None: ...
+    def assigned(self, place: Place, fields: Object, made: Made) -> list[str]:
+        """Draw an Assign; return the names that it assigns."""
+
+    def add_to_catcher(self, place: Place, catcher: Object) -> None: ...
+    def add_to_rule(self, place: Place, rule: Object) -> None: ...
+    def add_to_pass(self, place: Place, state: Object) -> None: ...
+    def add_to_task(self, place: Place, state: Object) -> None: ...
+    def add_to_wait(self, place: Place, state: Object) -> None: ...
+    def add_to_fail(self, place: Place, state: Object) -> None: ...
+    def add_to_map(self, place: Place, state: Object) -> None: ...

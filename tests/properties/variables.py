@@ -32,17 +32,16 @@ class VariablesBroken(AssertionError):
     """A scope has, or a state read, other variables than it should."""
 
 
-def check_variables(workflow: Workflow, events: Sequence[AnyEvent]) -> int:
-    """Check the variables of each scope after each event, and whatever states tell of what they read. Return how often
-    they told it."""
-    first, told = events[0], 0
+def check_variables(workflow: Workflow, events: Sequence[AnyEvent]) -> None:
+    """Check the variables of each scope after each event, and whatever states tell of what they read."""
+    first = events[0]
     assert isinstance(first, ExecutionStarted)
     execution = begin(workflow, first)
     seen: dict[ScopeKey, Values] = {TOP: {}}
     own: dict[ScopeKey, Values] = {TOP: {}}
     cut_off: set[ScopeKey] = set()  # containers whose children see nothing from outside
     for event in events[1:]:
-        told += _check_told(event, seen)
+        _check_told(event, seen)
         opened: list[ScopeKey] = []
         match event:
             case StateExited():
@@ -62,7 +61,6 @@ def check_variables(workflow: Workflow, events: Sequence[AnyEvent]) -> int:
             own[key] = {}
         execution = evolve(execution, event)
         _check_scopes(execution, event, seen, own)
-    return told
 
 
 def _check_scopes(
@@ -76,17 +74,16 @@ def _check_scopes(
         raise VariablesBroken(f"after {event}: {execution.variable_bytes} bytes, should be {size}")
 
 
-def _check_told(event: AnyEvent, seen: dict[ScopeKey, Values]) -> int:
+def _check_told(event: AnyEvent, seen: dict[ScopeKey, Values]) -> None:
     match event:
         case TaskScheduled(arguments=dict(payload)) | ParallelStarted(input=dict(payload)):
             pass
         case _:
-            return 0
+            return
     if payload.get("by") != event.state:  # handed on from another state
-        return 0
+        return
     values = seen[event.scope]
     told, there = payload["seen"], payload.get("there", {})
     assert isinstance(told, dict) and isinstance(there, dict)
     if told != {name: values.get(name) for name in told} or there != {name: name in values for name in there}:
         raise VariablesBroken(f"{event.state} in {event.scope} read {told}, {there}; there are {values}")
-    return len(told) + len(there)

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from types import ModuleType
 
 from hypothesis import strategies as st
 
 from processor.model.json import Json
 from tests.properties import jsonata_states, jsonpath_states
-from tests.properties.place import Language, Machine, Mood, Object, Place, Scope
+from tests.properties.place import Fields, Language, Machine, Mood, Object, Place, Scope
 
 INPUT: Object = {"n": 3, "items": [1, "two", {"three": 3}], "empty": [], "seconds": 2, "deep": {"er": [0, 1.5, "x"]}}
 RETRIED: list[list[Json]] = [
@@ -73,7 +72,7 @@ def _drawn_state(place: Place) -> Object:
         _add_handlers(place, state)
     language.add_data_flow(place, state)
     _PARTS[kind](place, state)
-    assigned: list[str] = [] if kind in ("Succeed", "Fail") else language.assigned(place, state)
+    assigned: list[str] = [] if kind in ("Succeed", "Fail") else language.assigned(place, state, place.made)
     if kind == "Choice":
         state["Default"] = place.rest[0]
     elif kind not in ("Succeed", "Fail"):
@@ -83,7 +82,7 @@ def _drawn_state(place: Place) -> Object:
     return state
 
 
-def _language(place: Place) -> ModuleType:
+def _language(place: Place) -> Fields:
     return jsonata_states if place.language == "JSONata" else jsonpath_states
 
 
@@ -98,11 +97,10 @@ def _add_handlers(place: Place, state: Object) -> None:
         if retriers:
             state["Retry"] = retriers
     if place.rest and (mood in ("contained", "stormy") or (mood == "any" and draw(st.booleans()))):
-        caught = ["States.ALL"] if mood == "contained" else place.one_of(CAUGHT)
+        caught: list[Json] = ["States.ALL"] if mood == "contained" else place.one_of(CAUGHT)
         catcher: Object = {"ErrorEquals": caught, "Next": place.one_of(place.rest)}
-        _language(place).catcher_fields(place, catcher)
-        made = ("errorOutput",) if place.language == "JSONata" else ()
-        place.lead(str(catcher["Next"]), _language(place).assigned(place, catcher, *made))
+        _language(place).add_to_catcher(place, catcher)
+        place.lead(str(catcher["Next"]), _language(place).assigned(place, catcher, "errorOutput"))
         state["Catch"] = [catcher]
 
 
@@ -122,7 +120,7 @@ def _retrier(place: Place, errors: Sequence[Json]) -> Json:
 
 
 def _pass(place: Place, state: Object) -> None:
-    _language(place).add_result(place, state)
+    _language(place).add_to_pass(place, state)
 
 
 def _task(place: Place, state: Object) -> None:
@@ -136,7 +134,7 @@ def _task(place: Place, state: Object) -> None:
     if place.mood == "stormy":
         state |= place.one_of([{"TimeoutSeconds": 7}, {"HeartbeatSeconds": 3}, {"HeartbeatSeconds": 6}, {}])
     place.maybe(state, "TimeoutSeconds", [7, 20])
-    _language(place).add_task(place, state)
+    _language(place).add_to_task(place, state)
     place.maybe(state, "HeartbeatSeconds", [3, 6])
 
 
@@ -144,20 +142,20 @@ def _choice(place: Place, state: Object) -> None:
     rules: list[Json] = []
     for _ in range(place.one_of([1, 1, 2])):
         rule: Object = {"Next": place.one_of(place.rest)}
-        _language(place).add_rule(place, rule)
-        place.lead(str(rule["Next"]), _language(place).assigned(place, rule))
+        _language(place).add_to_rule(place, rule)
+        place.lead(str(rule["Next"]), _language(place).assigned(place, rule, place.made))
         rules.append(rule)
     state["Choices"] = rules
 
 
 def _wait(place: Place, state: Object) -> None:
-    _language(place).add_wait(place, state)
+    _language(place).add_to_wait(place, state)
 
 
 def _fail(place: Place, state: Object) -> None:
     place.maybe(state, "Error", ["E1", "E2", "States.Timeout"])
     place.maybe(state, "Cause", ["because"])
-    _language(place).add_error(place, state)
+    _language(place).add_to_fail(place, state)
 
 
 def _parallel(place: Place, state: Object) -> None:
@@ -170,7 +168,7 @@ def _map(place: Place, state: Object) -> None:
     processor = _drawn_scope(place.draw, place.machine, place.within(distributed=distributed))
     state["ItemProcessor"] = processor
     state["MaxConcurrency"] = place.draw(st.integers(0, 2))
-    _language(place).add_items(place, state)
+    _language(place).add_to_map(place, state)
     # Its children have an input of their own: what reads that as the execution's may fail.
     if distributed and (place.may_fail or "Execution.Input" not in json.dumps(processor)):
         processor["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
@@ -182,9 +180,7 @@ def _distribute(place: Place, state: Object) -> None:
     field, objects = language.OBJECTS
     place.maybe(state, field, objects)
     place.maybe(state, "ItemReader", [language.READER])
-    place.maybe(
-        state, "ItemBatcher", [{"MaxItemsPerBatch": 2}, {"MaxInputBytesPerBatch": 40, "BatchInput": {"b": 1}}]
-    )
+    place.maybe(state, "ItemBatcher", [{"MaxItemsPerBatch": 2}, {"MaxInputBytesPerBatch": 40, "BatchInput": {"b": 1}}])
     config: Object = {"WriterConfig": {"Transformation": "FLATTEN"}}
     # Records of children tell when they ended, and so the order of answers.
     records = [language.WRITER] if place.may_fail else []
