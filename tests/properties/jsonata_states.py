@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import strategies as st
+
 from processor.model.json import Json
 from tests.properties.place import VARIABLES, Made, Object, Place
 
@@ -47,9 +49,11 @@ def payloads(place: Place, made: Made) -> list[Json]:
     values += [*whole_values(place, made), *small_values(place, made)]
     if made != "nothing":
         values += [{"got": expression(f"$states.{made}")}]
-    # What would be another if it were computed again: drawn, and read before the state's own Assign
-    drawn: Object = {"drawn": expression("$random()"), **{name: expression(f"${name}") for name in place.small}}
-    values += [drawn] * 6
+    # What would be another if it were computed again: drawn, told by a clock, read before the state's own Assign
+    once: Object = {"drawn": expression("$random()"), **{name: expression(f"${name}") for name in place.small}}
+    if place.may_fail:
+        once["at"] = expression("$millis()")
+    values += [once] * 8
     return [*values, None] if place.mood == "any" else values
 
 
@@ -67,11 +71,11 @@ def _told(place: Place) -> Object:
 
 
 def add_data_flow(place: Place, state: Object) -> None:
-    if place.kind != "Fail" and place.often():
+    if place.kind != "Fail" and place.draw(st.booleans()):
         state["Output"] = place.one_of(payloads(place, place.made))
     if place.kind in ("Task", "Parallel"):
         place.maybe(state, "Arguments", payloads(place, "nothing"))
-        if place.often():
+        if place.tells():
             state["Arguments"] = _told(place)
     if place.mood == "contained" and _keeps_no_cause(state):
         # Caught where it happens, as everything in this mood

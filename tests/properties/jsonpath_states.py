@@ -17,7 +17,7 @@ def add_data_flow(place: Place, state: Object) -> None:
         place.maybe(state, "ResultPath", ["$", "$", None, None] + (["$.r0", "$.a.b"] if place.may_fail else []))
     if place.kind in ("Pass", "Task", "Parallel"):
         place.maybe(state, "Parameters", [{"all.$": "$", "id.$": "$$.Execution.Name", "k": 1}, {}])
-        if place.small and place.often():
+        if place.small and place.tells():
             state["Parameters"] = _told(place)
     if place.kind in ("Task", "Parallel", "Map"):
         place.maybe(state, "ResultSelector", [{"got.$": "$"}, {"k": [1, {"state.$": "$$.State.Name"}]}])

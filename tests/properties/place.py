@@ -117,7 +117,11 @@ class Place:
         return self.draw(st.integers(0, 3)) == 0
 
     def often(self) -> bool:
-        return self.draw(st.booleans())
+        return not self.sometimes()
+
+    def tells(self) -> bool:
+        """Whether the state tells the variables: in inner scopes those from outside, wherever there are any."""
+        return bool(self.scope.outer) or self.draw(st.booleans())
 
     def if_it_may_fail(self, *values: T) -> list[T]:
         """Return the values now and then, where the mood allows that the state fails of them."""
