@@ -138,7 +138,7 @@ def _plant(monkeypatch: pytest.MonkeyPatch, evolve: Callable[[Execution, AnyEven
 def test_an_assign_that_leaks_out_of_its_scope_is_noticed(seen_by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _plant(monkeypatch, LEAKS[seen_by])
     with pytest.raises(VariablesBroken):
-        generated(check_told)
+        generated(check_told, mood="stormy")
 
 
 def test_variables_that_branches_share_make_the_order_of_answers_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +196,15 @@ def check_ordered(definition: Object, data: st.DataObject) -> None:
 
 
 def generated(check: Callable[[Object, st.DataObject], None], *, mood: Mood = "any") -> None:
-    """Check generated workflows, as many as the properties do, up to the first that fails."""
+    """Check generated workflows up to the first that fails, which is most often one of the first hundred."""
 
-    @settings(settings.get_profile("default"), database=None, phases=[Phase.generate], report_multiple_bugs=False)
+    @settings(
+        settings.get_profile("default"),
+        max_examples=1_000,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+    )
     @given(definition=definitions(mood=mood), data=st.data())
     def run(definition: Object, data: st.DataObject) -> None:
         check(definition, data)
