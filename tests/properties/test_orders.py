@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -12,11 +13,15 @@ from processor import AnyEvent, Workflow, parse
 from processor.model.ids import ScopeKey
 from processor.model.json import Json
 from tests.properties.budget import half
-from tests.properties.workflows import Mood, definitions
+from tests.properties.place import Mood
+from tests.properties.workflows import definitions
 from tests.properties.world import Contained, Pestered, Played, play
 
 OF_THE_ORDER = {"execution_id", "sequence", "time", "caused_by", "due", "timeout_at", "heartbeat_at"}
 """Fields that tell when an event happened, and so may differ."""
+
+AN_EVENT = re.compile(r"(?<=event id #)\d+")
+"""What a cause tells of the same."""
 
 
 @given(definition=definitions(mood="calm"), data=st.data())
@@ -60,5 +65,7 @@ def _by_scope(events: list[AnyEvent]) -> dict[ScopeKey, list[dict[str, Any]]]:
     found: dict[ScopeKey, list[dict[str, Any]]] = {}
     for event in events:
         fields = {name: value for name, value in msgspec.structs.asdict(event).items() if name not in OF_THE_ORDER}
+        if isinstance(cause := fields.get("cause"), str):
+            fields["cause"] = AN_EVENT.sub("", cause)
         found.setdefault(event.scope, []).append({"type": type(event).__name__, **fields})
     return found

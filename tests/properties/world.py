@@ -40,8 +40,9 @@ from processor.model.definition import TaskState
 from processor.model.execution import Cut, Execution, Pending
 from processor.model.ids import TimerKind, parse_task_token, parse_timer_id
 from processor.model.json import Json
+from tests.properties.place import ERRORS
 from tests.properties.replay import Given
-from tests.properties.workflows import ERRORS, INPUT
+from tests.properties.workflows import INPUT
 
 MAX_COMMANDS = 40
 SEED = bytes(range(16))
