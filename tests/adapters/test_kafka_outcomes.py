@@ -95,7 +95,8 @@ def test_a_transaction_sends_its_offsets_before_its_records(member: Member0) -> 
 
     assert member.cluster.calls == ["begin", "offsets", "produce", "commit"]
     assert member.cluster.records == [(NAMES.events, b"event")]
-    author = Author(transactional_id="t.processor-0", process="p", counter=1)
+    # Each of the two partitions was named when it was opened.
+    author = Author(transactional_id="t.processor-0", process="p", counter=3)
     assert member.cluster.offsets == {0: (1, author.encode()), 1: (1, author.encode())}
 
 
@@ -280,6 +281,7 @@ def test_an_abort_that_gets_no_new_producer_in_time_is_left_to_a_takeover(member
 
 
 def test_opening_a_partition_ends_where_the_broker_stays_away(member: Member0) -> None:
+    member.cluster.offsets.clear()
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
     [*_, restored] = member.until_restored(1)
     assert isinstance(restored, AllRestored)
@@ -331,7 +333,7 @@ def test_a_takeover_commits_the_offset_again_under_its_own_name(member: Member0)
     offset, metadata = member.cluster.offsets[0]
     assert (offset, decode_author(metadata)) == (
         1,
-        Author(transactional_id="t.processor-0", process="p", counter=2),
+        Author(transactional_id="t.processor-0", process="p", counter=4),
     )
     assert "name" in member.cluster.calls
 

@@ -297,10 +297,11 @@ def foreign(played: Played) -> list[AnyCommand]:
         FireTimer(execution_id=id, timer_id=f"{id}##{played.execution.sequence}#execution"),
         FireTimer(execution_id=id, timer_id="no timer"),
         StartExecution(execution_id=id, input=INPUT),
-        RedriveExecution(execution_id=id),
         ReleaseExecution(execution_id=id),
         PurgeExecution(execution_id=id, last_sequence=1),
     ]
+    if played.execution.status in ("RUNNING", "SUCCEEDED"):
+        foreign.append(RedriveExecution(execution_id=id))
     for task in played.pending():
         _, scope, sequence = parse_task_token(token_of(task))
         other = replace(task, scope=(*scope, 0), sequence=sequence)
