@@ -6,7 +6,7 @@ sets of variables are written once and shared again, however many scopes hold th
 items, and the variables around it. The workflow is not written; the header names its revision.
 
 A snapshot is a cache of events. So the format has no versions that are read for ever: STATE_FORMAT is derived from the
-classes, and whoever meets another reads the events (docs/decisions/0016, 0017).
+classes, and whoever meets another reads the events (docs/decisions/0016, 0018).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from inspect import get_annotations
+from operator import attrgetter
 from typing import Any, TypeAlias, cast, get_args
 
 import msgspec
@@ -61,7 +62,8 @@ def encode_execution(execution: Execution) -> bytes:
     machine, revision = execution.started.state_machine, execution.workflow.revision
     body = _pack([root, writing.shared, writing.variables])
     header = StateHeader(machine, revision, execution.sequence, execution.at_rest, body)
-    return _pack(header)
+    # A copy: the encoder's own bytes keep the room they were written in, half as much again, while they are held.
+    return bytes(memoryview(_pack(header)))
 
 
 def execution_header(data: bytes) -> StateHeader:
@@ -102,8 +104,11 @@ class _Writing:
     def struct(self, value: Struct | None) -> Plain:
         if value is None:
             return None
-        number, fields = _WRITERS[type(value)]
-        return [number, *[write(self, getattr(value, name)) for name, write in fields]]
+        number, fields_of, others = _WRITERS[type(value)]
+        written = [number, *fields_of(value)]
+        for place, write in others:
+            written[place] = write(self, written[place])
+        return written
 
     def json(self, value: Json) -> Plain:
         """A short scalar as it is; anything else as an array: its place, or that of a Map's items and its index."""
@@ -168,10 +173,11 @@ class _Reading:
         if value is None:
             return None
         number, *written = value
-        made, names, readers = _READERS[number]
-        read_struct: Struct = made(
-            **{name: read(self, one) for name, read, one in zip(names, readers, written, strict=True)}
-        )
+        made, names, others = _READERS[number]
+        fields = dict(zip(names, written, strict=True))
+        for name, read in others:
+            fields[name] = read(self, fields[name])
+        read_struct: Struct = made(**fields)
         return read_struct
 
     def json(self, value: Plain) -> Json:
@@ -254,14 +260,22 @@ def _annotations(struct: type[Struct]) -> dict[str, str]:
     return {name: found[name] for name in struct.__struct_fields__}
 
 
+def _all_of(struct: type[Struct]) -> Callable[[Struct], tuple[object, ...]]:
+    return attrgetter(*struct.__struct_fields__) if len(struct.__struct_fields__) > 1 else msgspec.structs.astuple
+
+
 _FIELDS = [_annotations(struct) for struct in _CLASSES]
-_WRITERS: dict[type[Struct], tuple[int, list[tuple[str, _Write]]]] = {
-    struct: (number, [(name, _BY_ANNOTATION[kind][0]) for name, kind in fields.items()])
-    for number, (struct, fields) in enumerate(zip(_CLASSES, _FIELDS, strict=True))
+_WAYS = [
+    [(place, name, *_BY_ANNOTATION[kind]) for place, (name, kind) in enumerate(fields.items(), 1)] for fields in _FIELDS
+]
+_WRITERS: dict[type[Struct], tuple[int, Callable[[Struct], tuple[object, ...]], list[tuple[int, _Write]]]] = {
+    struct: (number, _all_of(struct), [(place, write) for place, _, write, _ in ways if write is not _Writing.plain])
+    for number, (struct, ways) in enumerate(zip(_CLASSES, _WAYS, strict=True))
 }
-_READERS: list[tuple[type[Struct], tuple[str, ...], list[_Read]]] = [
-    (struct, struct.__struct_fields__, [_BY_ANNOTATION[kind][1] for kind in fields.values()])
-    for struct, fields in zip(_CLASSES, _FIELDS, strict=True)
+"""A class's number, what gives all its fields, and what is to be done with some of them; the first is in place 1."""
+_READERS: list[tuple[type[Struct], tuple[str, ...], list[tuple[str, _Read]]]] = [
+    (struct, struct.__struct_fields__, [(name, read) for _, name, _, read in ways if read is not _Reading.plain])
+    for struct, ways in zip(_CLASSES, _WAYS, strict=True)
 ]
 
 _SYMBOLS = [get_args(alias) for alias in (Status, MachineType, MapMode, StateType, TaskKind)]
