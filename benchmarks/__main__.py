@@ -1,7 +1,7 @@
 """Measures the language (benchmarks.language), then a real Kafka's worth of chains: python -m benchmarks (make bench)
 
 With --only language or --only kafka, one of them. The others: python -m benchmarks.hot_path, python -m
-benchmarks.encoding. What was seen: docs/performance.md.
+benchmarks.encoding, python -m benchmarks.state. What was seen: docs/performance.md.
 """
 
 from __future__ import annotations

@@ -108,6 +108,7 @@ def values_of(schema: Any) -> st.SearchStrategy[Any]:
         case primitive:
             primitives: dict[Any, st.SearchStrategy[Any]] = {
                 "string": texts, "int": ints, "long": longs, "boolean": st.booleans(), "double": floats,
+                "bytes": st.binary(max_size=300),
             }  # fmt: skip
             return primitives[primitive]
 
@@ -158,7 +159,7 @@ def commands_of(draw: st.DrawFn) -> commands.AnyCommand:
 @st.composite
 def records_of(draw: st.DrawFn, name: str) -> Any:
     fields = draw(fields_of(schema_tree(name)))
-    struct_type = getattr(records, "".join(word.capitalize() for word in name.split("_")))
+    struct_type = getattr(records, schema_tree(name)["name"])
     if name == "reply" and fields["status"] != "SUCCEEDED":
         fields["output"] = None
     return struct_type(**fields)

@@ -98,6 +98,7 @@ COMMAND_NAMES = tuple(command.__name__ for command in COMMAND_TYPES)
         ("reply", "RejectionReason", get_args(records.RejectionReason)),
         ("rejection", "RejectionReason", get_args(records.RejectionReason)),
         ("reply", "Status", get_args(records.Status)),
+        ("closed", "Status", get_args(records.Status)),
     ],
 )
 def test_enums_say_what_the_model_says_and_have_no_default(file: str, enum: str, symbols: tuple[str, ...]) -> None:

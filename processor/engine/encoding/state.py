@@ -1,12 +1,12 @@
 """The folded state of an execution ⇄ bytes: what snapshots hold, and what idle executions are in memory.
 
 MessagePack. A struct is the array of its class's number and its fields; a field is written by its annotation, and a
-class of the state with an annotation that is not in the table cannot be imported. Arrays, objects and sets of variables
-are written once and shared again, however many scopes hold them: an iteration has its Map's input, and the variables
-around it. The workflow is not written; the header names its revision.
+class of the state with an annotation that is not in the table cannot be imported. Arrays, objects, long strings and
+sets of variables are written once and shared again, however many scopes hold them: an iteration has one of its Map's
+items, and the variables around it. The workflow is not written; the header names its revision.
 
 A snapshot is a cache of events. So the format has no versions that are read for ever: STATE_FORMAT is derived from the
-classes, and whoever meets another reads the events (docs/decisions/0016).
+classes, and whoever meets another reads the events (docs/decisions/0016, 0018).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from inspect import get_annotations
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, TypeAlias, cast, get_args
 
 import msgspec
 from immutables import Map
@@ -23,9 +24,10 @@ from msgspec import Struct
 from processor.errors import DecodingFailed
 from processor.model import execution as states
 from processor.model.definition import Workflow
-from processor.model.events import Cause, ExecutionStarted, Parent
+from processor.model.events import Cause, ExecutionStarted, MachineType, MapMode, Parent, StateType, TaskKind
 from processor.model.execution import NO_VARIABLES, Execution, Scope
 from processor.model.json import Json
+from processor.model.records import Status
 from processor.model.runnable import Runnable
 
 Plain: TypeAlias = Any
@@ -37,6 +39,10 @@ _CLASSES: tuple[type[Struct], ...] = (
     states.Retrying, states.Pending, states.Running, states.Cut,
     states.Branches, states.Iterations, states.MapRun, states.Child,
 )  # fmt: skip
+
+
+_LONG_TEXT = 32
+"""Characters from which a string is worth looking up: a variable of 256 KiB is seen by every iteration."""
 
 
 class StateHeader(Struct, frozen=True, array_like=True):
@@ -56,14 +62,15 @@ def encode_execution(execution: Execution) -> bytes:
     machine, revision = execution.started.state_machine, execution.workflow.revision
     body = _pack([root, writing.shared, writing.variables])
     header = StateHeader(machine, revision, execution.sequence, execution.at_rest, body)
-    return _pack(header)
+    # A copy: the encoder's own bytes keep the room they were written in, half as much again, while they are held.
+    return bytes(memoryview(_pack(header)))
 
 
 def execution_header(data: bytes) -> StateHeader:
     """Raises DecodingFailed."""
     try:
         return _read_header(data)
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise DecodingFailed(what="state", reason=str(fault)) from None
 
 
@@ -73,7 +80,7 @@ def decode_execution(data: bytes, workflow: Workflow) -> Execution:
     try:
         root, shared, variables = msgspec.msgpack.decode(header.body)
         read = _Reading(shared, variables, workflow).struct(root)
-    except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError) as fault:
+    except (msgspec.DecodeError, TypeError, ValueError, LookupError) as fault:
         raise DecodingFailed(what="state", reason=f"{type(fault).__name__}: {fault}") from None
     if not isinstance(read, Execution):
         raise DecodingFailed(what="state", reason=f"holds a {type(read).__name__}")
@@ -85,36 +92,41 @@ _read_header = msgspec.msgpack.Decoder(StateHeader).decode
 
 
 class _Writing:
-    """`shared`: the arrays and objects met so far, by identity; `variables`: the sets of variables."""
+    """`shared`: the arrays, objects and long strings met so far; `variables`: the sets of variables. Both by identity:
+    what is written is held by the execution meanwhile."""
 
     def __init__(self) -> None:
         self.shared: list[Json] = []
         self.variables: list[list[Plain]] = []
-        self._places: dict[int, int] = {}
+        self._places: dict[int, tuple[int, ...]] = {}
+        self._sets: dict[int, int] = {}
 
     def struct(self, value: Struct | None) -> Plain:
         if value is None:
             return None
-        number, fields = _WRITERS[type(value)]
-        return [number, *[write(self, getattr(value, name)) for name, write in fields]]
+        number, fields_of, others = _WRITERS[type(value)]
+        written = [number, *fields_of(value)]
+        for place, write in others:
+            written[place] = write(self, written[place])
+        return written
 
     def json(self, value: Json) -> Plain:
-        """A scalar as it is; what holds others as an array of its place among those."""
-        if not isinstance(value, (list, dict)):
+        """A short scalar as it is; anything else as an array: its place, or that of a Map's items and its index."""
+        if not _is_shared(value):
             return value
         place = self._places.get(id(value))
         if place is None:
-            place = self._places[id(value)] = len(self.shared)
+            place = self._places[id(value)] = (len(self.shared),)
             self.shared.append(value)
-        return (place,)
+        return place
 
     def variables_of(self, value: Map[str, Json]) -> Plain:
         if not value:
             return None
-        place = self._places.get(id(value))
+        place = self._sets.get(id(value))
         if place is None:
             written = [name_or_value for item in value.items() for name_or_value in (item[0], self.json(item[1]))]
-            place = self._places[id(value)] = len(self.variables)
+            place = self._sets[id(value)] = len(self.variables)
             self.variables.append(written)
         return place
 
@@ -122,7 +134,18 @@ class _Writing:
         return [part for key, one in value.items() for part in (key, self.json(one))]
 
     def scopes(self, value: Map[tuple[int, ...], Scope]) -> Plain:
-        return [part for key, scope in value.items() for part in (key, self.struct(scope))]
+        written: list[Plain] = []
+        for key in sorted(value):  # the outer ones first: an iteration's item is written as one of its Map's
+            if key:
+                self._note_item(value[key[:-1]].children, key[-1])
+            written += (key, self.struct(value[key]))
+        return written
+
+    def _note_item(self, children: states.Children | None, index: int) -> None:
+        if isinstance(children, states.Iterations) and index < len(children.items):
+            item = children.items[index]
+            if _is_shared(item):
+                self._places.setdefault(id(item), (*self.json(children.items), index))
 
     def runnable(self, value: Runnable) -> Plain:
         return list(value)
@@ -137,6 +160,10 @@ class _Writing:
         return None
 
 
+def _is_shared(value: Json) -> bool:
+    return isinstance(value, (list, dict)) or (isinstance(value, str) and len(value) > _LONG_TEXT)
+
+
 class _Reading:
     def __init__(self, shared: list[Json], variables: list[list[Plain]], workflow: Workflow) -> None:
         self._shared, self._workflow = shared, workflow
@@ -146,14 +173,21 @@ class _Reading:
         if value is None:
             return None
         number, *written = value
-        made, names, readers = _READERS[number]
-        read_struct: Struct = made(
-            **{name: read(self, one) for name, read, one in zip(names, readers, written, strict=True)}
-        )
+        made, names, others = _READERS[number]
+        fields = dict(zip(names, written, strict=True))
+        for name, read in others:
+            fields[name] = read(self, fields[name])
+        read_struct: Struct = made(**fields)
         return read_struct
 
     def json(self, value: Plain) -> Json:
-        return self._shared[value[0]] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return cast(Json, value)
+        place, *indexes = cast("list[int]", value)
+        shared = self._shared[place]
+        for index in indexes:
+            shared = cast("list[Json]", shared)[index]
+        return shared
 
     def _read_variables(self, written: list[Plain]) -> Map[str, Json]:
         return Map(zip(written[::2], map(self.json, written[1::2]), strict=True))
@@ -226,18 +260,32 @@ def _annotations(struct: type[Struct]) -> dict[str, str]:
     return {name: found[name] for name in struct.__struct_fields__}
 
 
+def _all_of(struct: type[Struct]) -> Callable[[Struct], tuple[object, ...]]:
+    return attrgetter(*struct.__struct_fields__) if len(struct.__struct_fields__) > 1 else msgspec.structs.astuple
+
+
 _FIELDS = [_annotations(struct) for struct in _CLASSES]
-_WRITERS: dict[type[Struct], tuple[int, list[tuple[str, _Write]]]] = {
-    struct: (number, [(name, _BY_ANNOTATION[kind][0]) for name, kind in fields.items()])
-    for number, (struct, fields) in enumerate(zip(_CLASSES, _FIELDS, strict=True))
+_WAYS = [
+    [(place, name, *_BY_ANNOTATION[kind]) for place, (name, kind) in enumerate(fields.items(), 1)] for fields in _FIELDS
+]
+_WRITERS: dict[type[Struct], tuple[int, Callable[[Struct], tuple[object, ...]], list[tuple[int, _Write]]]] = {
+    struct: (number, _all_of(struct), [(place, write) for place, _, write, _ in ways if write is not _Writing.plain])
+    for number, (struct, ways) in enumerate(zip(_CLASSES, _WAYS, strict=True))
 }
-_READERS: list[tuple[type[Struct], tuple[str, ...], list[_Read]]] = [
-    (struct, struct.__struct_fields__, [_BY_ANNOTATION[kind][1] for kind in fields.values()])
-    for struct, fields in zip(_CLASSES, _FIELDS, strict=True)
+"""A class's number, what gives all its fields, and what is to be done with some of them; the first is in place 1."""
+_READERS: list[tuple[type[Struct], tuple[str, ...], list[tuple[str, _Read]]]] = [
+    (struct, struct.__struct_fields__, [(name, read) for _, name, _, read in ways if read is not _Reading.plain])
+    for struct, ways in zip(_CLASSES, _WAYS, strict=True)
 ]
 
+_SYMBOLS = [get_args(alias) for alias in (Status, MachineType, MapMode, StateType, TaskKind)]
+_LAYOUT = 2
+"""Whoever changes how the classes are written adds one to it."""
+
 STATE_FORMAT = sha256(
-    repr([(struct.__name__, fields) for struct, fields in zip(_CLASSES, _FIELDS, strict=True)]).encode()
+    repr(
+        (_LAYOUT, [(struct.__name__, fields) for struct, fields in zip(_CLASSES, _FIELDS, strict=True)], _SYMBOLS)
+    ).encode()
 ).hexdigest()[:16]
 """Changes with every class of the state, its fields and their types. Not with the meaning of a field: whoever changes
 that renames it."""
