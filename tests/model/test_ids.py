@@ -10,10 +10,12 @@ from processor.model.ids import (
     batch_key,
     is_name,
     parse_execution_id,
+    parse_numbered_key,
     parse_scope,
     parse_task_token,
     parse_timer_id,
     render_scope,
+    snapshot_key,
     task_token,
     timer_id,
 )
@@ -66,3 +68,11 @@ def test_execution_ids_that_aws_refuses(id: str) -> None:
 
 def test_names_have_one_to_eighty_characters() -> None:
     assert [is_name("x" * length) for length in (0, 1, 80, 81)] == [False, True, True, False]
+
+
+def test_the_keys_of_batches_and_of_chunks_give_back_what_they_are_made_of() -> None:
+    assert parse_numbered_key(batch_key("orders:42", 3)) == ("orders:42", 3)
+    assert parse_numbered_key(snapshot_key("orders:42", 12)) == ("orders:42", 12)
+    assert [parse_numbered_key(key) for key in ("#checkpoint", "orders:42", "orders:42#x", "orders:42#²", "")] == [
+        None
+    ] * 5
