@@ -140,8 +140,8 @@ class Inbox(Protocol):
 
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         """Let commands flow: from the group's committed offset, or from `fallback_offset` where it has none. Return
-        that offset, which transactions without a command send unchanged. A stale `assignment` is ignored. Raises as
-        `poll`."""
+        that offset, which transactions without a command send unchanged, and which may be committed at once. A stale
+        `assignment` is ignored. Raises as `poll`."""
 
     def commit(self, transaction: Transaction) -> Committed | None:
         """Tell of a transaction that was committed, and is known to be: fold the overlay. None: drop it; the commands
