@@ -41,10 +41,11 @@ def judge_definitions(folder: Path, *, watch: Watch = unwatched) -> dict[str, Ta
     compare = load_compare(folder)
     tallies = {"validate_definition": Tally(), "create_error": Tally()}
     for case in load_cases(folder):
-        with watch(case["id"]):
-            if case["kind"] == "validate_definition":
+        if case["kind"] == "validate_definition":
+            with watch(case["id"]):
                 _judge_answer(case, compare, tallies["validate_definition"])
-            elif case["kind"] == "create_error" and _code_of(case) == INVALID_DEFINITION:
+        elif case["kind"] == "create_error" and _code_of(case) == INVALID_DEFINITION:
+            with watch(case["id"]):
                 _judge_refusal(case, tallies["create_error"])
     return tallies
 
