@@ -372,7 +372,7 @@ def test_a_writer_is_asked_with_the_records_and_gives_the_result() -> None:
     run = Run(scope_of("M", each), {"l": ["x", "y"], "p": "jobs"}, now=1000)
     run.complete("A", [5], scope=(1,), now=2000)
     asked = run.fail("A", "E", scope=(0,), now=3000)
-    names = ["cd0029ca-83e1-bfdf-f4e5-80c898008c38", "ad6e2a01-adbb-ade7-c735-22c1aac6093c"]
+    names = ["cd0029ca-83e1-4fdf-b4e5-80c898008c38", "ad6e2a01-adbb-4de7-8735-22c1aac6093c"]
     about = [
         {
             "ExecutionArn": f"{ARN}:execution:local/L:{name}",
@@ -463,10 +463,10 @@ def test_an_exported_result_is_not_limited_by_the_size_of_the_states_own() -> No
 @pytest.mark.parametrize(
     ("execution_type", "id"),
     [
-        ("STANDARD", f"{ARN}:execution:local/L:cd0029ca-83e1-bfdf-f4e5-80c898008c38"),
+        ("STANDARD", f"{ARN}:execution:local/L:cd0029ca-83e1-4fdf-b4e5-80c898008c38"),
         (
             "EXPRESS",
-            f"{ARN}:express:local/L:cd0029ca-83e1-bfdf-f4e5-80c898008c38:b1efd4a9-364f-e315-4944-7c12bb6600a5",
+            f"{ARN}:express:local/L:cd0029ca-83e1-4fdf-b4e5-80c898008c38:b1efd4a9-364f-4315-8944-7c12bb6600a5",
         ),
     ],
 )
@@ -487,7 +487,7 @@ def test_a_childs_context_is_that_of_an_execution_of_its_own(execution_type: str
                     "Id": id,
                     "Input": {"n": "x"},
                     "StartTime": "1970-01-01T00:00:05.000Z",
-                    "Name": "cd0029ca-83e1-bfdf-f4e5-80c898008c38",
+                    "Name": "cd0029ca-83e1-4fdf-b4e5-80c898008c38",
                     "RoleArn": None,
                     "RedriveCount": 0,
                 },
