@@ -95,6 +95,7 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
                 **envelope, output=command.output
             )
         case c.FailTask():
+            c.check_lengths(command)
             error = _OWN_ERRORS.get(scope.phase.kind) if command.error is None else command.error
             return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
@@ -279,4 +280,5 @@ def _release(execution: Execution) -> Decision:
 def _stop(execution: Execution, command: c.StopExecution) -> Decision:
     if execution.closed:
         return Refused("ExecutionEnded", f"{execution.execution_id} is {execution.status}")
+    c.check_lengths(command)
     return e.ExecutionAborted(**envelope_of(execution, (), ""), error=command.error, cause=command.cause)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.interpreter.turn import Turn, exit_by, exit_with
+from processor.interpreter.turn import Turn, as_failed, exit_by, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     ChoiceState,
@@ -67,7 +67,7 @@ def _due(turn: Turn, state: WaitState) -> Millis:
 
 def run_fail(turn: Turn, state: FailState) -> Failed:
     """A Fail state has no event of its own: entry and the failure's own event say all."""
-    return Failed(_text(turn, state.error), _text(turn, state.cause))
+    return as_failed(_text(turn, state.error), _text(turn, state.cause))
 
 
 def _text(turn: Turn, written: object) -> str | None:
