@@ -34,8 +34,8 @@ def run_choice(turn: Turn, state: ChoiceState) -> e.AnyEvent:
     if rule is not None:
         return exit_by(turn, rule, value)
     if state.next is None:
-        # Not in the recordings. The documentation's States.NoChoiceMatched is not what AWS answers, say three
-        # independent projects that measured it: this error, which no Catch takes, and these words.
+        # Not States.NoChoiceMatched, as the documentation has it, but what others measured (decision 0023): floci pull
+        # request 3167, in us-east-1. No Catch takes it.
         cause = "Failed to transition out of the state. The state does not point to a next state."
         raise StateFailure("States.Runtime", cause)
     return exit_with(turn, value)
