@@ -102,6 +102,15 @@ def error_entries(
     return entries
 
 
+def check_heartbeat(
+    timeout: int | Evaluate | None, heartbeat: int | Evaluate | None, pointer: str, report: Report
+) -> None:
+    """Report a written HeartbeatSeconds that is not less than TimeoutSeconds: it "MUST be smaller" (ASL specification,
+    "Task State"), "less than" (AWS Developer Guide, "Task workflow state"). The words are this project's."""
+    if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
+        report(pointer_to(pointer, "HeartbeatSeconds"), f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
+
+
 def start_of(scope: Json) -> str:
     return (text_of(scope, "StartAt") or "") if isinstance(scope, dict) else ""
 
