@@ -251,9 +251,10 @@ def _pending(event: e.TaskScheduled) -> Pending:
 
 
 def _task_event(execution: Execution, event: e.Event) -> int:
-    """How many AWS events an answer to a task renders to. A Retrying scope failed before it was scheduled again."""
+    """How many AWS events an answer to a task renders to: none where none was asked for, as when a Wait's end fails, or
+    a state that was to be tried again before its task is scheduled."""
     phase = execution.scopes[event.scope].phase
-    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 1
+    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 0
 
 
 def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e.TaskHeartbeatRecorded) -> Execution:
