@@ -216,8 +216,8 @@ def _batcher(fields: Fields, report: Report) -> ItemBatcher | None:
     if not any(limit in written for limit in limits):
         report(batcher.pointer, f"at least one of {', '.join(limits)} is required")
     return ItemBatcher(
-        max_items=batcher.integer(limits[0], at_least=1),
-        max_bytes=batcher.integer(limits[1], at_least=1, at_most=MAX_PAYLOAD_BYTES),
+        max_items=batcher.integer(limits[0], at_least=0),
+        max_bytes=batcher.integer(limits[1], at_least=0, at_most=MAX_PAYLOAD_BYTES),
         batch_input=batcher.any("BatchInput"),
     )
 

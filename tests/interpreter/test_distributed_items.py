@@ -193,8 +193,8 @@ def test_a_negative_max_items_fails_the_run() -> None:
         ),
         (
             {"ItemBatcher": {"MaxInputBytesPerBatchPath": "$.n"}, "ItemsPath": "$.l"},
-            {"n": 0, "l": []},
-            'The MaxInputBytesPerBatchPath field refers to value "0" which is not between 1 and 99999999: $.n',
+            {"n": -1, "l": []},
+            'The MaxInputBytesPerBatchPath field refers to value "-1" which is not between 0 and 99999999: $.n',
         ),
     ],
 )
@@ -327,6 +327,9 @@ def test_a_batch_holds_selected_items_each_with_its_own_index() -> None:
         ({"MaxInputBytesPerBatch": 23}, [3, 2]),
         ({"MaxInputBytesPerBatch": 23, "MaxItemsPerBatch": 1}, [1] * 5),
         ({"MaxInputBytesPerBatch": 1}, [1] * 5),
+        ({"MaxItemsPerBatch": 0}, [5]),
+        ({"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 23}, [3, 2]),
+        ({"MaxItemsPerBatch": 2, "MaxInputBytesPerBatch": 0}, [2, 2, 1]),
         ({"MaxInputBytesPerBatch": 33, "BatchInput": 7}, [1] * 5),  # {"BatchInput":7,"Items":["a","b"]} has 34
         ({"MaxInputBytesPerBatch": 34, "BatchInput": 7}, [2, 2, 1]),
         ({"MaxItemsPerBatch": 9}, [5]),
