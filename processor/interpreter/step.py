@@ -243,6 +243,7 @@ def _report(turn: Turn, failed: Failed) -> e.AnyEvent:
 
 def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
     catcher = handlers(turn.state)[1][index]
+    # Both fields are always there: recorded, of a failure without either they are null.
     error_output: Json = {"Error": failed.error, "Cause": failed.cause}
     try:
         return exit_by(turn, catcher, error_output, catcher=index)
