@@ -189,8 +189,9 @@ def _live(execution: Execution, key: ScopeKey) -> Scope | None:
 def timer_due(execution: Execution, timer_id: str) -> Millis | None:
     """Return when the timer is due as things stand; None where nothing waits for it.
 
-    A heartbeat's is counted from the last one recorded, plus the third of an interval in which further ones are not
-    recorded, so that a worker which calls in time is never timed out.
+    A heartbeat's is counted from when the task was scheduled, or a worker has taken the activity; after the first
+    heartbeat from the last one recorded, plus the third of an interval in which further ones are not recorded, so that
+    a worker which calls in time is never timed out.
     """
     _, key, sequence, kind = parse_timer_id(timer_id)
     if kind == "execution":
@@ -232,8 +233,9 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
         case "timeout":
             return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT)
         case "heartbeat":
-            # A timer applies whatever the clock says. Only one that a later heartbeat put off is early, and set again.
-            put_off = isinstance(scope.phase, Pending) and scope.phase.last_heartbeat is not None
+            # A timer applies whatever the clock says. Only one that has been put off since is early, and set again.
+            task = scope.phase
+            put_off = isinstance(task, Pending) and (task.started or task.last_heartbeat is not None)
             if put_off and execution.time < due:
                 return Nothing()
             return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT, heartbeat=True)

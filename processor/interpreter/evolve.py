@@ -59,7 +59,7 @@ from processor.model.execution import (
     Succeeded,
     Waiting,
 )
-from processor.model.ids import TOP
+from processor.model.ids import TOP, Millis
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 
 ABORTABLE = frozenset(("Task", "Wait", "Parallel", "Map"))
@@ -263,7 +263,9 @@ def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e
     assert isinstance(pending, Pending)
     match event:
         case e.TaskStarted():
-            after, aws = replace(pending, started=True, last_heartbeat=event.time), 1
+            seconds = pending.heartbeat_seconds
+            due = None if seconds is None else Millis(event.time + seconds * 1000)
+            after, aws = replace(pending, started=True, heartbeat_at=due), 1
         case e.TaskSubmitted():
             after, aws = replace(pending, submitted=True), _task_event(execution, event)
         case e.TaskHeartbeatRecorded():
