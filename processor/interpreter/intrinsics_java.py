@@ -108,6 +108,19 @@ def _as_java(token: re.Match[str]) -> str:
     return double_text(float(text)) if token[1] is None and ("." in text or "e" in text) else text
 
 
+def compare_texts(one: str, other: str) -> int:
+    """Return -1, 0 or 1 as String.compareTo has it: by UTF-16 units, not by characters, so that one beyond the first
+    65,536 stands before those from U+E000 on. Source: the documentation of java.lang.String.
+
+    Takes no longer than the shorter text does.
+    """
+    if one.isascii() or other.isascii():  # where these differ, the order of units is that of characters
+        return (one > other) - (one < other)
+    most = min(len(one), len(other)) + 1
+    first, second = (text[:most].encode("utf-16-be", "surrogatepass") for text in (one, other))
+    return (first > second) - (first < second)
+
+
 # ---- hashes
 
 
