@@ -306,6 +306,10 @@ def test_an_activity_without_heartbeats_is_started_once() -> None:
             'The HeartbeatSecondsPath field refers to value "0" which is not between 1 and 99999999: $.zero',
         ),
         (
+            {"Credentials": {"RoleArn.$": "$.zero"}},
+            "The RoleArn parameter does not reference a string value: $.zero == 0",
+        ),
+        (
             {"Parameters": {"x.$": "$.no"}},
             "The JSONPath '$.no' specified for the field 'x.$' could not be found in the input "
             '\'{"text":"soon","zero":0}\'',
