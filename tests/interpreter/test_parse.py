@@ -457,6 +457,7 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
         # recorded, in a JSONata state: test_invalid_credentials_field
         ({**TASK, "Credentials": {}},
          [("/Credentials", "The field 'RoleArn' is required but was missing")]),
+        ({**TASK, "Credentials": {"RoleArn": 5}}, [("/Credentials/RoleArn", "Expected value of type [STRING]")]),
         ({**TASK, "Credentials": 5},
          [("/Credentials", "Expected value of type [OBJECT], got 5")]),
         ({**TASK, "Retry": [
