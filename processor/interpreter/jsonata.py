@@ -1,9 +1,9 @@
 """JSONata: the one place that knows the engine (jlens). An expression is compiled once; evaluated it gives a value,
 UNDEFINED, or StateFailure in AWS's words. Time and entropy are arguments; an evaluation reads nothing else.
 
-What a text refers to is found in `jsonata_syntax.py`, AWS's own functions are in `jsonata_functions.py`, objects
-and arrays with expressions in them in `jsonata_template.py`. Why this engine, and what its limits leave open:
-docs/decisions/0010.
+What a text refers to is found in `jsonata_syntax.py`, plain paths are read by `jsonata_paths.py`, AWS's own functions
+are in `jsonata_functions.py`, objects and arrays with expressions in them in `jsonata_template.py`. Why this engine,
+and how it is bounded: docs/decisions/0010 and 0019.
 
 Sources: AWS's documentation, "Transforming data with JSONata in Step Functions", and the recordings that name
 States.QueryEvaluationError; the wording of the limits, and that nesting ends at 100, users have measured on AWS.
@@ -22,18 +22,20 @@ from processor.interpreter.jsonata_engine import (
     TAME,
     UNDEFINED,
     WILD,
-    Bounded,
     Engine,
+    Limits,
     Panicked,
     Sandbox,
     Task,
     Undefined,
 )
 from processor.interpreter.jsonata_functions import Exhausted, Refused
+from processor.interpreter.jsonata_paths import compile_path
 from processor.interpreter.jsonata_syntax import BUILT_IN, Scan, scan
-from processor.model.definition import StateFailure
+from processor.interpreter.paths import rendered
+from processor.model.definition import Budget, StateFailure
 from processor.model.ids import Millis
-from processor.model.json import Json, render_json
+from processor.model.json import Json
 
 __all__ = [
     "UNDEFINED",
@@ -51,6 +53,9 @@ __all__ = [
 ]
 
 QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
+
+MAX_CAUSE = 32_768
+"""Characters of a cause, AWS's limit where one is given (SendTaskFailure): errors may repeat a value of megabytes."""
 
 
 Entropy: TypeAlias = Callable[[], bytes]
@@ -77,7 +82,7 @@ class EvaluationFailed(StateFailure):
     expression was at fault."""
 
     def __init__(self, cause: str, *, location: str | None) -> None:
-        super().__init__(QUERY_EVALUATION_ERROR, cause)
+        super().__init__(QUERY_EVALUATION_ERROR, cause[:MAX_CAUSE])
         self.location = location
 
 
@@ -99,6 +104,16 @@ def type_name(value: Json) -> TypeName:
             return "array"
         case _:
             return "object"
+
+
+class Bounded:
+    """Where the expressions of one event are evaluated, and what they may take together. `sandbox` None: here, where
+    some cannot be ended."""
+
+    __slots__ = ("budget", "sandbox")
+
+    def __init__(self, sandbox: Sandbox | None, budget: Budget) -> None:
+        self.sandbox, self.budget = sandbox, budget
 
 
 class Expression:
@@ -127,14 +142,14 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
     ) -> Json | Undefined:
         """Return what the expression gives for `$states` and the variables. `now` is what `$now` and `$millis` tell.
 
-        Without a sandbox an expression that is not tame runs here, where some cannot be ended. Raises EvaluationFailed.
+        `bounded` None: it is evaluated here, by itself. Raises EvaluationFailed.
         """
         try:
-            return self._read(states, variables, entropy, now, sandbox)
+            return self._read(states, variables, entropy, now, bounded or Bounded(None, Budget()))
         except Panicked:
             cause = f"{self._subject} threw an internal error during evaluation."
             raise EvaluationFailed(cause, location=self.field) from None
@@ -151,11 +166,11 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
         expected: TypeName | None = None,
     ) -> Json:
         """Return what a field takes: a value, of the expected type. Raises EvaluationFailed, for undefined too."""
-        value = self.evaluate(states, variables, entropy=entropy, now=now, sandbox=sandbox)
+        value = self.evaluate(states, variables, entropy=entropy, now=now, bounded=bounded)
         if isinstance(value, Undefined):
             raise EvaluationFailed(f"{self._subject} returned nothing (undefined).", location=self.field)
         if expected is not None and type_name(value) != expected:
@@ -165,7 +180,7 @@ class Expression:
     def unexpected(self, value: Json, expected: TypeName) -> EvaluationFailed:
         cause = (
             f"{self._subject} returned an unexpected result type. Expected '{expected}', but was "
-            f"'{type_name(value)}' for value: {_rendered(value)}"
+            f"'{type_name(value)}' for value: {rendered(value)}"
         )
         return EvaluationFailed(cause, location=self.field)
 
@@ -194,10 +209,8 @@ def compile_expression(text: str, *, field: str) -> Expression:
 
 # ---- the three ways to evaluate: a path and a constant need no engine
 
-_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded | None], Json | Undefined]"
+_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded], Json | Undefined]"
 
-_NAME = r"(?!(?:true|false|null|function|λ)\b)[^\W\d]\w*"
-_PATH = re.compile(rf"\$({_NAME})((?:\.{_NAME})*)")
 _SCALAR = re.compile(r"""true|false|null|-?(?:0|[1-9][0-9]{0,14})|"[^"\\]*"|'[^'\\]*'""")
 _WHOLE: Mapping[str, Literal["INPUT", "RESULT"]] = {"$states.input": "INPUT", "$states.result": "RESULT"}
 _DRAWING = frozenset({"random", "shuffle", "uuid"})
@@ -205,77 +218,38 @@ _UNUSED_SEED = bytes(16)
 
 
 def _compile(text: str, found: Scan) -> _Read:
+    path = compile_path(text)
+    if path is not None:
+        return lambda states, variables, entropy, now, bounded: path(states, variables, bounded.budget)
     engine = Engine(text, found)
     if _SCALAR.fullmatch(text):
-        value = engine.evaluate({}, {}, seed=_UNUSED_SEED, now=Millis(0), clock=WILD)
+        value = engine.evaluate({}, {}, seed=_UNUSED_SEED, now=Millis(0), limits=WILD, budget=Budget())
         return lambda *_: value
-    run = _run_tame(engine, text, found) if found.tame else _run_wild(engine, text, found)
-    if (path := _PATH.fullmatch(text)) and path[1] not in BUILT_IN:
-        return _read_path(None if path[1] == "states" else path[1], tuple(path[2].split(".")[1:]), run)
-    return run
+    return _run(engine, text, found)
 
 
-def _read_path(root: str | None, steps: tuple[str, ...], run: _Read) -> _Read:
-    """`$states.input.a`, `$x.a`: objects all the way. Where an array stands on it, the engine maps the rest over it."""
-
-    def read(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
-    ) -> Json | Undefined:
-        found: Json | Undefined = states if root is None else variables.get(root, UNDEFINED)
-        for step in steps:
-            if type(found) is dict:
-                found = found.get(step, UNDEFINED)
-            elif type(found) is list:
-                return run(states, variables, entropy, now, sandbox)
-            else:
-                return UNDEFINED
-        # JSONata's numbers have no "1.0": users saw 1 come of it on AWS.
-        return int(found) if type(found) is float and found.is_integer() and abs(found) < 2**53 else found
-
-    return read
-
-
-def _run_tame(engine: Engine, text: str, found: Scan) -> _Read:
-    """Evaluate here; what needs more than a tame expression may have, again in the sandbox."""
+def _run(engine: Engine, text: str, found: Scan) -> _Read:
+    """What is tame is evaluated here, and what of it needs more than it may have here again in the sandbox, as all else
+    is."""
     draws = not _DRAWING.isdisjoint(found.names)
 
     def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded
     ) -> Json | Undefined:
         seed = entropy() if draws else _UNUSED_SEED
+        budget, sandbox = bounded.budget, bounded.sandbox
+
+        def evaluate(limits: Limits) -> Json | Undefined:
+            return engine.evaluate(states, variables, seed=seed, now=now, limits=limits, budget=budget)
+
         if sandbox is None:
-            return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
-        if sandbox.may_run_here():
+            return evaluate(WILD)
+        if found.tame and budget.here:
             try:
-                return engine.evaluate(states, variables, seed=seed, now=now, clock=TAME)
+                return sandbox.timed(lambda: evaluate(TAME), budget)
             except Exhausted:
-                sandbox.runs_long()
-        return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
+                budget.here = False
+        read = {name: variables[name] for name in engine.names if name in variables}
+        return sandbox.evaluate(Task(text=text, states=states, variables=read, seed=seed, now=now), budget)
 
     return run
-
-
-def _run_wild(engine: Engine, text: str, found: Scan) -> _Read:
-    draws = not _DRAWING.isdisjoint(found.names)
-
-    def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
-    ) -> Json | Undefined:
-        seed = entropy() if draws else _UNUSED_SEED
-        if sandbox is None:
-            return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
-        return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
-
-    return run
-
-
-def _task(engine: Engine, text: str, states: Json, variables: Mapping[str, Json], seed: bytes, now: Millis) -> Task:
-    read = {name: variables[name] for name in engine.names if name in variables}
-    return Task(text=text, states=states, variables=read, seed=seed, now=now)
-
-
-def _rendered(value: Json) -> str:
-    try:
-        return render_json(value)
-    except TypeError:
-        return "…"

@@ -221,7 +221,7 @@ class Fields:
                 states["context"] = environment.context
             if result is not None:
                 states[result] = made
-            bounded = None if sandbox is None else Bounded(sandbox, environment.budget)
+            bounded = Bounded(sandbox, environment.budget)
             return make(states, environment.variables, _Draws(environment, number), environment.now, bounded)
 
         return make_value

@@ -42,13 +42,13 @@ class Template:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
     ) -> Json:
         """Return the value of the field; its expressions are evaluated in the order they are written.
 
         Raises EvaluationFailed for the first that fails, or gives undefined.
         """
-        return self.make(states, variables, entropy, now, sandbox)
+        return self.make(states, variables, entropy, now, bounded)
 
 
 def is_expression(text: str) -> bool:
@@ -112,9 +112,9 @@ def _compile_text(text: str, field: str, pointer: str, report: Report, expressio
     evaluate = expression.value
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
     ) -> Json:
-        return evaluate(states, variables, entropy=entropy, now=now, sandbox=sandbox)
+        return evaluate(states, variables, entropy=entropy, now=now, bounded=bounded)
 
     return make
 
@@ -124,11 +124,11 @@ def _object(skeleton: dict[str, Json], computed: tuple[tuple[str, Make], ...]) -
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for key, evaluate in computed:
-            made[key] = evaluate(states, variables, entropy, now, sandbox)
+            made[key] = evaluate(states, variables, entropy, now, bounded)
         return made
 
     return make
@@ -139,11 +139,11 @@ def _array(skeleton: list[Json], computed: tuple[tuple[int, Make], ...]) -> Make
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for index, evaluate in computed:
-            made[index] = evaluate(states, variables, entropy, now, sandbox)
+            made[index] = evaluate(states, variables, entropy, now, bounded)
         return made
 
     return make

@@ -20,12 +20,12 @@ class Surroundings:
     """An Environment whose context object and variables are given; a draw is its number."""
 
     now = EPOCH
-    budget = Budget()
 
     def __init__(self, context: Json = CONTEXT, *, variables: Mapping[str, Json] | None = None) -> None:
         self.context = context
         self.variables = variables or {}
         self.visited = 0
+        self.budget = Budget()
 
     def draw(self, number: int) -> bytes:
         return number.to_bytes(16, "big")
@@ -36,6 +36,10 @@ class _Nowhere(Surroundings):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, 0 if name == "visited" else value)
+
+    @property
+    def budget(self) -> Budget:  # type: ignore[override]  # a new one at each look
+        return Budget()
 
 
 NOWHERE = _Nowhere()
