@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Literal, TypeAlias
 
 import jlens
@@ -43,6 +44,7 @@ __all__ = [
     "Entropy",
     "EvaluationFailed",
     "Expression",
+    "Expressions",
     "JsonataFault",
     "Sandbox",
     "Task",
@@ -71,7 +73,9 @@ class JsonataFault(ValueError):
         message: str,
         *,
         position: int | None = None,
-        code: Literal["INVALID_JSONATA_EXPRESSION", "UNSUPPORTED_JSONATA_EXPRESSION"] = "INVALID_JSONATA_EXPRESSION",
+        code: Literal[
+            "INVALID_JSONATA_EXPRESSION", "UNSUPPORTED_JSONATA_EXPRESSION", "SCHEMA_VALIDATION_FAILED"
+        ] = "INVALID_JSONATA_EXPRESSION",
     ) -> None:
         super().__init__(message)
         self.message, self.position, self.code = message, position, code
@@ -135,6 +139,12 @@ class Expression:
         self.constant = _SCALAR.fullmatch(text) is not None
         self._read = read
 
+    def at(self, field: str) -> Expression:
+        """Return the same expression as that of another field."""
+        other = copy(self)
+        other.field = field
+        return other
+
     def evaluate(
         self,
         states: Json,
@@ -189,6 +199,26 @@ class Expression:
         return f"The JSONata expression '{self.text}' specified for the field '{self.field}'"
 
 
+class Expressions:
+    """The expressions of one definition: a text is compiled once, wherever it stands and whoever asks for it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Expression | JsonataFault] = {}
+
+    def compile(self, text: str, *, field: str) -> Expression:
+        """As compile_expression. Raises JsonataFault."""
+        known = self._known.get(text)
+        if known is None:
+            try:
+                known = compile_expression(text, field=field)
+            except JsonataFault as fault:
+                known = fault
+            self._known[text] = known
+        if isinstance(known, JsonataFault):
+            raise known
+        return known.at(field)
+
+
 def compile_expression(text: str, *, field: str) -> Expression:
     """Return the expression of a text, given without `{% %}`. Raises JsonataFault."""
     text = text.strip()
@@ -201,6 +231,9 @@ def compile_expression(text: str, *, field: str) -> Expression:
     except UnicodeEncodeError as fault:
         raise JsonataFault("The expression is no Unicode text: half of a pair", position=fault.start) from None
     found = scan(text)
+    if found.newer is not None:  # in the words of JSONata 2.0.6, which reads one symbol after another
+        symbol, position = found.newer
+        raise JsonataFault(f'The symbol "{symbol}" cannot be used as a unary operator', position=position)
     for name in found.top_level:
         where = "" if name == "$$" else "at the top level "
         raise JsonataFault(f"Reference to '{name}' {where}is not supported.", code="UNSUPPORTED_JSONATA_EXPRESSION")

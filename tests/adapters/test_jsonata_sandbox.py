@@ -168,7 +168,8 @@ def test_a_process_that_is_gone_before_it_is_asked_is_replaced(number: int) -> N
 def test_a_process_that_is_ended_from_outside_while_it_evaluates_is_replaced_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked, kills = jsonata_sandbox._asked, []
+    asked = jsonata_sandbox._asked
+    kills: list[int] = []
 
     def killed_while_asked(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> bytes:
         if kills:

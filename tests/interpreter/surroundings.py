@@ -32,14 +32,13 @@ class Surroundings:
 
 
 class _Nowhere(Surroundings):
-    """Each evaluation by itself: it forgets what was looked at."""
+    """Each evaluation by itself: it forgets what was looked at and spent."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, 0 if name == "visited" else value)
 
-    @property
-    def budget(self) -> Budget:  # type: ignore[override]  # a new one at each look
-        return Budget()
+    def __getattribute__(self, name: str) -> object:
+        return Budget() if name == "budget" else super().__getattribute__(name)
 
 
 NOWHERE = _Nowhere()

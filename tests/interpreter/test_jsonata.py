@@ -99,6 +99,8 @@ def tail(cause: str) -> str:
         ("/a/ ~> $type", UNDEFINED),  # where a regular expression opens the text
         ("/* no */ $n ? 'y' : 'n'", "y"),
         ("$y := $n", 3),
+        ("$n = 3 ? '?:' : '??'", "?:"),
+        ("/* $n ?? 1 */ $match('a?:', /aa??:?|a/).match", "a"),
     ],
 )
 def test_an_expression_gives_its_value_or_undefined(text: str, expected: Json | Undefined) -> None:
@@ -244,6 +246,9 @@ def test_a_panic_of_the_engine_fails_the_state(monkeypatch: pytest.MonkeyPatch) 
         ("a[1,2)", 'Expected "]", got ","', 4),
         ("", "Unexpected end of expression", 0),
         ("1)})", None, None),
+        ("$x ?? 1", 'The symbol "?" cannot be used as a unary operator', 5),
+        ("$x.(a ? b : c ?: '??')", 'The symbol ":" cannot be used as a unary operator', 16),
+        ("[1 ? 2 : 3, $x ?: 1 ?? 2]", 'The symbol ":" cannot be used as a unary operator', 17),
         ("(" * 1100 + ")" * 1100, "The expression is nested too deeply (the limit is 1000 levels)", 1001),
         ("1e400", 'Number out of range: "1e400"', 0),
         ("'\ud800'", "The expression is no Unicode text: half of a pair", 1),
@@ -403,7 +408,8 @@ def test_a_path_through_arrays_is_charged_for_what_it_looks_at_and_gathers() -> 
 
 
 def test_a_path_that_shares_what_it_finds_is_not_charged() -> None:
-    budget, large = Budget(), ["x" * 200_000]
+    budget = Budget()
+    large: Json = ["x" * 200_000]
     assert [shared(budget, "$large", {"large": large}) for _ in range(100)] == [large] * 100
     assert (budget.result_bytes, budget.visits) == (Budget().result_bytes, Budget().visits)
 
@@ -419,7 +425,9 @@ def test_a_cause_is_cut_where_it_repeats_what_is_long() -> None:
 
 def test_a_value_nested_too_deeply_to_be_written_is_given_by_no_expression() -> None:
     nest = "($f := function($a, $n) { $n = 0 ? $a : $f({'a': $a}, $n - 1) }; $f(%s, %d))"
-    assert render_json(evaluated(nest % ("1", 254))) == '{"a":' * 254 + "1" + "}" * 254
+    made = evaluated(nest % ("1", 254))
+    assert not isinstance(made, Undefined)
+    assert render_json(made) == '{"a":' * 254 + "1" + "}" * 254
     assert tail(failure_of(nest % ("1", 255))) == f"threw an error during evaluation: {MEMORY}"
     assert tail(failure_of(nest % ("1e20", 255))) == f"threw an error during evaluation: {MEMORY}"
 
