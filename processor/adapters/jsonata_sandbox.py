@@ -1,4 +1,4 @@
-"""A process that evaluates JSONata where it can be ended: at a second, at 256 MiB, at whatever the engine does.
+"""A process that evaluates JSONata where it can be ended: at 0.8 s, at 256 MiB, at whatever the engine does.
 
 `ProcessSandbox` is the port's implementation; `jsonata_worker.py` is the process, which calls `serve`. Both speak
 lines over pipes: a task in JSON, its answer in JSON after a character that says which. Which expressions go here:
@@ -8,6 +8,7 @@ docs/decisions/0010.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import signal
@@ -36,8 +37,7 @@ from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json
 
-ANSWER_SECONDS = 0.8  # AWS ends an expression at 1 s
-START_SECONDS = 10.0
+STALL_SECONDS = 10.0  # for a process that answers nothing though it has not used its time: it starts, or is stopped
 PAUSE_SECONDS = 1.0  # after a process that did not come up, so that whoever tries again does not do so for ever
 KEPT_ENGINES = 256
 _READY = b"ready\n"
@@ -52,21 +52,20 @@ class _Gone(Exception):
         self.returncode = returncode
 
 
+class _Spent(Exception):
+    """The process has used all the time it may."""
+
+
 class ProcessSandbox:
     """One process, and a spare one started ahead, so that nothing waits where one had to be ended. For one thread.
 
-    Both are started by the first evaluation, or by `start`: most definitions need none.
+    Both are started by the first evaluation, which takes it 0.1 s: most definitions need none.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._spare: subprocess.Popen[bytes] | None = None
         self._ready = False
-
-    def start(self) -> None:
-        """Start a process, and wait for nothing: the first evaluation finds it ready. Raises SandboxUnavailable."""
-        if self._process is None:
-            self._process = _start()
 
     def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
         """See the port. An expression that ends its process is Exhausted; the next task finds another one. A process
@@ -82,8 +81,7 @@ class ProcessSandbox:
             raise SandboxUnavailable(reason=f"twice one was ended from outside, by signal {-gone.returncode}") from None
 
     def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
-        """See the port. The seconds are those of this thread on a processor: what else the machine does is not
-        charged."""
+        """See the port. All seconds are those of a processor: what else the machine does is not charged."""
         if budget.seconds <= 0:
             raise Exhausted(TIMEOUT)
         began = time.thread_time()
@@ -102,38 +100,43 @@ class ProcessSandbox:
         if budget.seconds <= 0:
             raise Exhausted(TIMEOUT)
         process = self._ready_process()
-        began = time.monotonic()
+        here, there, spent = time.thread_time(), _used(process), budget.seconds
         try:
-            answer = _asked(process, _line(task, budget), min(ANSWER_SECONDS, budget.seconds))
+            answer = _asked(process, _line(task, budget), until=there + budget.seconds)
+            spent = _used(process) - there
             return _answered(answer, budget)
-        except TimeoutError:
+        except _Spent:
             self._replace()
             raise Exhausted(TIMEOUT) from None
+        except TimeoutError:
+            self._replace()
+            raise SandboxUnavailable(reason=f"one gave no answer for {STALL_SECONDS} s, and did nothing") from None
         except (BrokenPipeError, EOFError):
+            spent = _used(process) - there
             if (returncode := process.wait()) in _FROM_OUTSIDE:
                 raise _Gone(returncode) from None
             self._replace()
             raise Exhausted(MEMORY_LIMIT) from None  # without memory the engine aborts
         finally:
-            budget.seconds -= time.monotonic() - began
+            budget.seconds -= spent + time.thread_time() - here
 
     def _ready_process(self) -> subprocess.Popen[bytes]:
         """Return a process that takes tasks. Raises SandboxUnavailable; whoever asks again, another one is started."""
-        self.start()
-        assert self._process is not None
-        if self._ready and self._process.poll() is not None:  # while nobody asked it anything
-            self._replace()
-        if self._spare is None:
-            self._spare = _start()
+        if self._process is not None and self._ready and self._process.poll() is not None:
+            self._replace()  # it ended while nobody asked it anything
+        if self._process is None:
+            self._process = _start()
         if not self._ready:
             try:
-                _line_of(self._process, START_SECONDS)
+                _line_of(self._process, until=math.inf)
             except (TimeoutError, EOFError) as fault:
                 self._replace()
                 time.sleep(PAUSE_SECONDS)
-                what = "ended as it started" if isinstance(fault, EOFError) else f"took over {START_SECONDS} s to start"
+                what = "ended as it started" if isinstance(fault, EOFError) else f"took over {STALL_SECONDS} s to start"
                 raise SandboxUnavailable(reason=what) from None
             self._ready = True
+        if self._spare is None:
+            self._spare = _start()
         return self._process
 
     def _replace(self) -> None:
@@ -146,31 +149,46 @@ def _line(task: Task, budget: Budget) -> bytes:
     read: list[object] = [task.text, task.states, task.variables, task.seed.hex(), task.now, budget.result_bytes]
     try:
         return orjson.dumps(read) + b"\n"
-    except (
-        orjson.JSONEncodeError
-    ):  # it writes 254 levels, which a payload may have by itself; whoever reads takes 1,024
+    except orjson.JSONEncodeError:
+        # It writes 254 levels, which a payload may have by itself, and reads 1,024.
         return json.dumps(read, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _asked(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> bytes:
+def _used(process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds that the process has used of a processor; it may have ended, but not been waited for. Where
+    that is not told: the time."""
+    try:
+        return time.clock_gettime(~process.pid << 3 | 2)  # as clock_getcpuclockid(3) makes the number on Linux
+    except OSError:
+        return time.monotonic()
+
+
+def _asked(process: subprocess.Popen[bytes], line: bytes, *, until: float) -> bytes:
     assert process.stdin is not None
     process.stdin.write(line)
     process.stdin.flush()
-    return _line_of(process, seconds)
+    return _line_of(process, until=until)
 
 
-def _line_of(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-    """Return one line. Raises TimeoutError, and EOFError for a process that has ended."""
+def _line_of(process: subprocess.Popen[bytes], *, until: float) -> bytes:
+    """Return one line. Raises _Spent where the process has used so many seconds, however long that takes;
+    TimeoutError for one that uses none for STALL_SECONDS; EOFError for one that has ended."""
     assert process.stdout is not None
-    deadline = time.monotonic() + seconds
+    seen, deadline = 0.0, 0.0
     received = bytearray()
     while not received.endswith(b"\n"):
-        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        used, now = _used(process), time.monotonic()
+        if used >= until:
+            raise _Spent
+        if used > seen:
+            seen, deadline = used, now + STALL_SECONDS
+        if now >= deadline:
             raise TimeoutError
-        part = os.read(process.stdout.fileno(), 65_536)
-        if not part:
-            raise EOFError
-        received += part
+        if select.select([process.stdout], [], [], min(max(until - used, 0.001), deadline - now))[0]:
+            part = os.read(process.stdout.fileno(), 65_536)
+            if not part:
+                raise EOFError
+            received += part
     return bytes(received)
 
 

@@ -29,9 +29,9 @@ class Budget:
     """What the JSONata expressions of one event may take together, so that many are bounded as one is.
 
     `result_bytes`: of JSON text that they may still give; `visits`: values that their paths may still look at. Both are
-    counted, so an expression that finds too little left fails on every machine. `seconds`: of evaluating, spent by the
-    Sandbox, which alone has a clock. `here`: whether one may still be tried in this process: not after one that met a
-    limit there.
+    counted, so an expression that finds too little left fails on every machine. `seconds`: of a processor's time, spent
+    by the Sandbox, which alone has a clock. `here`: whether one may still be tried in this process: not after one that
+    met a limit there.
     """
 
     __slots__ = ("here", "result_bytes", "seconds", "visits")
