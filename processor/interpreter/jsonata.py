@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from copy import copy
+from functools import partial
 from typing import Literal, TypeAlias
 
 import jlens
@@ -24,7 +25,6 @@ from processor.interpreter.jsonata_engine import (
     UNDEFINED,
     WILD,
     Engine,
-    Limits,
     Panicked,
     Sandbox,
     Task,
@@ -272,14 +272,13 @@ def _run(engine: Engine, text: str, found: Scan) -> _Read:
         seed = entropy() if draws else _UNUSED_SEED
         budget, sandbox = bounded.budget, bounded.sandbox
 
-        def evaluate(limits: Limits) -> Json | Undefined:
-            return engine.evaluate(states, variables, seed=seed, now=now, limits=limits, budget=budget)
-
+        limits = WILD if sandbox is None else TAME
+        evaluate = partial(engine.evaluate, states, variables, seed=seed, now=now, limits=limits, budget=budget)
         if sandbox is None:
-            return evaluate(WILD)
+            return evaluate()
         if found.tame and budget.here:
             try:
-                return sandbox.timed(lambda: evaluate(TAME), budget)
+                return sandbox.timed(evaluate, budget)
             except Exhausted:
                 budget.here = False
         read = {name: variables[name] for name in engine.names if name in variables}

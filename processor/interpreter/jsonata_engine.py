@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import jlens
 import orjson
@@ -37,7 +37,7 @@ class Undefined(enum.Enum):
     UNDEFINED = enum.auto()
 
 
-UNDEFINED = Undefined.UNDEFINED
+UNDEFINED: Final = Undefined.UNDEFINED
 
 
 class Task(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """JSONata's plain paths, `$states.input.a`, `$x."order id"[0].b`: names and indexes all the way from a variable. They
-are read here and never by the engine, whatever stands on the way: it would round integers beyond 2**53, and take ten
-times as long.
+are read here and never by the engine, whatever stands on the way: it would round integers beyond 2**53.
 
 Source of the semantics: JSONata's documentation, "Path Operators" and "Sequences"; a property test compares with the
 engine.
@@ -88,10 +87,10 @@ def _map(values: list[Json], steps: tuple[_Step, ...], budget: Budget) -> Json |
             raise Exhausted(TIMEOUT)
         found: list[Json] = []
         for value in values:
-            one = _named(value, name, budget)
-            if isinstance(one, Undefined):
+            one = value.get(name, UNDEFINED) if type(value) is dict else _named(value, name, budget)
+            if one is UNDEFINED:
                 continue
-            if indexes and isinstance(one := _picked(one, indexes), Undefined):
+            if indexes and (one := _picked(one, indexes)) is UNDEFINED:
                 one = _NOTHING
             found.append(one)
         if len(found) == 1 and number == last and type(found[0]) is list and found[0] is not _NOTHING:
