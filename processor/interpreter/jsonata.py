@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 
 import jlens
 
+from processor.errors import AslCode
 from processor.interpreter.jsonata_engine import (
     MAX_LENGTH,
     TAME,
@@ -73,9 +74,7 @@ class JsonataFault(ValueError):
         message: str,
         *,
         position: int | None = None,
-        code: Literal[
-            "INVALID_JSONATA_EXPRESSION", "UNSUPPORTED_JSONATA_EXPRESSION", "SCHEMA_VALIDATION_FAILED"
-        ] = "INVALID_JSONATA_EXPRESSION",
+        code: AslCode = "INVALID_JSONATA_EXPRESSION",
     ) -> None:
         super().__init__(message)
         self.message, self.position, self.code = message, position, code
