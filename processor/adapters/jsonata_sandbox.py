@@ -1,4 +1,4 @@
-"""A process that evaluates JSONata where it can be ended: at 0.8 s, at 256 MiB, at whatever the engine does.
+"""A process that evaluates JSONata where it can be ended: at 0.7 s, at 256 MiB, at whatever the engine does.
 
 `ProcessSandbox` is the port's implementation; `jsonata_worker.py` is the process, which calls `serve`. Both speak
 lines over pipes: a task in JSON, its answer in JSON after a character that says which. Which expressions go here:

@@ -37,7 +37,7 @@ class Budget:
     __slots__ = ("here", "result_bytes", "seconds", "visits")
 
     def __init__(self) -> None:
-        self.result_bytes, self.visits, self.seconds, self.here = 1_048_576, 1_000_000, 0.8, True
+        self.result_bytes, self.visits, self.seconds, self.here = 1_048_576, 1_000_000, 0.7, True
 
 
 class Environment(Protocol):
