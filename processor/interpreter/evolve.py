@@ -37,6 +37,8 @@ from processor.interpreter.evolve_map_run import (
     run_started,
 )
 from processor.interpreter.folding import assigned, on, put, put_also, turned
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import (
@@ -54,6 +56,7 @@ from processor.model.execution import (
     Next,
     Pending,
     Phase,
+    Prepared,
     Retrying,
     Scope,
     Succeeded,
@@ -333,19 +336,42 @@ def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:
         redrive_time=event.time,
     )
     for key, scope in execution.scopes.items():
-        opened = put_also(opened, key, _reopened(scope))
+        if key not in opened.scopes:  # below a container that runs again
+            continue
+        again = _runs_again(scope)
+        if again:
+            opened = without_children(opened, key)
+        opened = put_also(opened, key, _reopened(replace(scope, children=None) if again else scope))
     return opened
+
+
+def _runs_again(scope: Scope) -> bool:
+    """Whether it is a container of which nothing stays: what its children came to was more than a state may hold.
+
+    Source: AWS Developer Guide, "Redrive behavior of individual states".
+    """
+    children = scope.children
+    if children is None:
+        return False
+    failed = isinstance(scope.phase, Failed) and scope.phase.error == DATA_LIMIT_EXCEEDED
+    return failed or (children.ended == children.started and children.joined_bytes > MAX_PAYLOAD_BYTES)
 
 
 def _reopened(scope: Scope) -> Scope:
     phase: Phase = scope.phase
     children = scope.children
     if isinstance(children, Iterations):
-        running = children.next_index - len(children.results)
-        children = replace(children, running=running, failures=Map(), failed=0)
+        children = replace(
+            children,
+            running=children.next_index - children.ended,
+            failures=Map(),
+            failure_bytes=0,
+            failed=0,
+            prepared=Prepared(),  # the context object tells of the redrive
+        )
         phase = FILLING if children.has_work else RUNNING
     elif isinstance(children, Branches):
-        phase = FILLING if len(children.results) == children.count else RUNNING
+        phase = FILLING if children.has_work else RUNNING
     elif isinstance(phase, Cut) and phase.before is not None:
         phase = phase.before
     elif not isinstance(phase, (Next, Ended)):
