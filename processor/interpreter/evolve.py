@@ -47,6 +47,7 @@ from processor.model.execution import (
     FILLING,
     RUNNING,
     Branches,
+    Children,
     Cut,
     Ended,
     Execution,
@@ -336,31 +337,25 @@ def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:
         redrive_time=event.time,
     )
     for key, scope in execution.scopes.items():
-        if key not in opened.scopes:  # below a container that runs again
-            continue
-        again = _runs_again(scope)
-        if again:
-            opened = without_children(opened, key)
-        opened = put_also(opened, key, _reopened(replace(scope, children=None) if again else scope))
+        opened = put_also(opened, key, _reopened(scope))
     return opened
 
 
-def _runs_again(scope: Scope) -> bool:
-    """Whether it is a container of which nothing stays: what its children came to was more than a state may hold.
+def _runs_again(scope: Scope, children: Children) -> bool:
+    """Whether a container of which all has ended is run again as a whole: it came to more than a state may hold.
 
     Source: AWS Developer Guide, "Redrive behavior of individual states".
     """
-    children = scope.children
-    if children is None:
-        return False
     failed = isinstance(scope.phase, Failed) and scope.phase.error == DATA_LIMIT_EXCEEDED
-    return failed or (children.ended == children.started and children.joined_bytes > MAX_PAYLOAD_BYTES)
+    return children.all_ended and (failed or children.joined_bytes > MAX_PAYLOAD_BYTES)
 
 
 def _reopened(scope: Scope) -> Scope:
     phase: Phase = scope.phase
     children = scope.children
-    if isinstance(children, Iterations):
+    if children is not None and _runs_again(scope, children):
+        phase, children = ENTERED, None
+    elif isinstance(children, Iterations):
         children = replace(
             children,
             running=children.next_index - children.ended,
@@ -371,7 +366,7 @@ def _reopened(scope: Scope) -> Scope:
         )
         phase = FILLING if children.has_work else RUNNING
     elif isinstance(children, Branches):
-        phase = FILLING if children.has_work else RUNNING
+        phase = FILLING if children.all_ended else RUNNING
     elif isinstance(phase, Cut) and phase.before is not None:
         phase = phase.before
     elif not isinstance(phase, (Next, Ended)):

@@ -58,7 +58,7 @@ def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> E
         )
     )
     phase: Phase = parent.phase
-    if isinstance(phase, Running) and children.has_work:
+    if isinstance(phase, Running) and children.all_ended:
         phase = FILLING
     return put_also(execution, container, replace(parent, children=children, phase=phase))
 

@@ -138,8 +138,7 @@ class Branches(Struct, frozen=True, kw_only=True, gc=False):
         return self.count
 
     @property
-    def has_work(self) -> bool:
-        """All have ended."""
+    def all_ended(self) -> bool:
         return self.ended == self.count
 
     @property
@@ -230,6 +229,10 @@ class Iterations(Struct, frozen=True, kw_only=True, gc=False):
         if self.next_item < len(self.items):
             return self.running < self.max_concurrency
         return self.running == 0
+
+    @property
+    def all_ended(self) -> bool:
+        return self.ended == self.next_index and self.next_item == len(self.items)
 
     @property
     def joined_bytes(self) -> int:
