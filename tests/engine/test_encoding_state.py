@@ -294,6 +294,21 @@ def test_a_waiting_execution_takes_little_more_than_its_variables(size: int) -> 
     assert len(encode_execution(execution)) < size + 300
 
 
+def test_results_past_the_limit_take_nothing() -> None:
+    execution = started(map_over(), list(range(40)))
+    for n in range(30):
+        phase = execution.scopes[(n,)].phase
+        assert isinstance(phase, s.Pending)
+        token = task_token(execution.execution_id, (n,), phase.sequence)
+        answer = CompleteTask(execution_id=execution.execution_id, token=token, output="x" * 200_000)
+        outcome = resume(execution, answer)
+        assert outcome.execution is not None
+        execution = reread(outcome.execution)
+        assert len(encode_execution(execution)) < 210_000
+
+    assert len(encode_execution(execution)) < 2_000
+
+
 # ---- the format
 
 PINNED = "488e237b8dc4ac5a"
