@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, cast, get_args
 
 from immutables import Map
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from processor.model import execution as states
 from processor.model.execution import Execution
@@ -21,9 +21,9 @@ def state_json(execution: Execution) -> dict[str, Json]:
     """Return every field, so that two states are equal where this is; of the definition the revision. Scopes go by
     their dotted indexes, the outermost as `top`; a phase has its name in `is`. Payloads are shared, not copied."""
     told: dict[str, Json] = {"execution_id": execution.execution_id, "revision": execution.workflow.revision}
-    for field in structs.fields(execution):
-        if field.name not in ("workflow", "execution_id"):
-            told[field.name] = _json(getattr(execution, field.name))
+    for name in execution.__struct_fields__:
+        if name != "workflow":
+            told[name] = _json(getattr(execution, name))
     return told
 
 
@@ -34,7 +34,7 @@ def scope_name(scope: tuple[int, ...]) -> str:
 def _json(value: object) -> Json:
     match value:
         case Struct():
-            fields = {field.name: _json(getattr(value, field.name)) for field in structs.fields(value)}
+            fields = {name: _json(getattr(value, name)) for name in value.__struct_fields__}
             return {"is": type(value).__name__, **fields} if type(value) in _UNIONS else fields
         case Map():
             return {_name(key): _json(value[key]) for key in sorted(value)}
