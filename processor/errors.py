@@ -11,6 +11,7 @@ AslError
 ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
 ├── SlotTaken              another live process uses the same slot
+├── ArchiveDamaged         an exported folder that is not whole, or not what was written
 ├── NotAuthorized          the broker refused the credentials or the rights of this role
 └── InvalidSettings        settings that cannot be used; names the setting and an example
 """
@@ -125,6 +126,12 @@ class SlotTaken(AslError):
     def __init__(self, *, slot: str, reason: str) -> None:
         self.slot, self.reason = slot, reason
         super().__init__(f"slot {slot} is used by another live process: {reason}")
+
+
+class ArchiveDamaged(AslError):
+    def __init__(self, *, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
 
 
 class NotAuthorized(AslError):

@@ -33,6 +33,7 @@ Rule: TypeAlias = Literal[
     "DEFINITION",  # its revision is missing, or cannot run
     "SNAPSHOT",  # a snapshot is not the fold of the events before it
     "CHECKPOINT",  # an event before it that no snapshot covers
+    "FILE",  # a file of an export is not what its manifest says
     "CLOSED",  # the record of its end is missing, or disagrees
 ]
 

@@ -6,18 +6,31 @@ of the command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from inspect import get_annotations
 from typing import Any, Final, TypeVar, cast, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from processor.apps.render.events import event_json
+from processor.apps.render.values import struct_json
+from processor.engine.encoding import (
+    decode_closed,
+    decode_definition_record,
+    decode_events,
+    encode_closed,
+    encode_definition_record,
+    encode_events,
+)
+from processor.engine.ports import Headers, Record
 from processor.engine.topics import TopicNames
 from processor.errors import DecodingFailed
 from processor.model import events as e
-from processor.model.json import Json
+from processor.model.ids import EPOCH
+from processor.model.json import Json, json_bytes, parse_json
+from processor.model.records import ClosedExecution, Definition
 
 S = TypeVar("S", bound=Struct)
 
@@ -78,3 +91,93 @@ def _readers(struct: type[Struct]) -> tuple[tuple[str, Callable[[Any], object]],
         for name in struct.__struct_fields__
         if annotations[name] in _BY_ANNOTATION
     )
+
+
+# ---- records of a log as lines, and back
+
+
+def lines_of(record: Record, names: TopicNames) -> list[dict[str, Json]]:
+    """Return a line for each event of a record of events, and one for any other record: from `record_of` they come
+    back equal, but for the log's timestamp and for the state that closed keeps for a redrive, which only the release
+    that wrote it can read. What no such line can say is a raw one, with the bytes as hex digits."""
+    told = _readable(record, names)
+    if told is not None:
+        plain, lines = told
+        # Written and read once, so that nothing depends on what lines are believed to hold.
+        if record_of([cast("dict[str, Json]", parse_json(json_bytes(line))) for line in lines], names) == plain:
+            return lines
+    return [
+        {
+            "key": None if record.key is None else record.key.hex(),
+            "value": None if record.value is None else record.value.hex(),
+            "headers": [[name, value.hex()] for name, value in record.headers],
+            "record": _place(record),
+        }
+    ]
+
+
+def record_of(lines: Sequence[Mapping[str, Json]], names: TopicNames) -> Record:
+    """Return the record of all its lines; its time is 0. Raises DecodingFailed."""
+    try:
+        place = cast("dict[str, Any]", lines[0]["record"])
+        topic, partition, offset = str(place["topic"]), int(place["partition"]), int(place["offset"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise DecodingFailed(what="a line", reason=f"says no record: {fault}") from None
+    key, value, headers = _raw(lines[0]) if "value" in lines[0] else _content(lines, topic, names)
+    return Record(topic=topic, partition=partition, offset=offset, key=key, value=value, headers=headers, time=EPOCH)
+
+
+def _place(record: Record) -> dict[str, Json]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def _readable(record: Record, names: TopicNames) -> tuple[Record, list[dict[str, Json]]] | None:
+    """Return the record as it will be read again, in today's encoding, and its lines; None where it has none."""
+    if record.value is None:
+        return None
+    written = replace(record, time=EPOCH)
+    try:
+        if record.topic == names.events:
+            events = decode_events(record.value)
+            batches = encode_events(events)
+            if len(batches) != 1 or (batches[0].key, batches[0].headers) != (record.key, record.headers):
+                return None
+            lines = [
+                event_line(event, names=names, partition=record.partition, offset=record.offset) for event in events
+            ]
+            return replace(written, value=batches[0].value), lines
+        if record.topic == names.closed:
+            ended = replace(decode_closed(record.value), state=None)
+            return replace(written, value=encode_closed(ended)), [struct_json(ended) | {"record": _place(record)}]
+        found = decode_definition_record(record.value)
+    except (DecodingFailed, ValueError):
+        return None
+    if not isinstance(found, Definition):
+        return None
+    return replace(written, value=encode_definition_record(found)), [struct_json(found) | {"record": _place(record)}]
+
+
+def _raw(line: Mapping[str, Json]) -> tuple[bytes | None, bytes | None, Headers]:
+    try:
+        key, value = (None if part is None else bytes.fromhex(cast(str, part)) for part in (line["key"], line["value"]))
+        headers = tuple((str(name), bytes.fromhex(text)) for name, text in cast("list[list[str]]", line["headers"]))
+    except (KeyError, TypeError, ValueError) as fault:
+        raise DecodingFailed(what="a raw line", reason=f"{type(fault).__name__}: {fault}") from None
+    return key, value, headers
+
+
+def _content(
+    lines: Sequence[Mapping[str, Json]], topic: str, names: TopicNames
+) -> tuple[bytes | None, bytes | None, Headers]:
+    if topic == names.events:
+        try:
+            [batch] = encode_events([event_of_line(line) for line in lines])
+        except (ValueError, TypeError) as fault:
+            raise DecodingFailed(what="lines of events", reason=str(fault)) from None
+        return batch.key, batch.value, batch.headers
+    if topic == names.closed:
+        ended = struct_of_json(ClosedExecution, lines[0])
+        return ended.execution_id.encode(), encode_closed(ended), ()
+    definition = struct_of_json(Definition, lines[0])
+    key = f"{definition.state_machine}#{definition.revision}".encode()
+    return key, encode_definition_record(definition), ()

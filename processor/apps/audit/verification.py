@@ -10,7 +10,7 @@ events that are read. Of closed more is read afterwards, which can only explain 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from processor.apps.audit.checks import Counts, Fault, Rule, continuation_faults, record_faults
 from processor.apps.audit.closed import Closed
@@ -31,8 +31,8 @@ from processor.model.ids import parse_numbered_key
 class Verification:
     """Of a whole log, or of `only` these executions. `counts` fills while `faults` is read.
 
-    `complete`: whether the log says itself that nothing at a partition's beginning was deleted by age; None where it
-    must be guessed from the first offset, as a processor does.
+    `complete`: by partition whether the log says itself that nothing of its beginning was deleted by age; where it
+    does not, the first offset tells, as it tells a processor. `without`: partitions that are passed over.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class Verification:
         names: TopicNames,
         *,
         only: frozenset[str] | None = None,
-        complete: bool | None = None,
+        complete: Mapping[int, bool] | None = None,
+        without: frozenset[int] = frozenset(),
     ) -> None:
-        self._reader, self._names, self._only, self._complete = reader, names, only, complete
+        self._reader, self._names, self._only, self._without = reader, names, only, without
+        self._complete = complete or {}
         self._definitions = Definitions(reader, names)
         self._revisions: set[tuple[str, str]] = set()  # that were looked up
         self.count = topic_partitions(reader, names.events)
@@ -51,9 +53,10 @@ class Verification:
 
     @property
     def partitions(self) -> tuple[int, ...]:
-        if self._only is None:
-            return tuple(range(self.count))
-        return tuple(sorted({partition_of(id.encode(), self.count) for id in self._only}))
+        chosen: Iterable[int] = range(self.count)
+        if self._only is not None:
+            chosen = {partition_of(id.encode(), self.count) for id in self._only}
+        return tuple(sorted(set(chosen) - self._without))
 
     def total(self) -> int:
         """Return how many offsets `faults` will pass, for progress."""
@@ -98,9 +101,8 @@ class Verification:
     def names(self) -> TopicNames:
         return self._names
 
-    @property
-    def complete(self) -> bool | None:
-        return self._complete
+    def complete(self, partition: int) -> bool | None:
+        return self._complete.get(partition)
 
 
 class _Partition:
@@ -111,7 +113,7 @@ class _Partition:
         self._of, self._number, self._seen = of, number, seen
         self._reader, self._names, self._counts = of.reader, of.names, of.counts
         self._held = Held()
-        self._complete = of.complete
+        self._complete = of.complete(number)
         self._faults: list[Fault] = []
         self._suspects: dict[str, list[Fault]] = {}
         self._snapshots = Snapshots(of.names.snapshots, number, partitions=of.count)

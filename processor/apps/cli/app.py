@@ -61,6 +61,7 @@ app.command()(executions.history)
 app.command("list")(executions.list_executions)
 app.command()(recovery.redrive)
 app.command()(audit.replay)
+app.command()(audit.export)
 app.add_typer(recovery.quarantine, name="quarantine")
 app.add_typer(recovery.dead_letters, name="dead-letters")
 

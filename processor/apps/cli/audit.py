@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,9 +17,12 @@ from processor.apps.cli.terminal import Terminal
 from processor.errors import InvalidSettings
 
 if TYPE_CHECKING:
+    from processor.apps.audit.checks import Fault
     from processor.apps.audit.replay import Step
     from processor.engine.ports import Reader
     from processor.engine.topics import TopicNames
+    from processor.model.ids import Millis
+    from processor.model.json import Json
 
 
 def replay(  # noqa: PLR0913, PLR0917 # each argument is an option of the command line
@@ -36,6 +40,9 @@ def replay(  # noqa: PLR0913, PLR0917 # each argument is an option of the comman
         bool, typer.Option("--verify", help="Check the history and its states instead; exit 1 where there are faults.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="With --verify: every execution of the log.")] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="A folder that asl export wrote, in place of a log.")
+    ] = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
@@ -44,7 +51,7 @@ def replay(  # noqa: PLR0913, PLR0917 # each argument is an option of the comman
     """Print an execution's events, who caused each, and the state that they come to."""
     terminal = Terminal(as_json=json)
     _check_usage(execution_id, at=at, diff=diff, verify=verify, everything=everything)
-    with _source(log, settings, prefix) as (names, reader):
+    with _source(source, log, settings, prefix) as (names, reader):
         if verify:
             _verify(terminal, names, reader, execution_id)
             return
@@ -72,7 +79,15 @@ def _check_usage(
 
 
 @contextmanager
-def _source(log: str | None, settings: Path | None, prefix: str | None) -> Iterator[tuple[TopicNames, Reader]]:
+def _source(
+    folder: Path | None, log: str | None, settings: Path | None, prefix: str | None
+) -> Iterator[tuple[TopicNames, Reader]]:
+    if folder is not None:
+        from processor.apps.audit.archive import ArchiveReader
+
+        archive = ArchiveReader.open(folder)
+        yield archive.names, archive
+        return
     with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
         yield opened.names, reader
 
@@ -146,28 +161,107 @@ def _tell_events(terminal: Terminal, names: TopicNames, steps: list[Step]) -> No
 
 
 def _verify(terminal: Terminal, names: TopicNames, reader: Reader, execution_id: str | None) -> None:
-    """Print every fault, and what was looked at; exit 1 where there is one."""
+    """Print every fault, and what was looked at; exit 1 where there is one. Partitions of an export whose files are not
+    what was written are told, and not read."""
+    from processor.apps.audit.archive import ArchiveReader
+    from processor.apps.audit.checks import Fault
     from processor.apps.audit.verification import Verification
-    from processor.apps.render.audit import counts_line, fault_lines
+    from processor.apps.render.audit import counts_line
     from processor.apps.render.values import struct_json
     from processor.model.ids import parse_execution_id
 
     if execution_id is not None:
         parse_execution_id(execution_id)
     only = None if execution_id is None else frozenset((execution_id,))
-    verification = Verification(reader, names, only=only)
+    damaged: list[Fault] = []
+    complete: dict[int, bool] = {}
+    if isinstance(reader, ArchiveReader):
+        complete = reader.complete
+        damaged = [Fault(rule="FILE", topic=reader.place, partition=p, what=what) for p, what in reader.file_faults()]
+    without = frozenset(fault.partition for fault in damaged)
+    verification = Verification(reader, names, only=only, complete=complete, without=without)
+    for fault in damaged:
+        _tell_fault(terminal, fault)
     with terminal.progress("verifying events", total=verification.total()) as progress:
         for fault in verification.faults(seen=progress):
-            if terminal.as_json:
-                terminal.result(fault.as_json())
-            else:
-                typer.echo("\n".join(fault_lines(fault)))
+            _tell_fault(terminal, fault)
     counts = verification.counts
+    counts.faults += len(damaged)
     if terminal.as_json:
         terminal.result({"verified": counts.faults == 0, **struct_json(counts)})
     else:
         terminal.say(f"asl: {counts_line(counts)}")
-    if execution_id is not None and not counts.records:
-        raise terminal.refusal("UnknownExecution", f"there is no event of {execution_id}; asl list shows what there is")
     if counts.faults:
         raise typer.Exit(WORKFLOW_FAILED)
+    if execution_id is not None and not counts.records:
+        raise terminal.refusal("UnknownExecution", f"there is no event of {execution_id}; asl list shows what there is")
+
+
+def _tell_fault(terminal: Terminal, fault: Fault) -> None:
+    from processor.apps.render.audit import fault_lines
+
+    if terminal.as_json:
+        terminal.result(fault.as_json())
+    else:
+        typer.echo("\n".join(fault_lines(fault)))
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A folder, empty or not there, or to go on with.")],
+    closed_before: Annotated[
+        str | None,
+        typer.Option("--closed-before", metavar="TIME", help="Only what ended before: 2026-01-31, or with T12:00:00Z."),
+    ] = None,
+    execution: Annotated[
+        list[str] | None, typer.Option("--execution", metavar="ID", help="Only this one; may be repeated.")
+    ] = None,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write events, ends and definitions to files of JSON lines, verified; exit 1 where the log itself has faults."""
+    from processor.adapters.clock import SystemClock
+    from processor.apps.audit.archive import Selection
+    from processor.apps.audit.export import Export
+
+    terminal = Terminal(as_json=json)
+    if closed_before is not None and execution:
+        rule = "and --execution exclude each other"
+        raise InvalidSettings(setting="--closed-before", rule=rule, example="--closed-before 2026-01-31")
+    selection = Selection(
+        closed_before=None if closed_before is None else _time(closed_before),
+        executions=tuple(sorted(set(execution))) if execution else None,
+    )
+    with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        exporting = Export(reader, opened.names, to, selection=selection, address=opened.address, clock=SystemClock())
+        with terminal.progress("exporting events", total=exporting.total()) as progress:
+            for fault in exporting.run(seen=progress):
+                _tell_fault(terminal, fault)
+    parts = exporting.manifest.parts
+    told: dict[str, Json] = {
+        "folder": str(to),
+        "partitions": len(parts),
+        "executions": sum(part.executions for part in parts),
+        "events": sum(part.events.lines for part in parts),
+        "ended": sum(part.closed.lines for part in parts),
+        "faults": sum(part.faults for part in parts),
+    }
+    if json:
+        terminal.result(told)
+    else:
+        typer.echo(", ".join([str(to), *(f"{count:,} {name}" for name, count in told.items() if name != "folder")]))
+    if told["faults"]:
+        raise typer.Exit(WORKFLOW_FAILED)
+
+
+def _time(text: str) -> Millis:
+    """Return a time of the command line; without a zone it is UTC."""
+    from processor.model.ids import Millis
+
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        rule, example = f"must be a date or a time, got {text!r}", "--closed-before 2026-01-31T12:00:00Z"
+        raise InvalidSettings(setting="--closed-before", rule=rule, example=example) from None
+    return Millis(round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))
