@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from processor.adapters.sqlite import SqliteLog
+from processor.apps.settings import Settings
+from processor.engine.ports import Message
 from tests.apps.test_cli import asl, engine, folder, lines
 
 __all__ = ["engine", "folder"]  # fixtures
@@ -116,18 +120,17 @@ def test_a_log_in_order_is_verified_and_counted(doubled: list[dict[str, Any]]) -
     assert "1 executions, 1 ended, 1 closed, 0 faults" in asl("replay", "--verify", "doubling:one").stderr
 
 
-def test_a_fault_is_told_and_ends_with_1(doubled: list[dict[str, Any]], folder: Path) -> None:
-    from processor.adapters.sqlite import SqliteLog
-    from processor.apps.settings import Settings
-    from processor.engine.ports import Message
-
+def remove_the_record_of_its_end(folder: Path) -> int:
+    """Write a tombstone for doubling:one to closed; return its partition."""
     log = SqliteLog(folder / "log.db", names=Settings().names)
-    reader, outbox = log.reader(), log.outbox()
-    partition = next(p for p in range(2) if reader.end(log.names.closed, p))
-    outbox.send([Message(topic=log.names.closed, key=b"doubling:one", value=None, partition=partition)])
-    reader.close()
-    outbox.close()
-    log.close()
+    with closing(log), closing(log.reader()) as reader, closing(log.outbox()) as outbox:
+        partition = next(p for p in range(2) if reader.end(log.names.closed, p))
+        outbox.send([Message(topic=log.names.closed, key=b"doubling:one", value=None, partition=partition)])
+    return partition
+
+
+def test_a_fault_is_told_and_ends_with_1(doubled: list[dict[str, Any]], folder: Path) -> None:
+    partition = remove_the_record_of_its_end(folder)
 
     result = asl("replay", "--verify", "--all")
     place = rf"asl\.closed\[{partition}\]@1"
@@ -141,3 +144,79 @@ def test_a_fault_is_told_and_ends_with_1(doubled: list[dict[str, Any]], folder: 
     fault, summary = lines(asl("replay", "--verify", "doubling:one", "--json").stdout)
     assert (fault["rule"], fault["offset"], summary["verified"]) == ("CLOSED", 1, False)
     assert json.dumps(fault["differences"]) == "[]"
+
+
+# ---- export
+
+
+def test_an_export_is_replayed_and_verified_as_the_log_is(doubled: list[dict[str, Any]], folder: Path) -> None:
+    result = asl("export", "--to", "out", "--json")
+    [told] = lines(result.stdout)
+    assert (result.exit_code, told) == (
+        0,
+        {"folder": "out", "partitions": 2, "executions": 1, "events": len(doubled), "ended": 1, "faults": 0},
+    )
+    text = asl("export", "--to", "other", "--closed-before", "2999-01-01").stdout
+    assert text == f"other, 2 partitions, 1 executions, {len(doubled)} events, 1 ended, 0 faults\n"
+
+    assert asl("replay", "doubling:one", "--from", "out").stdout == asl("replay", "doubling:one").stdout
+    [verified] = lines(asl("replay", "--verify", "--all", "--from", "out", "--json").stdout)
+    assert [verified] == lines(asl("replay", "--verify", "--all", "--json").stdout)
+
+
+def test_one_execution_is_exported_by_name(doubled: list[dict[str, Any]]) -> None:
+    assert asl("export", "--to", "out", "--execution", "doubling:one").exit_code == 0
+    assert asl("replay", "doubling:one", "--from", "out", "--verify").exit_code == 0
+
+    assert asl("export", "--to", "none", "--closed-before", "2020-01-01T00:00:00Z").exit_code == 0
+    nothing = asl("replay", "doubling:one", "--from", "none")
+    assert (nothing.exit_code, "there is no event of doubling:one" in nothing.stderr) == (2, True)
+
+
+def test_a_damaged_file_of_an_export_is_named_and_ends_with_1(doubled: list[dict[str, Any]], folder: Path) -> None:
+    asl("export", "--to", "out")
+    for path in (folder / "out").glob("events-*"):
+        path.write_bytes(path.read_bytes()[:-1])
+
+    result = asl("replay", "--verify", "--all", "--from", "out", "--json")
+    *told, summary = lines(result.stdout)
+    assert (result.exit_code, summary["verified"], summary["faults"], summary["events"]) == (1, False, 2, 0)
+    assert [(fault["rule"], fault["topic"], fault["partition"]) for fault in told] == [
+        ("FILE", "out", 0),
+        ("FILE", "out", 1),
+    ]
+    broken = asl("replay", "doubling:one", "--from", "out")
+    assert (broken.exit_code, "cannot be read after line" in broken.stderr) == (2, True)
+
+
+def test_faults_of_the_log_are_told_by_its_export_which_ends_with_1(
+    doubled: list[dict[str, Any]], folder: Path
+) -> None:
+    remove_the_record_of_its_end(folder)
+
+    result = asl("export", "--to", "out", "--json")
+    fault, told = lines(result.stdout)
+    assert (result.exit_code, fault["rule"], told["faults"]) == (1, "CLOSED", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--to", "out", "--closed-before", "soon"], "must be a date or a time, got 'soon'"),
+        (["--to", "out", "--closed-before", "2026-01-01", "--execution", "a:b"], "exclude each other"),
+        (["--to", "out", "--execution", "nonsense"], "must be <state machine>:<name>"),
+        (["--to", "."], "and no manifest.json of an export"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(doubled: list[dict[str, Any]], arguments: list[str], told: str) -> None:
+    result = asl("export", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+def test_a_folder_that_is_no_export_is_not_replayed(folder: Path) -> None:
+    result = asl("replay", "doubling:one", "--from", ".")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "has no manifest.json; asl export --to writes such a folder" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 from processor.adapters.clock import OsEntropy, SystemClock
 from processor.adapters.kafka import KafkaLog
+from processor.apps.audit.archive import ArchiveReader
 from processor.apps.audit.checks import Counts, Fault
 from processor.apps.audit.verification import Verification
 from processor.apps.cli.app import app
@@ -198,3 +200,21 @@ def test_what_compaction_has_taken_of_a_purged_history_is_no_fault(kafka: Broker
     found, counts = verified(written)
     assert found == []
     assert (counts.purged, counts.executions) == (1, 2 * EACH)
+
+
+def test_an_export_of_a_topic_is_verified_as_the_topic_is(written: KafkaLog, tmp_path: Path) -> None:
+    where = ["--log", written.address, "--prefix", written.names.prefix]
+    exported = CliRunner().invoke(app, ["export", "--to", str(tmp_path / "out"), *where])
+    assert exported.exit_code == 0, exported.stderr
+    archive = ArchiveReader.open(tmp_path / "out")
+    verification = Verification(archive, archive.names, complete=archive.complete)
+
+    assert list(verification.faults()) == []
+    _, expected = verified(written)
+    expected.snapshots = 0
+    assert verification.counts == expected
+    with closing(written.reader()) as reader:
+        for partition in range(PARTITIONS):
+            assert [(r.offset, r.key, r.value, r.headers) for r in archive.read(written.names.events, partition)] == [
+                (r.offset, r.key, r.value, r.headers) for r in reader.read(written.names.events, partition)
+            ]

@@ -196,19 +196,19 @@ class ArchiveReader:
         pass
 
     def _records(self, file: File, start: int, end: int | None) -> Iterator[Record]:
-        for record in read_records(self._folder / file.name, self._names):
+        for record in read_records(self._folder / file.name, self._names, lines=file.lines):
             if end is not None and record.offset >= end:
                 return
             if record.offset >= start:
                 yield record
 
 
-def read_records(path: Path, names: TopicNames) -> Iterator[Record]:
-    """Yield the records of a file of lines. Raises ArchiveDamaged."""
+def read_records(path: Path, names: TopicNames, *, lines: int) -> Iterator[Record]:
+    """Yield the records of a file of so many lines. Raises ArchiveDamaged."""
     number = 0
     try:
-        with gzip.open(path, "rb") as lines:
-            parsed = (cast("dict[str, Json]", parse_json(line)) for line in lines)
+        with gzip.open(path, "rb") as file:
+            parsed = (cast("dict[str, Json]", parse_json(line)) for line in file)
             for _, group in groupby(parsed, key=lambda line: line["record"]):
                 of_record = list(group)
                 number += len(of_record)
@@ -217,3 +217,5 @@ def read_records(path: Path, names: TopicNames) -> Iterator[Record]:
         raise ArchiveDamaged(place=str(path), reason=f"cannot be read after line {number}: {fault}") from None
     except (DecodingFailed, TypeError, KeyError) as fault:
         raise ArchiveDamaged(place=str(path), reason=f"after line {number} no line of an export: {fault}") from None
+    if number != lines:
+        raise ArchiveDamaged(place=str(path), reason=f"has {number} lines, and should have {lines}")

@@ -163,7 +163,7 @@ class Export:
             os.fsync(file.fileno())
         written = File(name=name, lines=lines, sha256=hashing.hash.hexdigest())
         found = sha256()
-        for record in read_records(path, self._names):
+        for record in read_records(path, self._names, lines=lines):
             found.update(_identity(record))
         fault = file_fault(self._folder, _temporary(written))
         if fault is not None or found.digest() != expected.digest():

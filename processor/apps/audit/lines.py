@@ -106,14 +106,12 @@ def lines_of(record: Record, names: TopicNames) -> list[dict[str, Json]]:
         # Written and read once, so that nothing depends on what lines are believed to hold.
         if record_of([cast("dict[str, Json]", parse_json(json_bytes(line))) for line in lines], names) == plain:
             return lines
-    return [
-        {
-            "key": None if record.key is None else record.key.hex(),
-            "value": None if record.value is None else record.value.hex(),
-            "headers": [[name, value.hex()] for name, value in record.headers],
-            "record": _place(record),
-        }
-    ]
+    raw: dict[str, Json] = {
+        "key": None if record.key is None else record.key.hex(),
+        "value": None if record.value is None else record.value.hex(),
+        "headers": [[name, value.hex()] for name, value in record.headers],
+    }
+    return [{"raw": raw, "record": _place(record)}]
 
 
 def record_of(lines: Sequence[Mapping[str, Json]], names: TopicNames) -> Record:
@@ -123,7 +121,7 @@ def record_of(lines: Sequence[Mapping[str, Json]], names: TopicNames) -> Record:
         topic, partition, offset = str(place["topic"]), int(place["partition"]), int(place["offset"])
     except (KeyError, TypeError, ValueError) as fault:
         raise DecodingFailed(what="a line", reason=f"says no record: {fault}") from None
-    key, value, headers = _raw(lines[0]) if "value" in lines[0] else _content(lines, topic, names)
+    key, value, headers = _raw(lines[0]["raw"]) if "raw" in lines[0] else _content(lines, topic, names)
     return Record(topic=topic, partition=partition, offset=offset, key=key, value=value, headers=headers, time=EPOCH)
 
 
@@ -157,8 +155,9 @@ def _readable(record: Record, names: TopicNames) -> tuple[Record, list[dict[str,
     return replace(written, value=encode_definition_record(found)), [struct_json(found) | {"record": _place(record)}]
 
 
-def _raw(line: Mapping[str, Json]) -> tuple[bytes | None, bytes | None, Headers]:
+def _raw(written: Json) -> tuple[bytes | None, bytes | None, Headers]:
     try:
+        line = cast("dict[str, Json]", written)
         key, value = (None if part is None else bytes.fromhex(cast(str, part)) for part in (line["key"], line["value"]))
         headers = tuple((str(name), bytes.fromhex(text)) for name, text in cast("list[list[str]]", line["headers"]))
     except (KeyError, TypeError, ValueError) as fault:
