@@ -30,14 +30,13 @@ from processor.apps.audit.archive import (
     store_manifest,
 )
 from processor.apps.audit.checks import Fault
-from processor.apps.audit.lines import lines_of, record_of
+from processor.apps.audit.lines import lines_of
 from processor.apps.audit.verification import Verification
 from processor.apps.executions import Seen, ends_and_reopenings, ignore, topic_partitions
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import ArchiveDamaged, InvalidSettings
 from processor.model.ids import parse_execution_id, parse_numbered_key
-from processor.model.json import json_bytes
 
 _LEVEL: Final = 6
 _PART: Final = ".part"
@@ -154,10 +153,9 @@ class Export:
             hashing = _Hashing(file)
             with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=hashing, mtime=0) as packed:
                 for record in records:
-                    told = lines_of(record, self._names)
-                    expected.update(_identity(record_of(told, self._names)))
-                    for line in told:
-                        packed.write(json_bytes(line) + b"\n")
+                    plain, told = lines_of(record, self._names)
+                    expected.update(_identity(plain))
+                    packed.write(b"\n".join((*told, b"")))
                     lines += len(told)
             file.flush()
             os.fsync(file.fileno())

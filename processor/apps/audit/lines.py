@@ -96,22 +96,22 @@ def _readers(struct: type[Struct]) -> tuple[tuple[str, Callable[[Any], object]],
 # ---- records of a log as lines, and back
 
 
-def lines_of(record: Record, names: TopicNames) -> list[dict[str, Json]]:
-    """Return a line for each event of a record of events, and one for any other record: from `record_of` they come
-    back equal, but for the log's timestamp and for the state that closed keeps for a redrive, which only the release
-    that wrote it can read. What no such line can say is a raw one, with the bytes as hex digits."""
+def lines_of(record: Record, names: TopicNames) -> tuple[Record, list[bytes]]:
+    """Return the lines of a record, one for each event of a record of events, and the record as `record_of` reads them
+    again: without the log's timestamp, and without the state that closed keeps for a redrive, which only the release
+    that wrote it can read. What cannot be told so is one raw line, with the bytes as hex digits."""
     told = _readable(record, names)
     if told is not None:
-        plain, lines = told
-        # Written and read once, so that nothing depends on what lines are believed to hold.
-        if record_of([cast("dict[str, Json]", parse_json(json_bytes(line))) for line in lines], names) == plain:
-            return lines
+        plain, lines = told[0], [json_bytes(line) for line in told[1]]
+        # Read once, so that nothing depends on what lines are believed to hold.
+        if record_of([cast("dict[str, Json]", parse_json(line)) for line in lines], names) == plain:
+            return plain, lines
     raw: dict[str, Json] = {
         "key": None if record.key is None else record.key.hex(),
         "value": None if record.value is None else record.value.hex(),
         "headers": [[name, value.hex()] for name, value in record.headers],
     }
-    return [{"raw": raw, "record": _place(record)}]
+    return replace(record, time=EPOCH), [json_bytes({"raw": raw, "record": _place(record)})]
 
 
 def record_of(lines: Sequence[Mapping[str, Json]], names: TopicNames) -> Record:

@@ -41,6 +41,8 @@ def struct_json(value: Struct) -> dict[str, Json]:
 
 
 def _json(value: object) -> Json:
+    if value is None or isinstance(value, (str, int)):  # most are
+        return value
     if isinstance(value, Struct):
         return struct_json(value)
     if isinstance(value, bytes):
