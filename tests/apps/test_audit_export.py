@@ -212,6 +212,20 @@ def _message(row: Record) -> Message:
     return Message(topic=row.topic, key=row.key, value=row.value, headers=row.headers, partition=row.partition)
 
 
+def test_headers_of_their_own_are_exported_and_tell_where_the_command_was(world: World, tmp_path: Path) -> None:
+    carried = MemoryLog()
+    carried.create_topics(topic_specs(NAMES, partitions=PARTITIONS))
+    for row in world.records(NAMES.events):
+        moved = (("asl-moved", f"{row.partition + 10}/{row.offset}".encode()), *row.headers)
+        carried.outbox().send([replace(_message(row), headers=moved)])
+    carried.outbox().send([_message(row) for row in world.records(NAMES.definitions)])
+
+    exported(carried.reader(), tmp_path / "out")
+    assert records(ArchiveReader.open(tmp_path / "out"), NAMES.events) == records(carried.reader(), NAMES.events)
+    for line in rows(tmp_path / "out", "events-00001.jsonl.gz"):
+        assert (line["caused_by"]["topic"], line["caused_by"]["partition"]) == (None, 11)
+
+
 # ---- which
 
 

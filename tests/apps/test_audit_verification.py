@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.adapters.memory import MemoryLog
-from processor.apps.audit.checks import Counts, Fault
+from processor.apps.audit.checks import Counts, Fault, moved_from
 from processor.apps.audit.held import Held
 from processor.apps.audit.verification import Verification
 from processor.engine.coverage import CHECKPOINT_MS
@@ -408,6 +408,56 @@ def test_an_id_that_was_purged_may_begin_anew(world: World) -> None:
     first = rows[place(rows, "pass:a#0")]
 
     assert faults(world, followed_by(tombstone("pass:a#0"), first)) == []
+
+
+def test_a_snapshot_of_what_began_anew_is_not_compared_with_what_was_purged(world: World) -> None:
+    """The id was used before, by an execution that came as far and had another input."""
+    rows = world.records(world.names.events)
+    envelope: dict[str, Any] = {"execution_id": "task:a", "time": Millis(0), "caused_by": e.NO_CAUSE}
+    [started, *_] = decode_events(rows[place(rows, "task:a#0")].value or b"")
+    earlier = batch(
+        replace(started, input="before", time=Millis(0), caused_by=e.NO_CAUSE),
+        e.StateEntered(**envelope, sequence=1, state="Work", type="Task"),
+        e.TaskScheduled(**envelope, sequence=2, state="Work", kind="LAMBDA", resource="work", arguments=None),
+        e.ExecutionAborted(**envelope, sequence=3),
+    )
+    holes = [tombstone("gone:x#0")] * len(rows)  # so that the checkpoint stands behind it all
+
+    found, counts = verified(world, lambda rows: [earlier, tombstone("task:a#0"), *rows, *holes])
+    assert [fault for fault in found if fault.rule != "CHECKPOINT"] == []
+    assert (counts.snapshots, counts.purged) == (3, 1)
+
+
+def moved(row: Record) -> Record:
+    return replace(row, headers=(("asl-moved", b"7/100"), *row.headers))
+
+
+def test_what_was_carried_over_from_another_prefix_goes_on_with_commands_of_this_one(world: World) -> None:
+    """Their offsets begin anew; only those of one prefix can be compared."""
+    later = answered(world, "task:a", cause=replace(COMPLETE, offset=0))
+
+    assert [fault.rule for fault in faults(world, followed_by(later))] == ["TOGETHER"]
+    assert faults(world, lambda rows: [*map(moved, rows), later]) == []
+    earlier = [
+        replace(event, sequence=event.sequence + 2, caused_by=replace(COMPLETE, offset=-1))
+        for event in decode_events(later.value or b"")
+    ]
+    rules = [fault.rule for fault in faults(world, lambda rows: [*map(moved, rows), later, batch(*earlier)])]
+    assert rules == ["TOGETHER"]  # from then on they are compared again
+
+
+def test_what_age_deleted_before_it_was_carried_over_is_no_fault(world: World) -> None:
+    number = world_sequence(world, "task:b", e.ExecutionAborted)
+    gone = without("task:b#0", f"task:b#{number}")
+
+    assert {fault.rule for fault in faults(world, gone)} == {"NO_BEGINNING"}
+    found = faults(world, lambda rows: [moved(row) if row.value else row for row in gone(rows)])
+    assert {fault.rule for fault in found} == {"NO_END"}
+
+
+def test_a_header_of_no_place_is_passed_over(world: World) -> None:
+    [row] = [row for row in world.records(world.names.events) if row.key == b"task:a#0"]
+    assert moved_from(replace(row, headers=(("asl-moved", b"?/1"),))) is None
 
 
 def test_a_tombstone_of_what_is_open_is_named(world: World) -> None:

@@ -146,6 +146,36 @@ def test_a_fault_is_told_and_ends_with_1(doubled: list[dict[str, Any]], folder: 
     assert json.dumps(fault["differences"]) == "[]"
 
 
+def send_events(folder: Path, *rows: tuple[bytes, bytes | None], partition: int) -> None:
+    log = SqliteLog(folder / "log.db", names=Settings().names)
+    with closing(log), closing(log.outbox()) as outbox:
+        outbox.send([Message(topic=log.names.events, key=k, value=v, partition=partition) for k, v in rows])
+
+
+def test_what_was_purged_is_not_replayed_nor_what_compaction_left_of_it(
+    doubled: list[dict[str, Any]], folder: Path
+) -> None:
+    partition = lines(asl("replay", "doubling:one", "--json").stdout)[0]["record"]["partition"]
+    log = SqliteLog(folder / "log.db", names=Settings().names)
+    with closing(log), closing(log.reader()) as reader:
+        batches = [(record.key or b"", record.value) for record in reader.read(log.names.events, partition)]
+    rest, first = batches[1:], batches[0]
+
+    send_events(folder, (b"doubling:one#0", None), partition=partition)
+    gone = asl("replay", "doubling:one")
+    assert (gone.exit_code, "there is no event of doubling:one" in gone.stderr) == (2, True)
+    send_events(folder, *rest, partition=partition)
+    broken = asl("replay", "doubling:one")
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert "stands where 0 should" in broken.stderr
+    send_events(folder, (b"doubling:one#0", None), first, *rest, partition=partition)
+    *told, state = lines(asl("replay", "doubling:one", "--json").stdout)
+    assert ([event["event"] for event in told], state["state"]["status"]) == (
+        [event["event"] for event in doubled],
+        "SUCCEEDED",
+    )
+
+
 # ---- export
 
 

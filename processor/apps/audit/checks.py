@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -83,14 +83,30 @@ def record_faults(record: Record, events: tuple[e.AnyEvent, ...]) -> Iterator[tu
         yield "TYPES", f"the header {TYPES_HEADER} says {_text(types)}, within are {within}"
 
 
-def continuation_faults(execution: Execution, first: e.AnyEvent) -> Iterator[tuple[Rule, str]]:
+MOVED_HEADER: Final = "asl-moved"
+"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
+
+
+def moved_from(record: Record) -> int | None:
+    """Return the partition under another prefix that the record was carried over from, whose offsets its causes tell;
+    None where it was written here."""
+    for name, value in record.headers:
+        partition = value.partition(b"/")[0]
+        if name == MOVED_HEADER and partition.isdigit():
+            return int(partition)
+    return None
+
+
+def continuation_faults(
+    execution: Execution, first: e.AnyEvent, *, comparable: bool = True
+) -> Iterator[tuple[Rule, str]]:
     """Yield what is wrong with the cause and the time of the events that begin with `first`, the execution's next.
 
     Commands apply in the order of their offsets, each once; what a command leaves at rest goes on with another one,
-    but for a quarantine, which carries the last cause.
+    but for a quarantine, which carries the last cause. `comparable`: both offsets are of one topic.
     """
     before, cause = execution.caused_by, first.caused_by
-    if before.offset is not None and cause.offset is not None:
+    if comparable and before.offset is not None and cause.offset is not None:
         number, now, then = first.sequence, _command(cause), _command(before)
         if cause.offset < before.offset:
             yield "TOGETHER", f"number {number} is of {now}, and stands behind events of {then}"

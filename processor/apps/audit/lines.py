@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar, cast, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from processor.apps.audit.checks import moved_from
+from processor.apps.executions import TYPES_HEADER
 from processor.apps.render.events import event_json
 from processor.apps.render.values import struct_json
 from processor.engine.encoding import (
@@ -35,14 +37,30 @@ from processor.model.records import ClosedExecution, Definition
 S = TypeVar("S", bound=Struct)
 
 
-def event_line(event: e.AnyEvent, *, names: TopicNames, partition: int, offset: int) -> dict[str, Json]:
-    """Return {"event", envelope and fields, "caused_by" with the command's place, "record": the event's place}. The
-    command's offset is None where the execution was not started on a log."""
+class Place(Struct, frozen=True):
+    """`topic` None: under another prefix, whose name the record does not tell."""
+
+    topic: str | None
+    partition: int
+    offset: int | None
+
+
+def command_place(event: e.AnyEvent, record: Record, names: TopicNames) -> Place:
+    """Return where the command stands that caused an event of this record: its offset is None outside a log."""
+    moved = moved_from(record)
+    if moved is not None:
+        return Place(None, moved, event.caused_by.offset)
+    return Place(names.commands, record.partition, event.caused_by.offset)
+
+
+def event_line(event: e.AnyEvent, record: Record, names: TopicNames) -> dict[str, Json]:
+    """Return {"event", envelope and fields, "caused_by" with the command's place, "record": the event's place}."""
     cause = event.caused_by
-    place: dict[str, Json] = {"topic": names.commands, "partition": partition, "offset": cause.offset}
-    by: dict[str, Json] = {"command_id": cause.command_id, "type": cause.type, "issuer": cause.issuer, **place}
-    record: Json = {"topic": names.events, "partition": partition, "offset": offset}
-    return event_json(event) | {"caused_by": by, "record": record}
+    by: dict[str, Json] = {"command_id": cause.command_id, "type": cause.type, "issuer": cause.issuer}
+    return event_json(event) | {
+        "caused_by": by | struct_json(command_place(event, record, names)),
+        "record": _place(record),
+    }
 
 
 def event_of_line(line: Mapping[str, Json]) -> e.AnyEvent:
@@ -121,12 +139,19 @@ def record_of(lines: Sequence[Mapping[str, Json]], names: TopicNames) -> Record:
         topic, partition, offset = str(place["topic"]), int(place["partition"]), int(place["offset"])
     except (KeyError, TypeError, ValueError) as fault:
         raise DecodingFailed(what="a line", reason=f"says no record: {fault}") from None
-    key, value, headers = _raw(lines[0]["raw"]) if "raw" in lines[0] else _content(lines, topic, names)
+    if "raw" in lines[0]:
+        key, value, headers = _raw(lines[0]["raw"])
+    else:
+        key, value, headers = _content(lines, topic, names)
+        headers = (*_headers(place.get("headers", [])), *headers)
     return Record(topic=topic, partition=partition, offset=offset, key=key, value=value, headers=headers, time=EPOCH)
 
 
 def _place(record: Record) -> dict[str, Json]:
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    """Where a record stands, and the headers that do not follow from its content."""
+    place: dict[str, Json] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    further = [[name, value.hex()] for name, value in record.headers if name != TYPES_HEADER]
+    return place | {"headers": cast("Json", further)} if further else place
 
 
 def _readable(record: Record, names: TopicNames) -> tuple[Record, list[dict[str, Json]]] | None:
@@ -137,13 +162,8 @@ def _readable(record: Record, names: TopicNames) -> tuple[Record, list[dict[str,
     try:
         if record.topic == names.events:
             events = decode_events(record.value)
-            batches = encode_events(events)
-            if len(batches) != 1 or (batches[0].key, batches[0].headers) != (record.key, record.headers):
-                return None
-            lines = [
-                event_line(event, names=names, partition=record.partition, offset=record.offset) for event in events
-            ]
-            return replace(written, value=batches[0].value), lines
+            [batch] = encode_events(events)
+            return replace(written, value=batch.value), [event_line(event, record, names) for event in events]
         if record.topic == names.closed:
             ended = replace(decode_closed(record.value), state=None)
             return replace(written, value=encode_closed(ended)), [struct_json(ended) | {"record": _place(record)}]
@@ -159,10 +179,14 @@ def _raw(written: Json) -> tuple[bytes | None, bytes | None, Headers]:
     try:
         line = cast("dict[str, Json]", written)
         key, value = (None if part is None else bytes.fromhex(cast(str, part)) for part in (line["key"], line["value"]))
-        headers = tuple((str(name), bytes.fromhex(text)) for name, text in cast("list[list[str]]", line["headers"]))
+        headers = _headers(line["headers"])
     except (KeyError, TypeError, ValueError) as fault:
         raise DecodingFailed(what="a raw line", reason=f"{type(fault).__name__}: {fault}") from None
     return key, value, headers
+
+
+def _headers(written: Json) -> Headers:
+    return tuple((name, bytes.fromhex(text)) for name, text in cast("list[list[str]]", written))
 
 
 def _content(

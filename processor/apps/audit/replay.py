@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
 from processor.apps.audit.folding import first_state, next_state
 from processor.apps.executions import Seen, events_partition, ignore
 from processor.engine.encoding import decode_events
-from processor.engine.ports import Reader
+from processor.engine.ports import Reader, Record
 from processor.engine.topics import TopicNames
 from processor.errors import HistoryBroken
 from processor.model import events as e
@@ -17,34 +15,41 @@ from processor.model.execution import Execution
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """`offset`: of the record that holds the event. `after`: the state with it."""
+    """`record`: what holds the event. `after`: the state with it."""
 
-    partition: int
-    offset: int
+    record: Record
     event: e.AnyEvent
     after: Execution
 
 
-def replay(reader: Reader, names: TopicNames, execution_id: str, *, seen: Seen = ignore) -> Iterator[Step]:
-    """Yield the steps up to the log's end as it is now. Where the execution was purged they begin anew, with number 0.
+def replay(reader: Reader, names: TopicNames, execution_id: str, *, seen: Seen = ignore) -> list[Step]:
+    """Return the steps up to the log's end as it is now; of what was purged, nothing, nor what compaction has left of
+    it.
 
     Raises InvalidCommand for what is no execution id, TopicsUnfit, DecodingFailed, and HistoryBroken where the events
     do not follow each other or do not fold.
     """
     partition = events_partition(reader, names, execution_id)
     key, passed = f"{execution_id}#".encode(), 0
-    execution: Execution | None = None
+    steps: list[Step] = []
+    broken: HistoryBroken | None = None
     for record in reader.read(names.events, partition):
         seen(record.offset + 1 - passed)
         passed = record.offset + 1
         if record.key is None or not record.key.startswith(key):
             continue
         if record.value is None:
-            execution = None if execution is None or execution.closed else execution
+            steps, broken = [], None
             continue
         for event in decode_events(record.value):
-            execution = _after(execution, event, partition)
-            yield Step(partition=partition, offset=record.offset, event=event, after=execution)
+            try:
+                after = _after(steps[-1].after if steps else None, event, partition)
+                steps.append(Step(record=record, event=event, after=after))
+            except HistoryBroken as fault:
+                broken = broken or fault
+    if broken is not None:
+        raise broken
+    return steps
 
 
 def _after(execution: Execution | None, event: e.AnyEvent, partition: int) -> Execution:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from processor.apps.audit.checks import Counts, Fault, Rule
-from processor.apps.audit.differences import Difference, differences
+from processor.apps.audit.differences import differences
 from processor.apps.audit.folding import unwritten
 from processor.apps.audit.held import Held
 from processor.apps.render.state import state_json
@@ -37,12 +38,12 @@ class Snapshots:
     def __init__(self, topic: str, number: int, *, partitions: int) -> None:
         self._topic, self._number, self._partitions = topic, number, partitions
         self._rows: dict[tuple[str, int], tuple[Snapshot, int]] = {}  # by key: the last, and its offset
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Kept] = {}  # and not compared yet
+        self._compared: dict[str, tuple[_Kept, Fault | None]] = {}
         self._covered: dict[str, int] = {}  # by execution: the number after the last that a snapshot covers
         self._uncovered: dict[str, int] = {}  # by open execution: the offset of the first event beyond
         self._checkpoint: tuple[Checkpoint, int] | None = None
         self._faults: list[Fault] = []
-        self._compared = 0
         self._foreign = 0
 
     def read(self, reader: Reader, *, end: int, wants: Callable[[str], bool]) -> None:
@@ -66,17 +67,27 @@ class Snapshots:
     def compare(self, execution: Execution) -> None:
         id = execution.execution_id
         kept = self._kept.pop(id)
-        self._compared += 1
+        self._compared[id] = kept, self._difference(execution, kept)
+
+    def purged(self, id: str) -> None:
+        """What there is of it is of a later execution of that name, whose events all follow."""
+        if id in self._compared:
+            self._kept[id], _ = self._compared.pop(id)
+
+    def _difference(self, execution: Execution, kept: _Kept) -> Fault | None:
+        id = execution.execution_id
         try:
             header = execution_header(kept.state)
             found = decode_execution(kept.state, unwritten(execution.workflow.definition_hash))
         except DecodingFailed as fault:
-            self._tell("SNAPSHOT", str(fault), offset=kept.offset, id=id)
-            return
+            return self._fault("SNAPSHOT", str(fault), offset=kept.offset, id=id)
         different = tuple(differences(state_json(execution), state_json(found) | {"revision": header.revision}))
-        if different:
-            what = f"it is not what the events up to number {kept.sequence - 1} come to"
-            self._tell("SNAPSHOT", what, offset=kept.offset, id=id, different=different)
+        what = f"it is not what the events up to number {kept.sequence - 1} come to"
+        return (
+            replace(self._fault("SNAPSHOT", what, offset=kept.offset, id=id), differences=different)
+            if different
+            else None
+        )
 
     def cover(self, execution: Execution, *, offset: int, redriven: bool) -> None:
         """Note where the first event stands that no snapshot covers; with a redrive goes a snapshot of what was."""
@@ -88,7 +99,8 @@ class Snapshots:
 
     def faults(self, held: Held, counts: Counts, *, complete: bool, events_end: int) -> list[Fault]:
         """Return all that was found. `complete`: nothing was deleted by age."""
-        counts.snapshots += self._compared
+        counts.snapshots += len(self._compared)
+        self._faults += [fault for _, fault in self._compared.values() if fault is not None]
         counts.unchecked += self._foreign
         for id, kept in self._kept.items():
             if id in held.gone:
@@ -148,17 +160,8 @@ class Snapshots:
             self._kept[id] = _Kept(rows[0][0].sequence, whole.state, offset)
             self._covered[id] = rows[0][0].sequence
 
-    def _tell(
-        self, rule: Rule, what: str, *, offset: int, id: str | None, different: tuple[Difference, ...] = ()
-    ) -> None:
-        self._faults.append(
-            Fault(
-                rule=rule,
-                topic=self._topic,
-                partition=self._number,
-                offset=offset,
-                execution_id=id,
-                what=what,
-                differences=different,
-            )
-        )
+    def _tell(self, rule: Rule, what: str, *, offset: int, id: str | None) -> None:
+        self._faults.append(self._fault(rule, what, offset=offset, id=id))
+
+    def _fault(self, rule: Rule, what: str, *, offset: int, id: str | None) -> Fault:
+        return Fault(rule=rule, topic=self._topic, partition=self._number, offset=offset, execution_id=id, what=what)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from processor.apps.audit.checks import Counts, Fault, Rule, continuation_faults, record_faults
+from processor.apps.audit.checks import Counts, Fault, Rule, continuation_faults, moved_from, record_faults
 from processor.apps.audit.closed import Closed
 from processor.apps.audit.folding import first_state, next_state
 from processor.apps.audit.held import Broken, Held
@@ -116,6 +116,7 @@ class _Partition:
         self._complete = of.complete(number)
         self._faults: list[Fault] = []
         self._suspects: dict[str, list[Fault]] = {}
+        self._moved: set[str] = set()  # open executions whose last events were carried over from another prefix
         self._snapshots = Snapshots(of.names.snapshots, number, partitions=of.count)
 
     def verify(self) -> list[Fault]:
@@ -127,6 +128,8 @@ class _Partition:
         for record in reader.read(names.events, number, end=events_end):
             if self._complete is None:
                 self._complete = record.offset == 0
+            if moved_from(record) is not None:
+                self._complete = False  # age may have deleted something before it was carried over
             self._record(record)
             self._seen(record.offset + 1 - passed)
             passed = record.offset + 1
@@ -188,7 +191,8 @@ class _Partition:
             self._suspect("GAP", record, f"goes on with number {first.sequence}, {execution.sequence} is missing", id)
             self._break(id, events)
         else:
-            for rule, what in continuation_faults(execution, first):
+            comparable = (id in self._moved) == (moved_from(record) is not None)
+            for rule, what in continuation_faults(execution, first, comparable=comparable):
                 self._tell(rule, record, what, id=id)
             self._fold(record, execution, events)
 
@@ -232,6 +236,10 @@ class _Partition:
                 self._snapshots.compare(execution)
         self._snapshots.cover(execution, offset=record.offset, redriven=redriven)
         self._held.put(execution)
+        if moved_from(record) is not None:
+            self._moved.add(id)
+        elif self._moved:
+            self._moved.discard(id)
 
     def _evolved(self, record: Record, before: Execution, event: e.AnyEvent) -> Execution | None:
         try:
@@ -275,6 +283,7 @@ class _Partition:
         else:
             self._suspects.pop(key[0], None)
             self._counts.purged += self._held.purge(key[0])
+            self._snapshots.purged(key[0])
 
     def _end_of_events(self) -> None:
         for suspects in self._suspects.values():

@@ -93,17 +93,12 @@ def _source(
 
 
 def _read(terminal: Terminal, names: TopicNames, reader: Reader, execution_id: str) -> list[Step]:
-    """Return the execution's steps, of its last life where it was purged and started anew."""
     from processor.apps.audit.replay import replay
     from processor.apps.executions import events_partition
 
     end = reader.end(names.events, events_partition(reader, names, execution_id))
-    steps: list[Step] = []
     with terminal.progress("reading events", total=end) as progress:
-        for step in replay(reader, names, execution_id, seen=progress):
-            if step.event.sequence == 0:
-                steps.clear()
-            steps.append(step)
+        steps = replay(reader, names, execution_id, seen=progress)
     if not steps:
         raise terminal.refusal("UnknownExecution", f"there is no event of {execution_id}; asl list shows what there is")
     return steps
@@ -154,10 +149,9 @@ def _tell_events(terminal: Terminal, names: TopicNames, steps: list[Step]) -> No
         typer.echo(aligned(EVENT_COLUMNS))
     for step in steps:
         if terminal.as_json:
-            terminal.result(event_line(step.event, names=names, partition=step.partition, offset=step.offset))
+            terminal.result(event_line(step.event, step.record, names))
         else:
-            row = event_row(step.event, names=names, partition=step.partition, offset=step.offset)
-            typer.echo(aligned(row))
+            typer.echo(aligned(event_row(step.event, step.record, names)))
 
 
 def _verify(terminal: Terminal, names: TopicNames, reader: Reader, execution_id: str | None) -> None:

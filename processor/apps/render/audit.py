@@ -9,9 +9,11 @@ from msgspec import UnsetType, structs
 
 from processor.apps.audit.checks import Counts, Fault
 from processor.apps.audit.differences import Difference
+from processor.apps.audit.lines import command_place
 from processor.apps.render.events import render_cause, render_details, render_failure, render_place
 from processor.apps.render.state import scope_name
 from processor.apps.render.values import render_short, render_time
+from processor.engine.ports import Record
 from processor.engine.topics import TopicNames
 from processor.model import events as e
 from processor.model.execution import Branches, Execution, Iterations, Phase
@@ -24,21 +26,21 @@ EVENT_COLUMNS = ("sequence", "time", "event", "state", "details", "at", "caused 
 _WIDTHS = (8, 24, 22, 22, 60, 0, 0)
 
 
-def event_row(event: e.AnyEvent, *, names: TopicNames, partition: int, offset: int) -> tuple[str, ...]:
+def event_row(event: e.AnyEvent, record: Record, names: TopicNames) -> tuple[str, ...]:
     """Return the cells under EVENT_COLUMNS: what happened, where it is written, who caused it by which command."""
-    cause = event.caused_by
+    cause, at = event.caused_by, command_place(event, record, names)
     by = render_cause(cause)
     if cause.command_id:
         by += f", command {cause.command_id}"
     if cause.offset is not None:
-        by += f" at {names.commands}[{partition}]@{cause.offset}"
+        by += f" at {at.topic or 'another prefix'}[{at.partition}]@{at.offset}"
     return (
         str(event.sequence),
         render_time(event.time),
         type(event).__name__,
         render_place(event),
         render_details(event),
-        f"{names.events}[{partition}]@{offset}",
+        f"{record.topic}[{record.partition}]@{record.offset}",
         by,
     )
 
