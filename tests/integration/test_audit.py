@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -113,6 +115,37 @@ def test_a_topic_with_ends_redrives_and_checkpoints_is_verified(written: KafkaLo
         PARTITIONS, 2 * EACH, EACH + EACH // 2 + 1, EACH + EACH // 2 + 1,
     )  # fmt: skip
     assert counts.snapshots == EACH // 2 - 1  # of the tasks that are open
+
+
+def test_a_topic_is_verified_while_a_processor_writes_to_it(written: KafkaLog) -> None:
+    """Starts, ends, redrives and checkpoints all the while; no marker that lags makes a fault of what is in order."""
+    stop, rounds = threading.Event(), 0
+
+    def work() -> int:
+        done = 0
+        with closing(Processor(log=written, clock=SystemClock(), entropy=OsEntropy())) as processor:
+            while not stop.is_set():
+                ids = [f"task:live-{done + number}" for number in range(20)]
+                applied(written, processor, [StartExecution(execution_id=id, input=id) for id in ids])
+                applied(written, processor, [StopExecution(execution_id=id) for id in ids])
+                applied(written, processor, [RedriveExecution(execution_id=id) for id in ids[::2]])
+                processor.run(lambda: True)
+                done += len(ids)
+        return done
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        seen: list[int] = []
+        while len(set(seen)) < 6 and not working.done():
+            found, counts = verified(written)
+            assert found == []
+            seen.append(counts.executions)
+            rounds += 1
+        stop.set()
+        done = working.result()
+    found, counts = verified(written)
+    assert (found, counts.executions, counts.ended) == ([], 2 * EACH + done, EACH + EACH // 2 + 1 + done // 2)
+    assert rounds >= 6
 
 
 def test_a_record_that_was_written_twice_is_named_with_its_place(written: KafkaLog) -> None:
