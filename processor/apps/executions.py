@@ -17,7 +17,7 @@ from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
 from processor.model import events as e
-from processor.model.ids import Millis, ScopeKey, parse_execution_id, parse_numbered_key
+from processor.model.ids import Millis, ScopeKey, parse_execution_id
 from processor.model.json import Json
 from processor.model.records import Rejection, Status
 
@@ -235,27 +235,6 @@ def summaries(reader: Reader, names: TopicNames, *, seen: Seen = ignore) -> list
                 for event in decode_events(record.value):
                     _summarize(found, event)
     return sorted(found.values(), key=lambda summary: (summary.started_at, summary.execution_id))
-
-
-def ends_and_reopenings(
-    reader: Reader, names: TopicNames, partition: int, *, end: int, seen: Seen = ignore
-) -> dict[str, Millis]:
-    """Return when each execution of the partition ended that has, and was not redriven or purged since."""
-    found: dict[str, Millis] = {}
-    passed = 0
-    for record in reader.read(names.events, partition, end=end):
-        seen(record.offset + 1 - passed)
-        passed = record.offset + 1
-        if record.value is None:
-            key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
-            found.pop("" if key is None else key[0], None)
-        elif _changes_a_status(record):
-            for event in decode_events(record.value):
-                if isinstance(event, e.TERMINAL_EVENTS):
-                    found[event.execution_id] = event.time
-                elif isinstance(event, e.ExecutionRedriven):
-                    found.pop(event.execution_id, None)
-    return found
 
 
 def total_events_offsets(reader: Reader, names: TopicNames) -> int:

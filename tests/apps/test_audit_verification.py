@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from processor.adapters.memory import MemoryLog
 from processor.apps.audit.checks import Counts, Fault, moved_from
+from processor.apps.audit.folding import first_state
 from processor.apps.audit.held import Held
 from processor.apps.audit.verification import Verification
 from processor.engine.coverage import CHECKPOINT_MS
@@ -384,6 +385,66 @@ def test_an_execution_in_anothers_partition_is_named(world: World) -> None:
     assert len(found) == 3
     assert {(fault.rule, fault.execution_id) for fault in found} == {("PARTITION", "task:c")}
     assert len({fault.what for fault in found}) == 1
+
+
+def test_a_record_of_no_event_is_named(world: World) -> None:
+    found = faults(world, changed("task:c#0", lambda row: replace(row, value=_without_events(row))))
+    assert [(f.rule, f.what) for f in found] == [("UNREADABLE", "EventBatch does not decode: it holds no event")]
+
+
+def _without_events(row: Record) -> bytes:
+    """The envelope's bytes are those that the batch of its first event alone begins with; then a count of 0."""
+    first, second = decode_events(row.value or b"")[:2]
+    one, both = (encode_events(some)[0].value for some in ([first], [first, second]))
+    length = next(at for at, (a, b) in enumerate(zip(one, both, strict=False)) if a != b)
+    return one[:length] + b"\x00"
+
+
+def test_of_a_broken_history_further_gaps_and_repetitions_are_named(world: World) -> None:
+    """Of `task:b`: started, stopped, redriven."""
+    rows = world.records(world.names.events)
+    keys = [str(row.key, "utf-8") for row in rows if row.key and row.key.startswith(b"task:b#")]
+    stopped, redriven = keys[1], keys[2]
+    gap = without(stopped)
+
+    def edit(rows: Rows) -> Rows:
+        late = batch(*(replace(event, sequence=event.sequence + 100) for event in decode_events(rows[0].value or b"")))
+        event = decode_events(late.value or b"")[0]
+        late_b = batch(replace(event, execution_id="task:b"))
+        return [*gap(rows), rows[place(rows, redriven)], late_b]
+
+    number, following = int(stopped.partition("#")[2]), int(redriven.partition("#")[2])
+    end = world.events("task:b")[-1].sequence + 1
+    found = [(fault.rule, fault.what) for fault in faults(world, edit) if fault.execution_id == "task:b"]
+    assert found == [
+        ("GAP", f"goes on with number {following}, {number} is missing"),
+        ("DOUBLED", f"numbers {following} to {end - 1} come again, {end} should be next"),
+        ("GAP", f"goes on with number 100, {end} is missing"),
+    ]
+
+
+def test_a_revision_with_another_hash_is_named(world: World) -> None:
+    def other(row: Record) -> Record:
+        events = list(decode_events(row.value or b""))
+        assert isinstance(events[0], e.ExecutionStarted)
+        events[0] = replace(events[0], definition_hash=b"\x07" * 32)
+        return batch(*events)
+
+    [found] = told(faults(world, changed("task:c#0", other)))
+    assert (found[0], found[2]) == ("DEFINITION", "task:c")
+    assert found[3].endswith("has another hash among the definitions")
+
+
+def test_a_snapshot_of_the_first_event_alone_is_compared(world: World) -> None:
+    """A slice may end there."""
+    rows = world.records(world.names.events)
+    [started, *_] = decode_events(rows[place(rows, "task:a#0")].value or b"")
+    assert isinstance(started, e.ExecutionStarted)
+    state = encode_execution(first_state(started))
+
+    found, counts = verified(world, changed("task:a#0", with_snapshot(state=state, sequence=1)), topic="snapshots")
+    assert [fault.rule for fault in found] == ["CHECKPOINT"]  # it covers less than that one says
+    assert counts.snapshots == 3
 
 
 # ---- what compaction and retention may take

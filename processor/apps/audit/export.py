@@ -32,14 +32,17 @@ from processor.apps.audit.archive import (
 from processor.apps.audit.checks import Fault
 from processor.apps.audit.lines import lines_of
 from processor.apps.audit.verification import Verification
-from processor.apps.executions import Seen, ends_and_reopenings, ignore, topic_partitions
+from processor.apps.executions import TYPES_HEADER, Seen, ignore, topic_partitions
+from processor.engine.encoding import decode_events
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
-from processor.errors import ArchiveDamaged, InvalidSettings
-from processor.model.ids import parse_execution_id, parse_numbered_key
+from processor.errors import ArchiveDamaged, DecodingFailed, InvalidSettings
+from processor.model import events as e
+from processor.model.ids import Millis, parse_execution_id, parse_numbered_key
 
 _LEVEL: Final = 6
 _PART: Final = ".part"
+_CHANGES: Final = frozenset(t.__name__ for t in (e.ExecutionRedriven, *e.TERMINAL_EVENTS))
 
 
 class Export:
@@ -140,8 +143,27 @@ class Export:
             return frozenset(selection.executions).__contains__
         if selection.closed_before is None:
             return lambda id: True
-        ended = ends_and_reopenings(self._reader, self._names, partition, end=end, seen=seen)
+        ended = self._ended(partition, end, seen)
         return frozenset(id for id, at in ended.items() if at < selection.closed_before).__contains__
+
+    def _ended(self, partition: int, end: int, seen: Seen) -> dict[str, Millis]:
+        """Return when each execution ended that has, and was not redriven or purged since."""
+        found: dict[str, Millis] = {}
+        passed = 0
+        for record in self._reader.read(self._names.events, partition, end=end):
+            seen(record.offset + 1 - passed)
+            passed = record.offset + 1
+            if record.value is None:
+                found.pop(_id_of_batch(record) or "", None)
+                continue
+            types = dict(record.headers).get(TYPES_HEADER)
+            if types is None or not _CHANGES.isdisjoint(types.decode().split(",")):
+                for event in _events_of(record.value):
+                    if isinstance(event, e.TERMINAL_EVENTS):
+                        found[event.execution_id] = event.time
+                    elif isinstance(event, e.ExecutionRedriven):
+                        found.pop(event.execution_id, None)
+        return found
 
     # ---- files
 
@@ -216,6 +238,14 @@ def _identity(record: Record) -> bytes:
     """Return what two records have in common that are the same."""
     parts = (record.topic, record.partition, record.offset, record.key, record.value, record.headers)
     return repr(parts).encode()
+
+
+def _events_of(value: bytes) -> tuple[e.AnyEvent, ...]:
+    """What does not decode ends nothing; the verification names it."""
+    try:
+        return decode_events(value)
+    except DecodingFailed:
+        return ()
 
 
 def _id_of_batch(record: Record) -> str | None:

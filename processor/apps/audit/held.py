@@ -61,6 +61,7 @@ class Held:
 
     def put(self, execution: Execution) -> None:
         id = execution.execution_id
+        self.gone.discard(id)
         if execution.closed:
             self._used.pop(id, None)
             self._idle.pop(id, None)
@@ -71,7 +72,6 @@ class Held:
         self._used.move_to_end(id)
         self._idle.pop(id, None)
         self._ended.pop(id, None)
-        self.gone.discard(id)
         if len(self._used) > self._limit:
             oldest, rested = self._used.popitem(last=False)
             self._idle[oldest] = encode_execution(rested), rested.workflow.definition_hash
@@ -87,10 +87,6 @@ class Held:
         self.broken.pop(id, None)
         self.gone.add(id)
         return known
-
-    def open_ids(self) -> Iterator[str]:
-        yield from self._used
-        yield from self._idle
 
     def ended_ids(self) -> Iterator[str]:
         yield from self._ended

@@ -47,7 +47,7 @@ class Verification:
         self._reader, self._names, self._only, self._without = reader, names, only, without
         self._complete = complete or {}
         self._definitions = Definitions(reader, names)
-        self._revisions: set[tuple[str, str]] = set()  # that were looked up
+        self._revisions: set[tuple[str, str, bytes]] = set()  # that were looked up
         self.count = topic_partitions(reader, names.events)
         self.counts = Counts()
 
@@ -79,9 +79,10 @@ class Verification:
 
     def lacks_definition(self, machine: str, revision: str, definition_hash: bytes) -> str | None:
         """Return what is wrong with a revision, when it is asked for the first time."""
-        if (machine, revision) in self._revisions:
+        asked = machine, revision, definition_hash
+        if asked in self._revisions:
             return None
-        self._revisions.add((machine, revision))
+        self._revisions.add(asked)
         try:
             self._definitions.expire()
             workflow = self._definitions.workflow(machine, revision)
