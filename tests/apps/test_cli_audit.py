@@ -49,7 +49,7 @@ def test_a_replay_for_people_names_command_issuer_and_place_in_every_line(double
     assert head.split() == ["sequence", "time", "event", "state", "details", "at", "caused", "by"]
     for event, row in zip(doubled, rows, strict=True):
         cause = event["caused_by"]
-        place = rf"asl\.events\[\d\]@\d+  {cause['type']} by {cause['issuer']}, command {cause['command_id']}"
+        place = rf"asl\.events\[\d\]@\d+ +{cause['type']} by {cause['issuer']}, command {cause['command_id']}"
         assert re.search(
             rf"^{event['sequence']} +\S+  {event['event']} .*{place} at asl\.commands\[\d\]@{cause['offset']}$", row
         )

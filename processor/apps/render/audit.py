@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EVENT_COLUMNS = ("sequence", "time", "event", "state", "details", "at", "caused by")
-_WIDTHS = (8, 24, 22, 22, 60, 0, 0)
+_WIDTHS = (8, 24, 22, 22, 60, 24, 0)
 
 
 def event_row(event: e.AnyEvent, record: Record, names: TopicNames) -> tuple[str, ...]:
