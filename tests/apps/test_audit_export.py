@@ -307,6 +307,46 @@ def test_an_export_that_is_broken_off_anywhere_is_not_taken_for_whole_and_goes_o
     assert cuts == 2 * PARTITIONS + PARTITIONS + 4
 
 
+def test_what_is_written_while_it_is_exported_makes_no_fault(tmp_path: Path) -> None:
+    """Behind the ends that were taken one execution ends, one is redriven, and one of a new definition begins."""
+    world = World(partitions=1)
+    world.deploy("task", TASK)
+    world.settle()
+    for number in range(2):
+        world.start(f"task:{number}")
+    world.settle()
+    world.send(c.StopExecution(execution_id="task:0"))
+    world.settle()
+
+    class Later:
+        """As soon as the ends were taken, everything goes on."""
+
+        def __init__(self, reader: Reader) -> None:
+            self._reader, self._asked = reader, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._reader, name)
+
+        def read(self, topic: str, partition: int, **bounds: Any) -> Iterator[Record]:
+            self._asked += 1
+            if self._asked == 1:
+                world.deploy("pass", PASS)
+                world.send(c.RedriveExecution(execution_id="task:0"), c.StopExecution(execution_id="task:1"))
+                world.start("pass:0")
+                world.settle()
+            return self._reader.read(topic, partition, **bounds)
+
+    assert exported(Later(world.log.reader()), tmp_path / "out") == []
+    archive = ArchiveReader.open(tmp_path / "out")
+    found, counts = verified(archive, archive.complete)
+    assert (found, counts.executions, counts.ended) == ([], 2, 1)
+    assert [line.get("raw", {}).get("value", "") for line in rows(tmp_path / "out", "closed-00000.jsonl.gz")] == [
+        None,
+        "",
+        "",
+    ]
+
+
 def test_a_part_whose_file_was_damaged_is_written_again(world: World, tmp_path: Path) -> None:
     log = world.log.reader()
     exported(log, tmp_path / "out")

@@ -76,11 +76,12 @@ class Export:
         is. Raises ArchiveDamaged where the disk does not give back what was written, and as the reader does."""
         self._folder.mkdir(parents=True, exist_ok=True)
         store_manifest(self._folder, replace(self.manifest, complete=False))
-        # Always anew: revisions may have come since, and parts that are to be written refer to them.
+        # First the ends, then the definitions, always anew: parts that are to be written refer to them.
+        ends = {partition: self._ends(partition) for partition in self._missing()}
         definitions = self._written("definitions.jsonl.gz", self._reader.read(self._names.definitions, 0))
         self._put(replace(self.manifest, definitions=definitions), definitions)
-        for partition in self._missing():
-            part, faults = self._exported(partition, seen)
+        for partition, (closed_end, end) in ends.items():
+            part, faults = self._exported(partition, end, closed_end, seen)
             self._put(replace(self.manifest, parts=(*self.manifest.parts, part)), part.events, part.closed)
             yield from faults
         self.manifest = replace(self.manifest, complete=True)
@@ -90,9 +91,12 @@ class Export:
         done = {part.partition for part in self.manifest.parts}
         return tuple(partition for partition in self._wanted if partition not in done)
 
-    def _exported(self, partition: int, seen: Seen) -> tuple[Part, list[Fault]]:
+    def _ends(self, partition: int) -> tuple[int, int]:
+        """Return the ends of closed and of the events, taken in this order (see verification.py)."""
+        return self._reader.end(self._names.closed, partition), self._reader.end(self._names.events, partition)
+
+    def _exported(self, partition: int, end: int, closed_end: int, seen: Seen) -> tuple[Part, list[Fault]]:
         names, reader = self._names, self._reader
-        closed_end, end = reader.end(names.closed, partition), reader.end(names.events, partition)
         wants = self._chosen(partition, end, seen)
         first: int | None = None
         records = 0
@@ -111,7 +115,9 @@ class Export:
         def chosen_ends() -> Iterator[Record]:
             last = {record.key: record for record in reader.read(names.closed, partition)}
             for record in sorted(last.values(), key=lambda record: record.offset):
-                if record.value is not None and wants((record.key or b"").decode("utf-8", "replace")):
+                # A tombstone that came later than the events explains why there is no record of an end in them.
+                tells = record.value is not None or record.offset >= closed_end
+                if tells and wants((record.key or b"").decode("utf-8", "replace")):
                     yield record
 
         events = self._written(f"events-{partition:05}.jsonl.gz", chosen_events())
