@@ -12,6 +12,7 @@ AslError
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
 ├── SlotTaken              another live process uses the same slot
 ├── SandboxUnavailable     no process comes up to evaluate expressions in; says nothing of any expression
+├── ArchiveDamaged         an exported folder that is not whole, or not what was written
 ├── NotAuthorized          the broker refused the credentials or the rights of this role
 └── InvalidSettings        settings that cannot be used; names the setting and an example
 """
@@ -155,6 +156,12 @@ class SandboxUnavailable(AslError):
     def __init__(self, *, reason: str) -> None:
         self.reason = reason
         super().__init__(f"no process can be had to evaluate JSONata in: {reason}")
+
+
+class ArchiveDamaged(AslError):
+    def __init__(self, *, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
 
 
 class NotAuthorized(AslError):
