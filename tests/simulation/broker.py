@@ -230,8 +230,8 @@ class Broker:
         holder = coordinator.holder
         if judged and holder is not None and holder is not by and holder.alive:
             working = any(m.process is holder for m in self.group.members.values())
-            # A process that starts fences whoever was in its slot before it joins: that is meant.
-            if working and any(consumer.process is by for consumer in self.consumers):
+            # Two in one slot fence each other, as is meant; but not whoever was told that it is the older one.
+            if working and (by.slot != holder.slot or by.told_fenced):
                 self.nuisances.append(f"{by.name} fences {holder.name}, a working member")
         coordinator.epoch += 1
         coordinator.holder = None

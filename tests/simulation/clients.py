@@ -295,7 +295,11 @@ class SimulatedProducer:
 
     def _refuse_fenced(self) -> None:
         if self._epoch != self._coordinator.epoch and not self._broker.rules.old_epochs_accepted:
-            raise failure(KafkaError._FENCED, fatal=True)
+            raise self._fenced()
+
+    def _fenced(self) -> KafkaException:
+        self._clients.process.told_fenced = True
+        return failure(KafkaError._FENCED, fatal=True)
 
     def init_transactions(self, timeout: float) -> None:
         self._clients.call("init_transactions", self._id)
@@ -361,7 +365,7 @@ class SimulatedProducer:
             if transaction.phase == "open":
                 self._broker.end(transaction, "committed")
         if transaction.phase == "aborted":  # by whoever took the id, or by the coordinator
-            raise failure(KafkaError._FENCED, fatal=True)
+            raise self._fenced()
         if fault.startswith("decided"):
             raise self._unanswered(fault)
         self._transaction = None
@@ -379,7 +383,7 @@ class SimulatedProducer:
                 topic = place[0]
             self._refuse_fenced()
             if transaction.phase != "open":
-                raise failure(KafkaError._FENCED, fatal=True)
+                raise self._fenced()
             offset = self._broker.append(place, key, value, headers, transaction=transaction)
             if told is not None:
                 told(None, Message(place[0], place[1], offset, key, value))
@@ -455,5 +459,6 @@ class SimulatedAdmin:
 
     def members(self, group: str) -> Sequence[Member]:
         self._clients.call("members")
+        self._clients.process.told_fenced = False
         return [Member(m.id, m.instance, m.client) for m in self._broker.group.members.values()]
 

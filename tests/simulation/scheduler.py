@@ -32,6 +32,9 @@ class Process:
     calls: int = 0
     """How many calls of its clients it has begun."""
 
+    told_fenced: bool = False
+    """A call has said so, and it has not asked since who is a member."""
+
     @property
     def slot(self) -> str:
         return self.name.partition(".")[0]

@@ -15,6 +15,7 @@ from processor.adapters.kafka import restore as restore_module
 from processor.adapters.kafka.log import KafkaLog
 from processor.engine import coverage as coverage_module
 from processor.engine import definitions as definitions_module
+from processor.engine import processor as processor_module
 from processor.engine.processor import Processor
 from processor.engine.topics import partition_of, topic_specs
 from processor.errors import AslError
@@ -124,6 +125,7 @@ class World:
         self.plan = Plan(self)
         self.violations: list[str] = []
         self.offset_lost = False
+        self._all: list[Process] = []
         self._processes: dict[str, Process] = {}  # the newest of each slot
         self._processors: dict[str, Processor] = {}  # by process name
         self._draw(faults)
@@ -191,7 +193,8 @@ class World:
                 self.scheduler.at(self.scheduler.chance.random(), lambda c=consumer: self._rejoin_now(c))  # type: ignore[misc]
 
     def _rejoin_now(self, consumer: Any) -> None:
-        if consumer.process.alive and consumer.member and consumer.member not in self.broker.group.members:
+        works = consumer.process.alive and consumer.process.stopped_until <= self.scheduler.now
+        if works and consumer.member and consumer.member not in self.broker.group.members:
             self.scheduler.note(f"{consumer.process.name} joins again, and does not tell")
             consumer.rejoin_quietly()
 
@@ -215,16 +218,11 @@ class World:
     def start(self, slot: str) -> None:
         if "last" in self._processes:
             return
-        number = 1 + sum(name.startswith(f"{slot}.") for name in self._names)
-        process = Process(f"{slot}.{number}")
-        self._names.append(process.name)
+        process = Process(f"{slot}.{1 + sum(p.slot == slot for p in self._all)}")
+        self._all.append(process)
         self._processes[slot] = process
         self.scheduler.note(f"{process.name} starts")
         self.scheduler.spawn(process, process.name, lambda: self._main(process, slot))
-
-    @property
-    def _names(self) -> list[str]:
-        return self.__dict__.setdefault("names", [])  # type: ignore[no-any-return]
 
     def _main(self, process: Process, slot: str) -> None:
         clients = SimulatedClients(self.broker, process, self.plan)
@@ -278,8 +276,7 @@ class World:
         return Ended(
             seed=self.scheduler.seed,
             violations=tuple(self.violations),
-            # Who does not learn what its commit came to makes a new producer at once, whoever else is in its slot.
-            nuisances=() if self.plan.answers else tuple(self.broker.nuisances),
+            nuisances=tuple(self.broker.nuisances),
             digest=self.scheduler.digest,
             calls=sum(p.calls for p in self._processes.values()),
             seconds=self.scheduler.now,
@@ -300,13 +297,13 @@ class World:
 
     def _take_over_once_more(self) -> None:
         """What a last process restores is what the events fold to."""
-        for process in self._processes.values():
+        for process in self._all:
             if process.alive:
                 self.scheduler.kill(process)
         for member in list(self.broker.group.members):
             self.broker.expel(member)
         self.start("last")
-        name = self._names[-1]
+        name = self._all[-1].name
 
         def restored() -> bool:
             processor = self._processors.get(name)
@@ -336,6 +333,8 @@ def _surroundings(scheduler: Scheduler) -> Iterator[None]:
             (inbox_module, "RESULTS_A_POLL", 2),
             (inbox_module, "BUSY_SECONDS", 0.02),
             (inbox_module, "IDLE_SECONDS", 1.0),
+            # What dies here dies of no command.
+            (processor_module, "DEADLY_FROM", 1_000),
             (coverage_module, "CHECKPOINT_EVENTS", 15),
             (coverage_module, "CHECKPOINT_MS", 3_000),
             (definitions_module, "parse", _parse),
