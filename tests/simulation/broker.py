@@ -307,6 +307,9 @@ class Broker:
             if self.group.assigned[number] == id:
                 self.group.assigned[number] = None
                 self.group.generation += 1
+        for consumer in self.consumers:
+            if consumer.quiet and consumer.process.alive:  # its client's own thread is told
+                self.settle_assignment(consumer.member)
 
     def commit_offsets(self, offsets: dict[int, tuple[int, str]]) -> None:
         for number, (offset, metadata) in offsets.items():

@@ -169,7 +169,8 @@ def ahead(entry: Entry, place: tuple[int, int]) -> bool:
     """Whether what a command came to was committed while one before it waited, so that it comes again if the owner dies:
     it is never applied again, but may be refused."""
     assert entry.run is not None
-    return entry.run.transaction.offsets[place[0]][0] <= place[1]
+    offset, *_ = entry.run.transaction.offsets.get(place[0], (place[1] + 1,))
+    return offset <= place[1]
 
 
 def histories(broker: Broker) -> dict[str, list[e.AnyEvent]]:

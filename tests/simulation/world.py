@@ -46,7 +46,7 @@ LONGEST_SECONDS = 400.0
 SLICE_EVENTS = 4
 SLOTS = ("0", "1")
 
-KINDS = ("crash", "stop", "expel", "rejoin quietly", "move", "lose an answer", "two in a slot", "lose an offset")
+KINDS = ("crash", "stop", "slow", "slow and rejoin", "expel", "rejoin quietly", "move", "lose an answer", "two in a slot", "lose an offset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class Plan(Faults):
     world: World
     crash: dict[str, int] = field(default_factory=dict)
     stop: dict[str, tuple[int, float]] = field(default_factory=dict)
+    slow: dict[str, tuple[int, float, bool]] = field(default_factory=dict)
     answers: dict[str, dict[int, str]] = field(default_factory=dict)
     commits: dict[str, int] = field(default_factory=dict)
 
@@ -102,6 +103,9 @@ class Plan(Faults):
         call, seconds = self.stop.get(process.name, (-1, 0.0))
         if call == process.calls:
             self.world.stop(process, seconds)
+        call, seconds, rejoins = self.slow.get(process.name, (-1, 0.0, False))
+        if call == process.calls:
+            self.world.slow(process, seconds, rejoins=rejoins)
 
     def at_commit(self, process: Process) -> str:
         number = self.commits[process.name] = self.commits.get(process.name, 0) + 1
@@ -146,6 +150,8 @@ class World:
                     self.plan.crash[name] = call
                 case "stop":
                     self.plan.stop[name] = (call, chance.choice((0.5, 3.0, 8.0, 14.0)))
+                case "slow" | "slow and rejoin":
+                    self.plan.slow[name] = (call, 0.5 + chance.random() * 2.5, kind != "slow")
                 case "lose an answer":
                     answers = self.plan.answers.setdefault(name, {})
                     answers[chance.randint(1, 20)] = chance.choice(LOST_ANSWERS)
@@ -172,6 +178,13 @@ class World:
         if seconds > SESSION_SECONDS:
             self._session_ends(process, within=SESSION_SECONDS)
         self.scheduler.wait(0)
+
+    def slow(self, process: Process, seconds: float, *, rejoins: bool) -> None:
+        """The thread gets no time; those of its client do."""
+        self.scheduler.note(f"{process.name} is slow for {seconds:.3f} s at call {process.calls}")
+        if rejoins:
+            self._rejoin(process.slot)
+        self.scheduler.wait(seconds)
 
     def _session_ends(self, process: Process, *, within: float) -> None:
         def end() -> None:
@@ -284,6 +297,9 @@ class World:
         )
 
     def _done(self) -> bool:
+        for name, processor in self._processors.items():
+            if processor.stopped:
+                self.violations.append(f"{name} has stopped {processor.stopped}")
         if self.violations:
             return True
         # A commit returns before its markers are written.
