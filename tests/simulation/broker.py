@@ -136,6 +136,9 @@ class Broker:
         self.rules = Rules()
         self.nuisances: list[str] = []
         self.consumers: list[GroupConsumer] = []  # every one that ever subscribed
+        self.member_changed_in_commit = False
+        """A process was given no time between asking for its member id and committing, and the group went on: the
+        offset may have gone back. What comes again is refused, never applied again."""
         self._marker_seconds = marker_seconds
         self._written = 0
         self._members = 0

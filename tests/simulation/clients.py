@@ -132,14 +132,14 @@ class SimulatedConsumer:
         if self._member and self._member not in group.members:
             self._scheduler.note(f"{self._clients.process.name} has lost all of {sorted(self._owned)}")
             self._member, gone, self._owned = "", sorted(self._owned), set()
-            self._callbacks["lost"](self, self._places(gone))  # type: ignore[arg-type]  # a Consumer by its methods
+            self._callbacks["lost"](self, self._places(gone))
         if not self._member:
             self._member = broker.join(self._instance, self._client_id, self._clients.process).id
             # A static member that takes its former self's place begins with what that had.
         mine = {n for n, id in group.assigned.items() if id == self._member and group.wanted[n] == id}
         gone = sorted(self._owned - mine)
         if gone:
-            self._callbacks["revoke"](self, self._places(gone))  # type: ignore[arg-type]
+            self._callbacks["revoke"](self, self._places(gone))
             self._owned -= set(gone)
         broker.let_go(self._member, [n for n in group.assigned if group.wanted[n] != self._member])
         broker.settle_assignment(self._member)
@@ -147,7 +147,7 @@ class SimulatedConsumer:
         self._owned |= set(new)
         self._generation, self.quiet = group.generation, False
         self._scheduler.note(f"{self._clients.process.name} generation {self._generation} new {new}")
-        self._callbacks["assign"](self, self._places(new))  # type: ignore[arg-type]
+        self._callbacks["assign"](self, self._places(new))
 
     def _places(self, numbers: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, number) for number in numbers]
@@ -181,7 +181,10 @@ class SimulatedConsumer:
         return found
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition] | None:
+        before = self._member
         self._clients.call("commit", str([(p.partition, p.offset) for p in offsets]))
+        if self._member != before:
+            self._broker.member_changed_in_commit = True
         refuse(self._broker, Metadata(self._member, self._generation_now))
         self._broker.commit_offsets({p.partition: (p.offset, p.metadata or "") for p in offsets})
         return offsets
@@ -252,7 +255,16 @@ class SimulatedConsumer:
             self._positions[place] = position
             hidden = self._committed and entry.run is not None and entry.run.state == "aborted"
             if not entry.marker and not hidden:
-                return Message(place[0], place[1], position - 1, entry.key, entry.value, entry.headers or [], None, (1, entry.time))
+                return Message(
+                    place[0],
+                    place[1],
+                    position - 1,
+                    entry.key,
+                    entry.value,
+                    list(entry.headers or ()),
+                    None,
+                    (1, entry.time),
+                )
         if self._eof and self._ends_told.get(place) != position:
             self._ends_told[place] = position
             return Message(place[0], place[1], position, error=KafkaError(KafkaError._PARTITION_EOF))
@@ -461,4 +473,3 @@ class SimulatedAdmin:
         self._clients.call("members")
         self._clients.process.told_fenced = False
         return [Member(m.id, m.instance, m.client) for m in self._broker.group.members.values()]
-

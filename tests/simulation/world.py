@@ -46,7 +46,18 @@ LONGEST_SECONDS = 400.0
 SLICE_EVENTS = 4
 SLOTS = ("0", "1")
 
-KINDS = ("crash", "stop", "slow", "slow and rejoin", "expel", "rejoin quietly", "move", "lose an answer", "two in a slot", "lose an offset")
+KINDS = (
+    "crash",
+    "stop",
+    "slow",
+    "slow and rejoin",
+    "expel",
+    "rejoin quietly",
+    "move",
+    "lose an answer",
+    "two in a slot",
+    "lose an offset",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +320,7 @@ class World:
         return all(self.broker.group.offsets.get(p, (0,))[0] == end for p, end in enumerate(ends))
 
     def _broken(self) -> list[str]:
-        return broken(self.broker, expected(), rejects_again=self.offset_lost)
+        return broken(self.broker, expected(), went_back=self.offset_lost or self.broker.member_changed_in_commit)
 
     def _take_over_once_more(self) -> None:
         """What a last process restores is what the events fold to."""
@@ -329,10 +340,9 @@ class World:
         if self.violations:
             return
         partitions = self._processors[name]._partitions
-        held = lambda id: partitions[partition_of(id.encode(), PARTITIONS)].holdings.find(id)
         for id, events in histories(self.broker).items():
             folded = recover(workflows()[id.partition(":")[0]], events).execution
-            found = held(id)
+            found = partitions[partition_of(id.encode(), PARTITIONS)].holdings.find(id)
             if isinstance(found, Execution) != (id in LEFT_OPEN) or (isinstance(found, Execution) and found != folded):
                 self.violations.append(f"{id}: is restored as {found}, folds to {folded}")
 
