@@ -1,4 +1,4 @@
-"""The real engine and Kafka adapter over a simulated broker: whatever goes wrong, nothing is lost and nothing doubled."""
+"""Engine and Kafka adapter over a simulated broker: whatever goes wrong, nothing is lost and nothing doubled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation import mutants
 from tests.simulation.mutants import MUTANTS, Mutant, broken_by
 from tests.simulation.world import failing, simulate
 
