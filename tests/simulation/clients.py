@@ -353,6 +353,15 @@ class SimulatedProducer:
             self._transaction = self._broker.begin(self._id)
         return self._transaction
 
+    def _of_now(self, transaction: Transaction) -> Transaction:
+        """A broker that took an older epoch would take it for the id's transaction of now, or begin one."""
+        coordinator = self._coordinator
+        if transaction.phase == "open" or not self._broker.rules.old_epochs_accepted:
+            return transaction
+        if coordinator.now is not None and coordinator.now.phase == "open":
+            return coordinator.now
+        return self._broker.begin(self._id) if coordinator.idle else transaction
+
     def produce(
         self,
         topic: str,
@@ -378,6 +387,7 @@ class SimulatedProducer:
                 raise self._unanswered(fault)
             self._clients.call("end_transaction")
             self._refuse_fenced()
+            transaction = self._of_now(transaction)
             if transaction.phase == "open":
                 self._broker.end(transaction, "committed")
         if transaction.phase == "aborted":  # by whoever took the id, or by the coordinator
@@ -398,6 +408,7 @@ class SimulatedProducer:
                 self._clients.call("produce", f"{place[0]}[{place[1]}] {(key or b'').decode()}")
                 topic = place[0]
             self._refuse_fenced()
+            transaction = self._of_now(transaction)
             if transaction.phase != "open":
                 raise self._fenced()
             offset = self._broker.append(place, key, value, headers, transaction=transaction)
