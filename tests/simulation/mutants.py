@@ -146,22 +146,22 @@ def replace_assignment(result: Any, assignment: int) -> Any:
 def revoked_inside_a_transaction(stack: ExitStack) -> None:
     """It polls between begin and commit, and takes the metadata of then."""
     metadata_now(stack)
-    real = SimulatedProducer.send_offsets_to_transaction
-    commit = KafkaInbox.commit
+    real, commit = SimulatedProducer.send_offsets_to_transaction, KafkaInbox.commit
+    consumers: dict[str, Any] = {}  # by process
 
     def committing(self: KafkaInbox, transaction: Any) -> Committed | None:
         consumer: Any = self._consumer
+        consumers[consumer.process.name] = consumer
+        return commit(self, transaction)
 
-        def send(producer: SimulatedProducer, positions: Any, group_metadata: Any, timeout: float) -> None:
-            if consumer._group_moves():
-                consumer._serve_rebalance()
-                consumer._scheduler.wait(0.3)
-            group_metadata = consumer.consumer_group_metadata()
-            real(producer, positions, group_metadata, timeout)
+    def send(producer: SimulatedProducer, positions: Any, group_metadata: Any, timeout: float) -> None:
+        consumer = consumers[producer._clients.process.name]
+        if consumer._group_moves():
+            consumer._serve_rebalance()
+            consumer._scheduler.wait(0.3)
+        real(producer, positions, consumer.consumer_group_metadata(), timeout)
 
-        with patch.object(SimulatedProducer, "send_offsets_to_transaction", send):
-            return commit(self, transaction)
-
+    stack.enter_context(patch.object(SimulatedProducer, "send_offsets_to_transaction", send))
     stack.enter_context(patch.object(KafkaInbox, "commit", committing))
 
 
@@ -221,15 +221,15 @@ def continuation_without_offsets(stack: ExitStack) -> None:
 
 def fold_before_commit(stack: ExitStack) -> None:
     """The overlay becomes state before it is known to be committed."""
-    real, fold_now = Processor._commit, Processor._fold
+    commit, fold = Processor._commit, Processor._fold
 
-    def commit(self: Processor, overlay: Any, *, now: Any) -> None:
+    def early(self: Processor, overlay: Any, *, now: Any) -> None:
         ends = {n: self._partitions[n].coverage.end for n in overlay.offsets}
-        fold_now(self, overlay, Committed(ends=ends), now=now)
-        with patch.object(Processor, "_fold", lambda *_, **__: None):
-            real(self, overlay, now=now)
+        fold(self, overlay, Committed(ends=ends), now=now)
+        commit(self, overlay, now=now)
 
-    stack.enter_context(patch.object(Processor, "_commit", commit))
+    stack.enter_context(patch.object(Processor, "_commit", early))
+    stack.enter_context(patch.object(Processor, "_fold", lambda *_, **__: None))
 
 
 def watermark_before_offset(stack: ExitStack) -> None:
