@@ -174,7 +174,7 @@ def _line_of(process: subprocess.Popen[bytes], *, until: float) -> bytes:
     """Return one line. Raises _Spent where the process has used so many seconds, however long that takes;
     TimeoutError for one that uses none for STALL_SECONDS; EOFError for one that has ended."""
     assert process.stdout is not None
-    seen, deadline = 0.0, 0.0
+    seen, deadline = -1.0, 0.0  # one that was just started has used nothing yet
     received = bytearray()
     while not received.endswith(b"\n"):
         used, now = _used(process), time.monotonic()

@@ -269,3 +269,9 @@ def test_a_panic_in_the_process_is_told(monkeypatch: pytest.MonkeyPatch, sandbox
     monkeypatch.setattr(jsonata_sandbox, "_asked", lambda *_, until: b"#\n")
     with pytest.raises(EvaluationFailed, match="internal error"):
         evaluated(sandbox, "[1..2]")
+
+
+def test_a_process_that_has_used_nothing_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonata_sandbox, "_used", lambda process: 0.0)
+    with closing(ProcessSandbox()) as fresh:
+        assert evaluated(fresh, "($f := function($v) { $v }; $f(1))") == 1

@@ -107,5 +107,7 @@ def test_a_state_is_told_whole_with_phases_by_name_and_scopes_by_their_indexes()
             "heartbeat_at": None, "last_heartbeat": None, "started": False, "submitted": False,
         },
     }  # fmt: skip
-    assert told["scopes"]["top"]["children"] == {"is": "Branches", "count": 2, "results": {}, "result_bytes": 0}
+    assert told["scopes"]["top"]["children"] == {
+        "is": "Branches", "count": 2, "results": {}, "result_bytes": 0, "ended": 0, "dropped": False,
+    }  # fmt: skip
     assert told["runnable"] == []
