@@ -51,6 +51,7 @@ class Conveyor:
     """An Inbox of one partition: hands out what it is given, batch by batch, and keeps nothing of what is committed."""
 
     max_record_bytes = 1_048_588
+    settled = True
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records, self._next, self._begun = records, 0, False

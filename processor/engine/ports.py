@@ -69,12 +69,14 @@ Restorable: TypeAlias = Literal["snapshots", "events", "closed"]
 
 
 class RecordsRestored(Struct, frozen=True, kw_only=True):
-    """Committed records of one of the three, of this partition, in order; bounded in number per poll."""
+    """Committed records of one of the three, of this partition, in order; bounded in number per poll. `left`: how many
+    offsets lie behind them, which may be more than there are records."""
 
     partition: int
     assignment: int
     of: Restorable
     records: tuple[Record, ...]
+    left: int = 0
 
 
 class AllRestored(Struct, frozen=True, kw_only=True):
@@ -125,6 +127,10 @@ class Inbox(Protocol):
     @property
     def max_record_bytes(self) -> int:
         """What a record may take, key, value and headers together, as staging.record_bytes counts them."""
+
+    @property
+    def settled(self) -> bool:
+        """The group has said what is this member's, and `poll` has told of all of it."""
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         """Return what has arrived, waiting at most `timeout_seconds` for the first.

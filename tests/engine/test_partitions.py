@@ -331,6 +331,7 @@ class Scripted:
     """An Inbox whose polls are written down before."""
 
     max_record_bytes = 1_000_000
+    settled = True
 
     def __init__(self, *polls: list[Delivery]) -> None:
         self._polls = list(polls)

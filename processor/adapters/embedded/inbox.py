@@ -57,6 +57,7 @@ class EmbeddedInbox:
         self._held: dict[int, _Holding] = {}
         self._room = self._size = 0
         self._turn = 0
+        self.settled = False
         self._closed = False
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
@@ -65,6 +66,7 @@ class EmbeddedInbox:
             # Read before looking: what is written after this ends the wait.
             seen = self._store.version()
             deliveries = (*self._rebalance(), *self._restore(), *self._commands(max_commands))
+            self.settled = True
             remaining = deadline - time.monotonic()
             if deliveries or remaining <= 0:
                 return deliveries
@@ -149,7 +151,13 @@ class EmbeddedInbox:
             self._room -= len(records)
             self._size -= sum(len(record.value or b"") for record in records)
             if records:
-                yield RecordsRestored(partition=partition, assignment=holding.epoch, of=of, records=tuple(records))
+                yield RecordsRestored(
+                    partition=partition,
+                    assignment=holding.epoch,
+                    of=of,
+                    records=tuple(records),
+                    left=holding.ends[of] - holding.position,
+                )
         holding.restoring, holding.position = _AFTER[of], 0
         yield AllRestored(partition=partition, assignment=holding.epoch, of=of)
 

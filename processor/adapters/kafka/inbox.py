@@ -100,6 +100,11 @@ class KafkaInbox:
     def max_record_bytes(self) -> int:
         return self._max_record_bytes
 
+    @property
+    def settled(self) -> bool:
+        held = self._transactions.ready and self._membership.rightful == self._held.keys()
+        return self._membership.member != "" and held
+
     # ---- poll
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
