@@ -4,7 +4,8 @@ Inbox    a processor's membership: commands and restored events in, transactions
 Feed     a group's share of an index topic (timers, tasks), read as a table
 Outbox   messages sent outside any transaction
 Reader   records of a partition up to its end, committed ones only
-Log      makes the four, creates and checks topics
+Survey   what can be seen of processors' partitions from outside
+Log      makes the five, creates and checks topics
 """
 
 from __future__ import annotations
@@ -209,6 +210,34 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+class Backlog(Struct, frozen=True, kw_only=True):
+    """What waits in a partition of commands behind the group's committed offset. `records` counts offsets, which may be
+    more than there are records; `oldest`: the log's time of the first, None where none can be read."""
+
+    records: int
+    oldest: Millis | None
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """`retention_ms`: how long commands are kept, None: for ever. `held_seconds`: for how long, at least, an open
+    transaction has kept readers from what stands behind it, by topic and partition; `hanging`: how many of these are
+    held for longer than any transaction in order may take."""
+
+    backlogs: Mapping[int, Backlog]
+    retention_ms: int | None
+    held_seconds: Mapping[tuple[str, int], float]
+    hanging: int
+
+
+class Survey(Protocol):
+    """Used by one thread, the one that asked for it."""
+
+    def look(self, partitions: Sequence[int]) -> Findings:
+        """Look at these partitions of the topics that go together. Raises as Reader."""
+
+    def close(self) -> None: ...
+
+
 class Log(Protocol):
     @property
     def address(self) -> str:
@@ -227,6 +256,8 @@ class Log(Protocol):
     def outbox(self) -> Outbox: ...
 
     def reader(self) -> Reader: ...
+
+    def survey(self) -> Survey: ...
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         """Create those that are missing and return their names; existing ones are left as they are."""

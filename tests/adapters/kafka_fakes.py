@@ -201,7 +201,7 @@ class FakeAdmin:
         return {name: TopicState(partitions=2, replication=1) for name in names}
 
     def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-        return {name: {"max.message.bytes": "10000"} for name in names}
+        return {name: {"max.message.bytes": "10000", "retention.ms": "60000"} for name in names}
 
     def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
         return []
@@ -216,6 +216,10 @@ class FakeAdmin:
     def members(self, group: str) -> Sequence[Member]:
         self._cluster.call("members")
         return self._cluster.group
+
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        self._cluster.call("group_offsets")
+        return {place: self._cluster.offsets[place[1]][0] for place in places if place[1] in self._cluster.offsets}
 
 
 class FakeClients:
