@@ -176,6 +176,10 @@ FeedDelivery: TypeAlias = PartitionTaken | RecordArrived | CaughtUp | PartitionL
 
 
 class Feed(Protocol):
+    @property
+    def settled(self) -> bool:
+        """The group has said, once at least, what is this member's, and `poll` has told of it."""
+
     def poll(self, *, timeout_seconds: float, max_records: int = 500) -> Sequence[FeedDelivery]:
         """As Inbox.poll; PartitionTaken precedes a partition's records, CaughtUp comes once after each taking."""
 
