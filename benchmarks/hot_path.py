@@ -82,6 +82,9 @@ class Conveyor:
         self.bytes += sum(len(message.value or b"") for message in transaction.messages)
         return Committed(ends={})
 
+    def leave(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -155,8 +155,12 @@ class Inbox(Protocol):
         since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside.
         Raises as `poll`."""
 
+    def leave(self) -> None:
+        """Give up what is held, for good: others have it without waiting until this member is taken for dead. Only
+        `close` follows. Does not raise where that cannot be had in a few seconds; others then wait."""
+
     def close(self) -> None:
-        """Leave the group in good order."""
+        """Let go of everything. Without `leave`, who comes back in this slot soon has its partitions at once."""
 
 
 # ---- Feed

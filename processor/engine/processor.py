@@ -104,10 +104,11 @@ class Processor:
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
         """Step until `stop()`; what was begun is finished first, then all is checkpointed, so that the next owner has
-        little to read. Raises as `step`."""
+        little to read, and given up, so that it need not wait. Raises as `step`."""
         while not stop():
             self.step(timeout_seconds=timeout_seconds)
         self._cover(within_ms=STOP_MS)
+        self._inbox.leave()
 
     def step(self, *, timeout_seconds: float = 0.5) -> None:
         """Poll once and commit what came of it, or drop it.

@@ -141,6 +141,11 @@ class FakeConsumer:
         (self._topic,) = topics
         self._callbacks = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost}
 
+    def unsubscribe(self) -> None:
+        self._cluster.call("unsubscribe")
+        self.moves.append(("revoke", sorted(self.fetching)))
+        self._cluster.group = [m for m in self._cluster.group if m.member_id != self.member]
+
     def poll(self, timeout: float) -> Message | None:
         moves, self.moves = self.moves, []
         for kind, partitions in moves:

@@ -340,6 +340,17 @@ def test_a_member_that_leaves_hands_over_at_once(harness: Harness, join: Joins) 
     assert second.lost == []
 
 
+def test_a_member_that_gives_up_everything_hands_over_before_it_is_closed(harness: Harness, join: Joins) -> None:
+    first, second = join.settled("0"), Party(join("1"))
+    settle(harness, [first, second], lambda: _shared(first, second))
+
+    first.inbox.leave()
+    first.inbox.close()
+    settle(harness, [second], lambda: second.ready == ALL)
+
+    assert second.lost == []
+
+
 def test_the_late_commit_of_an_expired_owner_leaves_no_trace(harness: Harness, join: Joins, names: TopicNames) -> None:
     send(harness.log, *commands(names, 0, b"a", b"b"))
     first = join.settled("0")

@@ -350,6 +350,9 @@ class Scripted:
         self.committed.append(transaction)
         return Committed(ends={})
 
+    def leave(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

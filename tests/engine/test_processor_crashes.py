@@ -108,6 +108,9 @@ class FusedInbox:
     def commit(self, transaction: Transaction) -> Committed | None:
         return self._fuse.call(lambda: self._inner.commit(transaction))
 
+    def leave(self) -> None:
+        self._inner.leave()
+
     def close(self) -> None:
         self._inner.close()
 

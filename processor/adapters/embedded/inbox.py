@@ -103,6 +103,9 @@ class EmbeddedInbox:
         ends = self._store.ends(self._names.events)
         return Committed(ends={partition: ends[partition] for partition in transaction.offsets})
 
+    def leave(self) -> None:
+        """`close` follows, and gives up everything."""
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
