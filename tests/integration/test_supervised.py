@@ -1,4 +1,4 @@
-"""A supervisor with three processors on a real broker: one that is killed is back in its slot before others take over."""
+"""Three processors under a supervisor on a real broker: one that is killed is back before others take over."""
 
 from __future__ import annotations
 
