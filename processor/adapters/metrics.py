@@ -155,6 +155,8 @@ class ProcessorMetrics(Watch[Standing]):
         )
         standing = self.standing
         if standing is not None:
+            count = standing.partition_count
+            yield figure("asl_all_partitions", "Partitions that there are, whoever owns them.", count)
             yield from _counted(standing.counts)
             yield from _partitions(standing)
         if self._findings is not None:

@@ -159,7 +159,7 @@ class Processor:
     def standing(self) -> Standing:
         """Tell how it stands; of the thread that steps it."""
         partitions = tuple(self._partitions[number].standing for number in sorted(self._partitions))
-        return Standing(ready=self.ready, counts=dict(self.counts), partitions=partitions)
+        return Standing(ready=self.ready, partition_count=self._count, counts=dict(self.counts), partitions=partitions)
 
     @property
     def ready(self) -> bool:

@@ -33,9 +33,10 @@ class PartitionStanding(Struct, frozen=True, kw_only=True):
 
 class Standing(Struct, frozen=True, kw_only=True):
     """`ready`: the group has said what is this member's, and all of it is READY. `counts`: since the processor was
-    made, by kind."""
+    made, by kind. `partition_count`: how many there are, owned here or not."""
 
     ready: bool
+    partition_count: int
     counts: Mapping[str, int]
     partitions: tuple[PartitionStanding, ...]
 

@@ -183,7 +183,7 @@ def test_checkpoints_and_snapshots_are_told(watched: Watched) -> None:
 
 
 def standing(*partitions: PartitionStanding, ready: bool = False, **counts: int) -> Standing:
-    return Standing(ready=ready, counts=counts, partitions=partitions)
+    return Standing(ready=ready, partition_count=6, counts=counts, partitions=partitions)
 
 
 def restoring(**fields: object) -> PartitionStanding:
@@ -209,7 +209,7 @@ def test_a_restore_is_told_with_its_progress_and_how_long_it_may_take() -> None:
     assert of("asl_waiting_commands", partition="4") == 2.0
     states = {state: of("asl_partitions", state=state) for state in ("restoring", "open", "ready", "stopped")}
     assert states == {"restoring": 1.0, "open": 0.0, "ready": 0.0, "stopped": 1.0}
-    assert of("asl_ready") == 0.0
+    assert (of("asl_ready"), of("asl_all_partitions")) == (0.0, 6.0)
 
 
 def test_a_real_restore_is_told(watched: Watched) -> None:

@@ -201,7 +201,7 @@ class Answering:
 
     def tell(self, *, ready: bool, events: int = 0) -> None:
         self.seconds += 1.0
-        self.metrics.stepped(lambda: Standing(ready=ready, counts={"events": events}, partitions=()))
+        self.metrics.stepped(lambda: Standing(ready=ready, partition_count=6, counts={"events": events}, partitions=()))
 
 
 class Fleet:

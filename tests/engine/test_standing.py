@@ -73,6 +73,7 @@ def test_a_standing_tells_of_every_partition_what_is_open_closed_and_in_quaranti
 
     assert world.processor.standing() == Standing(
         ready=True,
+        partition_count=1,
         counts=dict(world.processor.counts),
         partitions=(standing_of(open=2, closed=1, quarantined=1),),
     )
@@ -149,14 +150,14 @@ def test_before_the_first_poll_nothing_is_ready_though_nothing_is_owned(world: W
     noted = Noted()
     observed(world, noted)
 
-    assert world.processor.standing() == Standing(ready=False, counts={}, partitions=())
+    assert world.processor.standing() == Standing(ready=False, partition_count=1, counts={}, partitions=())
 
 
 def test_who_shares_with_more_than_there_are_partitions_is_ready_with_none(world: World) -> None:
     world.step()
     other = world.processor_on(world.log, slot="1")
 
-    assert other.standing() == Standing(ready=True, counts={}, partitions=())
+    assert other.standing() == Standing(ready=True, partition_count=1, counts={}, partitions=())
 
 
 def events_restored(world: World, *offsets: int, left: int) -> RecordsRestored:
