@@ -77,7 +77,8 @@ class Worker:
 
     def ended(self) -> bool:
         """Return whether there is no process any more."""
-        if self.process is not None and self.process.poll() is not None:
+        if self.process is not None and (code := self.process.poll()) is not None:
+            _log.info("worker_stopped", extra={"slot": self.slot, "pid": self.process.pid, "code": code})
             self._let_go()
         return self.process is None
 

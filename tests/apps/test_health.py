@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from prometheus_client import generate_latest
 from processor.adapters.clock import ManualClock
 from processor.adapters.memory import MemoryLog
 from processor.adapters.metrics import ProcessorMetrics, registry_of
-from processor.apps.health import HealthServer, Surveyor, TimersMetrics, WorkerMetrics, application, listen
+from processor.apps.health import HealthServer, Surveyor, TimersMetrics, WorkerMetrics, application, listen, server
 from processor.apps.timers import TimerService
 from processor.apps.worker import Worker, WorkerRunner
 from processor.engine.ports import Message, Survey
@@ -94,6 +95,16 @@ def test_a_port_that_is_taken_is_named() -> None:
         True,
         True,
     )
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server._Quiet, "timeout", 0.01)
+    with listen("127.0.0.1", 0) as listening:
+        address = listening.getsockname()
+        metrics = ProcessorMetrics(clock=ManualClock())
+        answer = application(registry_of(metrics), live=lambda: True, ready=lambda: True)
+        with HealthServer(listening, answer), socket.create_connection(address, timeout=10) as silent:
+            assert silent.recv(1) == b""
 
 
 # ---- timers, workers

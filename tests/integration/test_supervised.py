@@ -123,6 +123,8 @@ def test_a_stop_has_all_workers_checkpoint_and_leave(
         assert found[-1].position == max((r.offset for r in reader.read(log.names.events, partition)), default=-1) + 1
     reader.close()
     assert sorted(line["slot"] for line in supervisor.role.lines() if line["event"] == "left") == list(SLOTS)
+    stopped = [(line["slot"], line["code"]) for line in supervisor.role.lines() if line["event"] == "worker_stopped"]
+    assert sorted(stopped) == [(slot, 0) for slot in SLOTS]
 
 
 def test_workers_end_with_a_supervisor_that_is_killed(supervisor: Watched, fleet: Fleet) -> None:

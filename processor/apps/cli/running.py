@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("processor.roles")
 
+STDIN = 0
+
 
 class Health(Protocol):
     """How a role, or a supervisor's workers, stand."""
@@ -108,7 +110,9 @@ def supervise(settings: Settings, file: Path | None, *, as_json: bool) -> None:
 
 
 def _stop_with_supervisor(stop: StopFlag) -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: its lock, held by a thread that waits, is fatal to an interpreter that ends meanwhile.
+    while os.read(STDIN, 1_000):
+        pass
     stop.set()
 
 

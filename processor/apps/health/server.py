@@ -58,6 +58,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = 10.0
+    """Seconds after which a connection that says nothing is closed."""
+
     def log_message(self, format: str, *args: object) -> None:
         """Probes come every few seconds."""
 
