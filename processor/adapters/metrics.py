@@ -18,6 +18,7 @@ from prometheus_client.samples import Sample
 
 from processor.engine.ports import Clock, Findings
 from processor.engine.standing import Standing
+from processor.model.ids import Millis
 
 ASK_SECONDS: Final = 1.0
 """How old a standing may be."""
@@ -103,7 +104,7 @@ class ProcessorMetrics(Watch[Standing]):
         super().__init__(monotonic=monotonic)
         self._clock, self._timer = clock, timer or time.perf_counter
         self._began = 0.0
-        self._findings: Findings | None = None
+        self._found: tuple[Findings, Millis] | None = None  # and when
         self._seconds = Histogram(
             "asl_commit_seconds",
             "How long the log took to commit a transaction, or to refuse it.",
@@ -139,7 +140,7 @@ class ProcessorMetrics(Watch[Standing]):
         return () if self.standing is None else tuple(p.partition for p in self.standing.partitions)
 
     def surveyed(self, findings: Findings) -> None:
-        self._findings = findings
+        self._found = findings, self._clock.now()
 
     def survey_failed(self) -> None:
         self._failures.inc()
@@ -159,41 +160,40 @@ class ProcessorMetrics(Watch[Standing]):
             yield figure("asl_all_partitions", "Partitions that there are, whoever owns them.", count)
             yield from _counted(standing.counts)
             yield from _partitions(standing)
-        if self._findings is not None:
-            yield from self._found(self._findings)
+        if self._found is not None:
+            yield from _surveyed(*self._found, owned=set(self.partitions))
 
-    def _found(self, findings: Findings) -> Iterator[Metric]:
-        now, owned = self._clock.now(), set(self.partitions)
-        backlogs = {p: backlog for p, backlog in findings.backlogs.items() if p in owned}
-        yield gauge(
-            "asl_commands_lag_records",
-            "Commands that wait to be applied, by offsets.",
-            ["partition"],
-            {(p,): backlog.records for p, backlog in backlogs.items()},
-        )
-        yield gauge(
-            "asl_commands_lag_seconds",
-            "How long the first command that waits to be applied has been in the log.",
-            ["partition"],
-            {
-                (p,): 0.0 if backlog.oldest is None else max(0, now - backlog.oldest) / 1000
-                for p, backlog in backlogs.items()
-            },
-        )
-        if findings.retention_ms is not None:
-            retention = findings.retention_ms / 1000
-            yield figure(
-                "asl_commands_retention_seconds", "How long commands are kept before they are lost.", retention
-            )
-        held = {place: seconds for place, seconds in findings.held_seconds.items() if place[1] in owned}
-        yield gauge(
-            "asl_transaction_held_seconds",
-            "For how long an open transaction has kept readers from what stands behind it.",
-            ["topic", "partition"],
-            held,
-        )
-        hangs = "Partitions held for longer than a transaction may take."
-        yield figure("asl_hanging_transactions", hangs, findings.hanging)
+
+def _surveyed(findings: Findings, now: Millis, *, owned: set[int]) -> Iterator[Metric]:
+    """As of that look: what waited then may have been applied since."""
+    backlogs = {p: backlog for p, backlog in findings.backlogs.items() if p in owned}
+    yield gauge(
+        "asl_commands_lag_records",
+        "Commands that wait to be applied, by offsets.",
+        ["partition"],
+        {(p,): backlog.records for p, backlog in backlogs.items()},
+    )
+    yield gauge(
+        "asl_commands_lag_seconds",
+        "How long the first command that waits to be applied has been in the log.",
+        ["partition"],
+        {
+            (p,): 0.0 if backlog.oldest is None else max(0, now - backlog.oldest) / 1000
+            for p, backlog in backlogs.items()
+        },
+    )
+    if findings.retention_ms is not None:
+        retention = findings.retention_ms / 1000
+        yield figure("asl_commands_retention_seconds", "How long commands are kept before they are lost.", retention)
+    held = {place: seconds for place, seconds in findings.held_seconds.items() if place[1] in owned}
+    yield gauge(
+        "asl_transaction_held_seconds",
+        "For how long an open transaction has kept readers from what stands behind it.",
+        ["topic", "partition"],
+        held,
+    )
+    hangs = "Partitions held for longer than a transaction may take."
+    yield figure("asl_hanging_transactions", hangs, findings.hanging)
 
 
 def _counted(counts: Mapping[str, int]) -> Iterator[Metric]:

@@ -230,8 +230,8 @@ def test_a_look_from_outside_is_told_and_one_that_comes_to_nothing_counted() -> 
     failed = generate_latest(registry_of(metrics)).decode()
     log.down = False
     world.start("nothing:a")
-    surveyor.look()
     world.advance(4)
+    surveyor.look()
     seen = generate_latest(registry_of(metrics)).decode()
 
     assert "asl_survey_failures_total 1.0" in failed.splitlines()

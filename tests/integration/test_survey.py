@@ -20,9 +20,10 @@ DAY_MS = 86_400_000
 def test_what_stands_behind_an_open_transaction_is_held_and_after_its_time_it_hangs(
     kafka: Broker, topic_prefix: str
 ) -> None:
+    with closing(KafkaLog(kafka.bootstrap_servers, names=TopicNames(topic_prefix))) as log:
+        create_topics(log, partitions=2)
     timing = ManualTiming()
     log = KafkaLog(kafka.bootstrap_servers, names=TopicNames(topic_prefix), timing=timing)
-    create_topics(log, partitions=2)
     place = (log.names.events, 1)
     stranger = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": topic_prefix + "stranger"})
     stranger.init_transactions(30)
