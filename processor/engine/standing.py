@@ -71,9 +71,7 @@ class Restored:
     def __init__(self) -> None:
         self.records: dict[Restorable, int] = {}
         self.left = 0
-        self._first: tuple[Millis, int] | None = (
-            None  # of what is being read: when its first records came, what was left
-        )
+        self._first = (Millis(0), 0)  # of what is being read: when its first records came, and what was left then
         self._last = Millis(0)
 
     def take(self, of: Restorable, records: int, *, left: int, now: Millis) -> None:
@@ -84,14 +82,12 @@ class Restored:
 
     def end(self) -> None:
         """All of one was read."""
-        self.left, self._first = 0, None
+        self.left = 0
 
     @property
     def seconds_left(self) -> float | None:
         if self.left == 0:
             return 0.0
-        if self._first is None:
-            return None
         began, left = self._first
         read, took = left - self.left, self._last - began
         return self.left * took / read / 1000 if read > 0 and took > 0 else None

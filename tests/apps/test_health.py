@@ -148,6 +148,18 @@ def test_timer_lag_is_how_long_the_first_unresolved_one_has_been_due() -> None:
     assert seen[-1]["asl_ready"] == 1.0
 
 
+def test_timers_are_not_ready_before_the_group_has_said_which_are_theirs() -> None:
+    log = MemoryLog()
+    log.create_topics(topic_specs(log.names, partitions=1))
+    service = TimerService(log, ManualClock())
+    before = service.standing().ready
+    service.step(0)
+    after = service.standing().ready
+    service.close()
+
+    assert (before, after) == (False, True)
+
+
 def test_a_timer_that_is_armed_anew_is_no_longer_late() -> None:
     clock = ManualClock()
     log = MemoryLog(clock=clock)

@@ -137,6 +137,18 @@ def test_a_new_owner_is_given_snapshots_first_then_events_from_where_it_says_the
     }
 
 
+def test_while_events_are_restored_it_is_told_how_many_may_be_left(
+    harness: Harness, join: Joins, names: TopicNames
+) -> None:
+    send(harness.log, *[event(names, 1, number) for number in range(1_200)])
+    party = join.settled()
+
+    left = [count for partition, of, count in party.left if (partition, of) == (1, "events")]
+    assert left == sorted(set(left), reverse=True)
+    assert (left[0] < 1_200, left[-1]) == (True, 0)
+    assert len(party.restored[1]) == 1_200
+
+
 def test_a_commit_tells_a_position_behind_its_events_and_before_the_next_ones(
     harness: Harness, join: Joins, names: TopicNames
 ) -> None:
