@@ -31,6 +31,29 @@ class AslError(Exception):
         return dict(vars(self))
 
 
+AslCode: TypeAlias = Literal[
+    "DUPLICATE_LABEL_NAME",
+    "DUPLICATE_STATE_NAME",
+    "DUPLICATE_VARIABLE_NAME",
+    "INVALID_JSONATA_EXPRESSION",
+    "INVALID_JSON_DESCRIPTION",
+    "INVALID_LABEL_NAME",
+    "INVALID_STATE_NAME",
+    "INVALID_VARIABLE_NAME",
+    "MISSING_END_STATE",
+    "MISSING_TRANSITION_TARGET",
+    "NO_DOLLAR",
+    "NO_PATH",
+    "PASS_RESULT_IS_STATIC",
+    "RESERVED_VARIABLE_NAME",
+    "SCHEMA_VALIDATION_FAILED",
+    "TOO_DEEPLY_NESTED",
+    "UNSUPPORTED_JSONATA_EXPRESSION",
+]
+"""What a diagnostic of a definition may be called, in AWS's words but for TOO_DEEPLY_NESTED."""
+Code: TypeAlias = AslCode | Literal["INVALID_MOCKS", "REVISION", "UNREADABLE"]
+"""These three are this project's, of what a definition comes in."""
+
 SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 """AWS's code for whatever has no code of its own."""
 
@@ -44,7 +67,7 @@ class Diagnostic:
     """
 
     pointer: str
-    code: str
+    code: Code
     message: str
     severity: Severity = "ERROR"
     found: str | None = None

@@ -59,7 +59,7 @@ from processor.model.execution import (
     Succeeded,
     Waiting,
 )
-from processor.model.ids import TOP
+from processor.model.ids import TOP, Millis
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 
 ABORTABLE = frozenset(("Task", "Wait", "Parallel", "Map"))
@@ -251,9 +251,10 @@ def _pending(event: e.TaskScheduled) -> Pending:
 
 
 def _task_event(execution: Execution, event: e.Event) -> int:
-    """How many AWS events an answer to a task renders to. A Retrying scope failed before it was scheduled again."""
+    """How many AWS events an answer to a task renders to: none where none was asked for, as when a Wait's end fails, or
+    a state that was to be tried again before its task is scheduled."""
     phase = execution.scopes[event.scope].phase
-    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 1
+    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 0
 
 
 def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e.TaskHeartbeatRecorded) -> Execution:
@@ -262,7 +263,9 @@ def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e
     assert isinstance(pending, Pending)
     match event:
         case e.TaskStarted():
-            after, aws = replace(pending, started=True, last_heartbeat=event.time), 1
+            seconds = pending.heartbeat_seconds
+            due = None if seconds is None else Millis(event.time + seconds * 1000)
+            after, aws = replace(pending, started=True, heartbeat_at=due), 1
         case e.TaskSubmitted():
             after, aws = replace(pending, submitted=True), _task_event(execution, event)
         case e.TaskHeartbeatRecorded():

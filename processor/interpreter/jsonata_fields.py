@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
+from processor.errors import SCHEMA, AslCode
 from processor.interpreter.jsonata import Bounded, EvaluationFailed, JsonataFault, Sandbox, TypeName, type_name
 from processor.interpreter.jsonata_template import Template, compile_jsonata_template, is_expression
 from processor.interpreter.templates import pointer_to
@@ -20,11 +21,10 @@ from processor.model.events import OutputOf
 from processor.model.ids import Millis
 from processor.model.json import Json, render_json
 
-Note: TypeAlias = Callable[[str, str, str], None]
+Note: TypeAlias = Callable[[str, AslCode, str], None]
 """(JSON pointer, code, message)"""
 
 ResultName: TypeAlias = Literal["result", "errorOutput"]
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
 
 
 class Fields:

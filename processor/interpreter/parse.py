@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
+from processor.errors import SCHEMA, AslCode, Diagnostic, InvalidDefinition
 from processor.interpreter.compilation import compile_state
 from processor.interpreter.compile_jsonata import compile_jsonata_state
 from processor.interpreter.jsonata import Sandbox
@@ -86,7 +86,7 @@ class _Reading:
         self.names: set[str] = set()
         self.language: Language = "JSONPath"
 
-    def note(self, pointer: str, code: str, message: str) -> None:
+    def note(self, pointer: str, code: AslCode, message: str) -> None:
         self.diagnostics.append(Diagnostic(pointer=pointer, code=code, message=message))
 
     def report(self, pointer: str, message: str) -> None:

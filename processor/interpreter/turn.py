@@ -11,8 +11,9 @@ from processor.interpreter.context import MapItem, context_object
 from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
+from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
 from processor.model.definition import AnyState, Assign, Budget, Finish, StateFailure
-from processor.model.execution import Execution, Scope
+from processor.model.execution import Execution, Failed, Scope
 from processor.model.ids import Millis, ScopeKey
 from processor.model.json import Json, is_longer, json_bytes
 
@@ -137,6 +138,12 @@ class DataLimitExceeded(BareFailure):
         super().__init__(
             DATA_LIMIT_EXCEEDED, f"{what} with a size exceeding the maximum number of bytes service limit."
         )
+
+
+def as_failed(error: str | None, cause: str | None) -> Failed:
+    """Return a failure found here, cut to what AWS's events hold. Nothing tells what AWS does with a longer one, of a
+    Fail's ErrorPath for example; that its history's fields have these bounds is documented."""
+    return Failed(error and error[:MAX_ERROR_LENGTH], cause and cause[:MAX_CAUSE_LENGTH])
 
 
 class Exit(Protocol):

@@ -186,7 +186,8 @@ class ItemReader(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class ItemBatcher(Struct, frozen=True, kw_only=True, eq=False):
-    """How many items go to one child, and what besides. The closures of the limits give an int, 1 or more, or raise."""
+    """How many items go to one child, and what besides. The closures of the limits give an int, 0 or more, or raise; 0
+    sets no limit."""
 
     max_items: int | Evaluate | None = None
     max_bytes: int | Evaluate | None = None

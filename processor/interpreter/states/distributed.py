@@ -124,7 +124,7 @@ def batch(turn: Turn, batcher: ItemBatcher, select: Callable[[int], Json], itera
 
     As many as MaxItemsPerBatch says, as long as their text and BatchInput's stay within MaxInputBytesPerBatch, and
     within what a state may hold; at least one. Source: AWS Developer Guide, "ItemBatcher"; what becomes of an item that
-    is larger than that by itself is by analogy.
+    is larger than that by itself is by analogy, as is that 0 sets no limit: with MaxItems, where it is recorded.
     """
     most = _number(turn, batcher.max_items) or len(iterations.items)
     limit = min(_number(turn, batcher.max_bytes) or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
