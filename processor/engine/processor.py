@@ -47,6 +47,7 @@ TRANSACTION_MS = 100
 
 STOP_MS = 5_000
 """How long a stop may take to checkpoint."""
+STOP_POLL_SECONDS = 0.1
 
 CAREFUL_FROM = 2
 DEADLY_FROM = 3
@@ -355,14 +356,20 @@ class Processor:
         for partition in self._partitions.values():
             if partition.open:
                 partition.coverage.begin()
-        while (now := self._clock.now()) < deadline and self._checkpoint(now=now):
-            pass
+        while (now := self._clock.now()) < deadline:
+            done = self._checkpoint(now=now)
+            if done is None:
+                return
+            if not done:
+                # Others may be stopping too: each that leaves changes the group, which is only heard of by polling.
+                self._kept = self._take(self._inbox.poll(timeout_seconds=STOP_POLL_SECONDS, max_commands=0))
 
-    def _checkpoint(self, *, now: Millis) -> bool:
-        """Take one partition's round one transaction further; return whether there was one."""
+    def _checkpoint(self, *, now: Millis) -> bool | None:
+        """Take one partition's round one transaction further; return whether that was committed, None where no round is
+        due."""
         partition = next((p for p in self._partitions.values() if p.open and p.coverage.due(now)), None)
         if partition is None:
-            return False
+            return None
         number = partition.number
         round = next_round(
             partition,
