@@ -11,6 +11,8 @@ AslError
 ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
 ├── SlotTaken              another live process uses the same slot
+├── SandboxUnavailable     no process comes up to evaluate expressions in; says nothing of any expression
+├── ArchiveDamaged         an exported folder that is not whole, or not what was written
 ├── NotAuthorized          the broker refused the credentials or the rights of this role
 └── InvalidSettings        settings that cannot be used; names the setting and an example
 """
@@ -148,6 +150,18 @@ class SlotTaken(AslError):
     def __init__(self, *, slot: str, reason: str) -> None:
         self.slot, self.reason = slot, reason
         super().__init__(f"slot {slot} is used by another live process: {reason}")
+
+
+class SandboxUnavailable(AslError):
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"no process can be had to evaluate JSONata in: {reason}")
+
+
+class ArchiveDamaged(AslError):
+    def __init__(self, *, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
 
 
 class NotAuthorized(AslError):
