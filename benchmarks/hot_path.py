@@ -51,6 +51,7 @@ class Conveyor:
     """An Inbox of one partition: hands out what it is given, batch by batch, and keeps nothing of what is committed."""
 
     max_record_bytes = 1_048_588
+    settled = True
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records, self._next, self._begun = records, 0, False
@@ -80,6 +81,9 @@ class Conveyor:
     def commit(self, transaction: Transaction) -> Committed:
         self.bytes += sum(len(message.value or b"") for message in transaction.messages)
         return Committed(ends={})
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -28,12 +28,16 @@ from processor.engine.topics import DEFAULT_PREFIX, TopicNames
 from processor.errors import InvalidSettings
 
 DEFAULT_FILE: Final = "asl.toml"
+DEFAULT_SLOT: Final = "0"
 KAFKA_ENVIRONMENT: Final = "ASL_KAFKA_"
 
 _EXAMPLES: Final[dict[str, str]] = {
     "log": "--log sqlite:orders.db, or ASL_LOG=kafka:localhost:9092",
     "prefix": "ASL_PREFIX=asl.",
     "slot": "--slot 0, or ASL_SLOT=0",
+    "workers": "--workers 4, or ASL_WORKERS=4",
+    "health_host": "--health-host 0.0.0.0, or ASL_HEALTH_HOST=0.0.0.0",
+    "health_port": "--health-port 9464, or ASL_HEALTH_PORT=9464",
     "partitions": "ASL_PARTITIONS=24",
     "task_partitions": "ASL_TASK_PARTITIONS=24",
     "replication_factor": "ASL_REPLICATION_FACTOR=3",
@@ -47,13 +51,16 @@ _RULES: Final[dict[str, str]] = {"log": "must be sqlite:PATH or kafka:HOST:PORT[
 
 
 class Settings(BaseSettings):
-    """What the roles and commands are told. `log` None: not given anywhere."""
+    """What the roles and commands are told. `log` None: not given anywhere. `health_port` None: nothing listens."""
 
     model_config = SettingsConfigDict(env_prefix="ASL_", frozen=True, extra="forbid", validate_default=False)
 
     log: str | None = Field(None, pattern=r"^(sqlite:.+|kafka:[^,\s]+:[0-9]+(,[^,\s]+:[0-9]+)*)$")
     prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9._-]{0,150}$")
-    slot: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    slot: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    workers: int | None = Field(None, ge=1, le=1_000)
+    health_host: str = Field("127.0.0.1", min_length=1)
+    health_port: int | None = Field(None, ge=0, le=65_535)
     partitions: int | None = Field(None, ge=1, le=10_000)
     task_partitions: int | None = Field(None, ge=1, le=10_000)
     replication_factor: int | None = Field(None, ge=1, le=100)
@@ -63,6 +70,16 @@ class Settings(BaseSettings):
     @property
     def names(self) -> TopicNames:
         return TopicNames(self.prefix)
+
+    @property
+    def own_slot(self) -> str:
+        return self.slot or DEFAULT_SLOT
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Those of the workers: 0, 1, … or, where this process was given a slot, that slot's own."""
+        numbers = range(self.workers or 0)
+        return tuple(str(n) if self.slot is None else f"{self.slot}-{n}" for n in numbers)
 
     def required_log(self) -> str:
         """Return the log's address. Raises InvalidSettings, with an example, where none was given."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -31,6 +31,20 @@ _MAX_POLL_SECONDS: Final = 0.5  # how long a stop waits at most
 _log = logging.getLogger("processor.timers")
 
 
+class TimersStanding(Struct, frozen=True, kw_only=True):
+    """`ready`: the group has said what is this member's, and all of it has been read. `pending`: timers without a
+    tombstone, by partition. `lag_ms`: for how long that which fell due first, and still has none, has been due."""
+
+    ready: bool
+    counts: Mapping[str, int]
+    pending: Mapping[int, int]
+    lag_ms: int
+
+
+TellTimers: TypeAlias = Callable[[Callable[[], TimersStanding]], None]
+"""Called after every step; asks for the standing when it wants to know."""
+
+
 class _Pending(Struct):
     """A timer without a tombstone: when it fires next, and how long after that again."""
 
@@ -47,6 +61,7 @@ class _Partition:
         self._pending: dict[str, _Pending] = {}
         # An entry whose time is not the pending one's is outdated: cheaper than finding and removing it in place.
         self._heap: list[tuple[Millis, str]] = []
+        self._fired: dict[str, Millis] = {}  # and not resolved: when each fell due, in the order of their firing
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -56,6 +71,7 @@ class _Partition:
         anew after each firing, by a clock that is behind, it would fire without end."""
         pending = self._pending.get(timer_id)
         if pending is None or not pending.fired or due > now:
+            self._fired.pop(timer_id, None)
             self._set(timer_id, _Pending(due))
 
     def _set(self, timer_id: str, pending: _Pending) -> None:
@@ -64,6 +80,7 @@ class _Partition:
 
     def resolve(self, timer_id: str) -> None:
         self._pending.pop(timer_id, None)
+        self._fired.pop(timer_id, None)
         # Cancelled timeouts of a year would otherwise stay for a year.
         if len(self._heap) > 2 * len(self._pending) + 64:
             self._heap = [(pending.at, timer) for timer, pending in self._pending.items()]
@@ -91,8 +108,15 @@ class _Partition:
     def repeat(self, timer_id: str, now: Millis) -> None:
         """It was fired: fire again later, twice as late each time, as long as there is no tombstone."""
         pending = self._pending[timer_id]
+        self._fired.setdefault(timer_id, pending.at)
         longer = min(pending.repeat_ms * 2, REPEAT_AT_MOST_MS)
         self._set(timer_id, _Pending(Millis(now + pending.repeat_ms), longer, fired=True))
+
+    def first_due(self) -> Millis | None:
+        """Return when that timer fell or falls due which does so first: a fired one fires again later, but it is the
+        one that waits."""
+        fired = next(iter(self._fired.values()), None)
+        return self.next_due() if fired is None else fired
 
     def put_back(self, timer_id: str) -> None:
         heapq.heappush(self._heap, (self._pending[timer_id].at, timer_id))
@@ -101,9 +125,9 @@ class _Partition:
 class TimerService:
     """One member of the group `<prefix>timers`; as many as there are partitions share the work."""
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Clock, *, tell: TellTimers | None = None) -> None:
         """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
-        self._names, self._clock = log.names, clock
+        self._names, self._clock, self._tell = log.names, clock, tell
         self.counts: Counter[str] = Counter()
         self._partitions: dict[int, _Partition] = {}
         self._outbox = log.outbox()
@@ -127,6 +151,18 @@ class TimerService:
                 case PartitionLost(partition=partition):
                     self._partitions.pop(partition, None)
         self._fire()
+        if self._tell is not None:
+            self._tell(self.standing)
+
+    def standing(self) -> TimersStanding:
+        partitions = self._partitions.values()
+        now, due = self._clock.now(), [at for p in partitions if (at := p.first_due()) is not None]
+        return TimersStanding(
+            ready=self._feed.settled and all(p.caught_up for p in partitions),
+            counts=dict(self.counts),
+            pending={number: len(self._partitions[number]) for number in sorted(self._partitions)},
+            lag_ms=max(0, now - min(due, default=now)),
+        )
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Step until `stop()`; it is asked at least twice a second."""
@@ -176,6 +212,7 @@ class TimerService:
             raise
         for partition, timer_id in fired:
             partition.repeat(timer_id, now)
+        self.counts["fired"] += len(fired)
         _log.debug("timers_fired", extra={"count": len(fired)})
 
     def _message(self, timer_id: str) -> Message:

@@ -36,6 +36,7 @@ class Holdings:
         self._used: OrderedDict[str, Execution] = OrderedDict()
         self._idle: dict[str, bytes] = {}
         self._closed: dict[str, bytes] = {}
+        self._quarantined: set[str] = set()
 
     def find(self, id: str) -> Execution | ClosedExecution | None:
         found = self._used.get(id)
@@ -54,20 +55,26 @@ class Holdings:
         self._used.move_to_end(id)
         self._idle.pop(id, None)
         self._closed.pop(id, None)
+        if execution.quarantined is not None:
+            self._quarantined.add(id)
+        elif self._quarantined:
+            self._quarantined.discard(id)
         if len(self._used) > self._limit:
             oldest, rested = self._used.popitem(last=False)
             self._idle[oldest] = encode_execution(rested)
 
     def put_idle(self, id: str, state: bytes) -> None:
         """Hold an open execution as it is encoded. Raises RevisionMissing, DecodingFailed."""
-        self._workflow(state)
+        header = execution_header(state)
+        workflow_of(self._definitions, header.state_machine, header.revision)
         self._used.pop(id, None)
         self._idle[id] = state
+        if header.quarantined:
+            self._quarantined.add(id)
 
     def close(self, id: str, record: bytes) -> None:
         """Keep of an execution its record of the closed topic, where it is not known any better."""
-        self._used.pop(id, None)
-        self._idle.pop(id, None)
+        self.forget(id)
         self._closed[id] = record
 
     def forget(self, id: str) -> None:
@@ -75,6 +82,7 @@ class Holdings:
         self._used.pop(id, None)
         self._idle.pop(id, None)
         self._closed.pop(id, None)
+        self._quarantined.discard(id)
 
     def is_open(self, id: str) -> bool:
         return id in self._used or id in self._idle
@@ -105,12 +113,13 @@ class Holdings:
     def closed_count(self) -> int:
         return len(self._closed)
 
-    def _decoded(self, state: bytes) -> Execution:
-        return decode_execution(state, self._workflow(state))
+    @property
+    def quarantined_count(self) -> int:
+        return len(self._quarantined)
 
-    def _workflow(self, state: bytes) -> Workflow:
+    def _decoded(self, state: bytes) -> Execution:
         header = execution_header(state)
-        return workflow_of(self._definitions, header.state_machine, header.revision)
+        return decode_execution(state, workflow_of(self._definitions, header.state_machine, header.revision))
 
 
 def workflow_of(definitions: Definitions, machine: str, revision: str) -> Workflow:

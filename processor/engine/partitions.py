@@ -10,6 +10,7 @@ from processor.engine.definitions import Definitions
 from processor.engine.holdings import Holdings
 from processor.engine.ports import Record
 from processor.engine.restoring import Restoring
+from processor.engine.standing import PartitionStanding, PartitionState, Restored
 from processor.errors import AslError
 from processor.model.execution import Execution
 from processor.model.ids import Millis
@@ -42,6 +43,7 @@ class Partition:
             definitions=definitions,
             max_record_bytes=max_record_bytes,
         )
+        self.restored = Restored()
         self.open = False  # commands flow
         self.knows_closed = False
         self.applied = 0  # the offset after the last command applied, as committed
@@ -67,6 +69,29 @@ class Partition:
         """What is closed is known: nothing waits any longer."""
         self.restoring.end_closed()
         self.knows_closed = True
+
+    @property
+    def standing(self) -> PartitionStanding:
+        return PartitionStanding(
+            partition=self.number,
+            state=self._state,
+            open=self.holdings.open_count,
+            runnable=len(self._runnable),
+            quarantined=self.holdings.quarantined_count,
+            closed=self.holdings.closed_count,
+            waiting_commands=len(self._waiting),
+            restored=dict(self.restored.records),
+            restoring_left=self.restored.left,
+            restore_seconds_left=self.restored.seconds_left,
+        )
+
+    @property
+    def _state(self) -> PartitionState:
+        if self.stopped is not None:
+            return "STOPPED"
+        if not self.open:
+            return "RESTORING"
+        return "READY" if self.knows_closed else "OPEN"
 
     # ---- commands that wait
 

@@ -4,7 +4,8 @@ Inbox    a processor's membership: commands and restored events in, transactions
 Feed     a group's share of an index topic (timers, tasks), read as a table
 Outbox   messages sent outside any transaction
 Reader   records of a partition up to its end, committed ones only
-Log      makes the four, creates and checks topics
+Survey   what can be seen of processors' partitions from outside
+Log      makes the five, creates and checks topics
 """
 
 from __future__ import annotations
@@ -69,12 +70,14 @@ Restorable: TypeAlias = Literal["snapshots", "events", "closed"]
 
 
 class RecordsRestored(Struct, frozen=True, kw_only=True):
-    """Committed records of one of the three, of this partition, in order; bounded in number per poll."""
+    """Committed records of one of the three, of this partition, in order; bounded in number per poll. `left`: how many
+    offsets lie behind them, which may be more than there are records."""
 
     partition: int
     assignment: int
     of: Restorable
     records: tuple[Record, ...]
+    left: int = 0
 
 
 class AllRestored(Struct, frozen=True, kw_only=True):
@@ -126,6 +129,10 @@ class Inbox(Protocol):
     def max_record_bytes(self) -> int:
         """What a record may take, key, value and headers together, as staging.record_bytes counts them."""
 
+    @property
+    def settled(self) -> bool:
+        """The group has said what is this member's, and `poll` has told of all of it."""
+
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         """Return what has arrived, waiting at most `timeout_seconds` for the first.
 
@@ -148,8 +155,12 @@ class Inbox(Protocol):
         since the last commit are delivered again, or PartitionLost follows. Unknown outcomes are settled inside.
         Raises as `poll`."""
 
+    def leave(self) -> None:
+        """Give up what is held, for good: others have it without waiting until this member is taken for dead. Only
+        `close` follows. Does not raise where that cannot be had in a few seconds; others then wait."""
+
     def close(self) -> None:
-        """Leave the group in good order."""
+        """Let go of everything. Without `leave`, who comes back in this slot soon has its partitions at once."""
 
 
 # ---- Feed
@@ -169,6 +180,10 @@ FeedDelivery: TypeAlias = PartitionTaken | RecordArrived | CaughtUp | PartitionL
 
 
 class Feed(Protocol):
+    @property
+    def settled(self) -> bool:
+        """The group has said, once at least, what is this member's, and `poll` has told of it."""
+
     def poll(self, *, timeout_seconds: float, max_records: int = 500) -> Sequence[FeedDelivery]:
         """As Inbox.poll; PartitionTaken precedes a partition's records, CaughtUp comes once after each taking."""
 
@@ -203,6 +218,34 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+class Backlog(Struct, frozen=True, kw_only=True):
+    """What waits in a partition of commands behind the group's committed offset. `records` counts offsets, which may be
+    more than there are records; `oldest`: the log's time of the first, None where none can be read."""
+
+    records: int
+    oldest: Millis | None
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """`retention_ms`: how long commands are kept, None: for ever. `held_seconds`: for how long, at least, an open
+    transaction has kept readers from what stands behind it, by topic and partition; `hanging`: how many of these are
+    held for longer than any transaction in order may take."""
+
+    backlogs: Mapping[int, Backlog]
+    retention_ms: int | None
+    held_seconds: Mapping[tuple[str, int], float]
+    hanging: int
+
+
+class Survey(Protocol):
+    """Used by one thread, the one that asked for it."""
+
+    def look(self, partitions: Sequence[int]) -> Findings:
+        """Look at these partitions of the topics that go together. Raises as Reader."""
+
+    def close(self) -> None: ...
+
+
 class Log(Protocol):
     @property
     def address(self) -> str:
@@ -221,6 +264,8 @@ class Log(Protocol):
     def outbox(self) -> Outbox: ...
 
     def reader(self) -> Reader: ...
+
+    def survey(self) -> Survey: ...
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         """Create those that are missing and return their names; existing ones are left as they are."""

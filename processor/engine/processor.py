@@ -34,6 +34,7 @@ from processor.engine.ports import (
     Transaction,
 )
 from processor.engine.staging import Overlay
+from processor.engine.standing import Observer, Standing, Unobserved
 from processor.engine.topics_setup import verify_partitions
 from processor.errors import AslError, DecodingFailed, HistoryBroken
 from processor.interpreter.jsonata import Sandbox
@@ -46,6 +47,7 @@ TRANSACTION_MS = 100
 
 STOP_MS = 5_000
 """How long a stop may take to checkpoint."""
+STOP_POLL_SECONDS = 0.1
 
 CAREFUL_FROM = 2
 DEADLY_FROM = 3
@@ -63,7 +65,8 @@ class Processor:
 
     Raises TopicsUnfit when made over topics that do not fit together, and what the log's ports raise. `counts` tells
     what was committed, by kind, and what was passed over. `sandbox` evaluates what JSONata only another process can
-    bound, and is closed with the processor; without one it is evaluated here (docs/decisions/0010).
+    bound, and is closed with the processor; without one it is evaluated here (docs/decisions/0010). `observer` is told
+    how it stands (docs/decisions/0027).
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class Processor:
         slot: str = "0",
         slice_events: int = SLICE_EVENTS,
         sandbox: Sandbox | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._clock, self._sandbox = clock, sandbox
+        self._observer: Observer = observer or Unobserved()
         self._reader = log.reader()
         self._names, self._count = log.names, verify_partitions(self._reader, log.names)
         self._inbox = log.inbox(slot=slot)
@@ -100,10 +105,11 @@ class Processor:
 
     def run(self, stop: Callable[[], bool], *, timeout_seconds: float = 0.5) -> None:
         """Step until `stop()`; what was begun is finished first, then all is checkpointed, so that the next owner has
-        little to read. Raises as `step`."""
+        little to read, and given up, so that it need not wait. Raises as `step`."""
         while not stop():
             self.step(timeout_seconds=timeout_seconds)
         self._cover(within_ms=STOP_MS)
+        self._inbox.leave()
 
     def step(self, *, timeout_seconds: float = 0.5) -> None:
         """Poll once and commit what came of it, or drop it.
@@ -142,6 +148,7 @@ class Processor:
         if not kept:
             self._adapt(applied, self._clock.now() - began)
         self._checkpoint(now=began)
+        self._observer.stepped(self.standing)
 
     def close(self) -> None:
         """Leave the group; what is not committed is left to the next owner."""
@@ -150,10 +157,15 @@ class Processor:
         if self._sandbox is not None:
             self._sandbox.close()
 
+    def standing(self) -> Standing:
+        """Tell how it stands; of the thread that steps it."""
+        partitions = tuple(self._partitions[number].standing for number in sorted(self._partitions))
+        return Standing(ready=self.ready, partition_count=self._count, counts=dict(self.counts), partitions=partitions)
+
     @property
     def ready(self) -> bool:
-        """Everything owned has been restored."""
-        return all(p.open and p.knows_closed for p in self._partitions.values())
+        """The group has said what is owned here, and all of it has been restored."""
+        return self._inbox.settled and all(p.open and p.knows_closed for p in self._partitions.values())
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -199,8 +211,10 @@ class Processor:
             return
         try:
             match restored:
-                case RecordsRestored(of=of, records=records):
+                case RecordsRestored(of=of, records=records, left=left):
                     partition.restoring.take(of, records)
+                    partition.restored.take(of, len(records), left=left, now=self._clock.now())
+                    return
                 case AllRestored(of="snapshots"):
                     start = partition.restoring.end_snapshots()
                     self._inbox.restore_events(partition=partition.number, assignment=partition.assignment, start=start)
@@ -213,6 +227,7 @@ class Processor:
                         "closed_restored",
                         extra={"partition": partition.number, "executions": partition.holdings.closed_count},
                     )
+            partition.restored.end()
         except (DecodingFailed, HistoryBroken) as fault:
             self._stop(partition, fault)
 
@@ -301,11 +316,17 @@ class Processor:
             number: self._partitions[number].position(applied=applied, woken=overlay.woken[number])
             for number, applied in overlay.offsets.items()
         }
-        committed = self._inbox.commit(Transaction(offsets=offsets, messages=tuple(overlay.messages)))
+        committed = self._transact(Transaction(offsets=offsets, messages=tuple(overlay.messages)))
         if committed is None:
             self._drop(offsets)
         else:
             self._fold(overlay, committed, now=now)
+
+    def _transact(self, transaction: Transaction) -> Committed | None:
+        self._observer.committing()
+        committed = self._inbox.commit(transaction)
+        self._observer.committed(committed is not None)
+        return committed
 
     def _drop(self, offsets: Mapping[int, int]) -> None:
         log.warning("transaction_dropped", extra={"offsets": dict(offsets)})
@@ -338,14 +359,20 @@ class Processor:
         for partition in self._partitions.values():
             if partition.open:
                 partition.coverage.begin()
-        while (now := self._clock.now()) < deadline and self._checkpoint(now=now):
-            pass
+        while (now := self._clock.now()) < deadline:
+            done = self._checkpoint(now=now)
+            if done is None:
+                return
+            if not done:
+                # Others may be stopping too: each that leaves changes the group, which is only heard of by polling.
+                self._kept = self._take(self._inbox.poll(timeout_seconds=STOP_POLL_SECONDS, max_commands=0))
 
-    def _checkpoint(self, *, now: Millis) -> bool:
-        """Take one partition's round one transaction further; return whether there was one."""
+    def _checkpoint(self, *, now: Millis) -> bool | None:
+        """Take one partition's round one transaction further; return whether that was committed, None where no round is
+        due."""
         partition = next((p for p in self._partitions.values() if p.open and p.coverage.due(now)), None)
         if partition is None:
-            return False
+            return None
         number = partition.number
         round = next_round(
             partition,
@@ -358,7 +385,7 @@ class Processor:
         # It is no progress with commands: what the owners died of may still be ahead.
         attempts = {number: partition.attempts}
         transaction = Transaction(offsets=offsets, messages=tuple(round.messages), attempts=attempts)
-        if self._inbox.commit(transaction) is None:
+        if self._transact(transaction) is None:
             self._drop(offsets)
             return False
         partition.coverage.checkpointed(round.position, taken=round.taken, disposed=round.disposed)

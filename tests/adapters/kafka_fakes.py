@@ -141,6 +141,11 @@ class FakeConsumer:
         (self._topic,) = topics
         self._callbacks = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost}
 
+    def unsubscribe(self) -> None:
+        self._cluster.call("unsubscribe")
+        self.moves.append(("revoke", sorted(self.fetching)))
+        self._cluster.group = [m for m in self._cluster.group if m.member_id != self.member]
+
     def poll(self, timeout: float) -> Message | None:
         moves, self.moves = self.moves, []
         for kind, partitions in moves:
@@ -201,7 +206,7 @@ class FakeAdmin:
         return {name: TopicState(partitions=2, replication=1) for name in names}
 
     def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-        return {name: {"max.message.bytes": "10000"} for name in names}
+        return {name: {"max.message.bytes": "10000", "retention.ms": "60000"} for name in names}
 
     def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
         return []
@@ -216,6 +221,10 @@ class FakeAdmin:
     def members(self, group: str) -> Sequence[Member]:
         self._cluster.call("members")
         return self._cluster.group
+
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        self._cluster.call("group_offsets")
+        return {place: self._cluster.offsets[place[1]][0] for place in places if place[1] in self._cluster.offsets}
 
 
 class FakeClients:

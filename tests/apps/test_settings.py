@@ -23,7 +23,10 @@ def test_without_anything_the_defaults_hold() -> None:
     assert load_settings().model_dump() == {
         "log": None,
         "prefix": "asl.",
-        "slot": "0",
+        "slot": None,
+        "workers": None,
+        "health_host": "127.0.0.1",
+        "health_port": None,
         "partitions": None,
         "task_partitions": None,
         "replication_factor": None,
@@ -99,5 +102,18 @@ def test_settings_do_not_change_once_read() -> None:
 
 def test_the_settings_class_is_the_one_table_of_settings() -> None:
     assert [name for name in Settings.model_fields if name != "kafka"] == [
-        "log", "prefix", "slot", "partitions", "task_partitions", "replication_factor", "grace_seconds",
+        "log", "prefix", "slot", "workers", "health_host", "health_port",
+        "partitions", "task_partitions", "replication_factor", "grace_seconds",
     ]  # fmt: skip
+
+
+def test_workers_have_the_slots_from_zero_or_those_within_the_slot_that_was_given() -> None:
+    alone, several, within = load_settings(), load_settings(workers=3), load_settings(workers=2, slot="pod-1")
+    assert [one.slots for one in (alone, several, within)] == [(), ("0", "1", "2"), ("pod-1-0", "pod-1-1")]
+    assert [one.own_slot for one in (alone, within)] == ["0", "pod-1"]
+
+
+@pytest.mark.parametrize(("setting", "value"), [("workers", 0), ("health_port", 65_536), ("health_host", "")])
+def test_what_cannot_be_run_or_listened_on_is_refused(setting: str, value: object) -> None:
+    with pytest.raises(InvalidSettings, match=setting):
+        load_settings(file=None, **{setting: value})

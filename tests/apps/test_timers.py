@@ -217,7 +217,7 @@ def test_what_is_no_timer_is_counted_and_skipped(
     log.outbox().send([Message(topic=log.names.timers, key=key, value=b"garbage", partition=place)])
     write(log, "order:1##4#wait", clock.now())
     service.step(0)
-    assert (fired(log), service.counts) == ([fire("order:1##4#wait")], {"skipped": 1})
+    assert (fired(log), service.counts) == ([fire("order:1##4#wait")], {"skipped": 1, "fired": 1})
 
 
 def test_a_timer_under_the_key_of_something_else_is_counted_and_skipped(
@@ -228,7 +228,7 @@ def test_a_timer_under_the_key_of_something_else_is_counted_and_skipped(
     service.step(0)
     log.outbox().send([Message(topic=record.topic, key=b"order:1", value=record.value, partition=record.partition)])
     service.step(0)
-    assert (fired(log), service.counts) == ([fire("order:1##3#wait")], {"skipped": 1})
+    assert (fired(log), service.counts) == ([fire("order:1##3#wait")], {"skipped": 1, "fired": 1})
 
 
 def test_a_timer_moved_away_and_back_fires_once(log: UnreliableLog, clock: ManualClock, service: TimerService) -> None:

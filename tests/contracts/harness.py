@@ -128,6 +128,7 @@ class Party:
         self.restoring: dict[int, Restorable] = {}
         self.opened: set[int] = set()
         self.restored: dict[int, list[Record]] = {}
+        self.left: list[tuple[int, Restorable, int]] = []
         self.others: dict[Restorable, list[Record]] = {"snapshots": [], "closed": []}
         self.commands: list[Record] = []
         self.lost: list[int] = []
@@ -140,9 +141,10 @@ class Party:
                     self.assignments[partition] = assignment
                     self.restored[partition] = []
                     self.restoring[partition] = "snapshots"
-                case RecordsRestored(partition=partition, assignment=assignment, of=of, records=records):
+                case RecordsRestored(partition=partition, assignment=assignment, of=of, records=records, left=left):
                     assert self.assignments[partition] == assignment
                     assert self.restoring[partition] == of
+                    self.left.append((partition, of, left))
                     (self.restored[partition] if of == "events" else self.others[of]).extend(records)
                 case AllRestored(partition=partition, assignment=assignment, of=of):
                     assert self.assignments[partition] == assignment

@@ -64,6 +64,14 @@ def test_a_feed_is_caught_up_once_with_each_partition_after_what_stood_in_it(
     assert sorted(consumer.caught_up) == sorted(ALL)
 
 
+def test_a_feed_is_settled_once_it_was_told_what_is_its_own(harness: Harness, join: Joins) -> None:
+    consumer = join()
+    before = consumer.feed.settled
+    settle(harness, [consumer], lambda: consumer.held == ALL)
+
+    assert (before, consumer.feed.settled) == (False, True)
+
+
 def test_a_tombstone_reaches_a_feed(harness: Harness, join: Joins, names: TopicNames) -> None:
     consumer = join.caught_up()
 

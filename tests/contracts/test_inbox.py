@@ -137,6 +137,18 @@ def test_a_new_owner_is_given_snapshots_first_then_events_from_where_it_says_the
     }
 
 
+def test_while_events_are_restored_it_is_told_how_many_may_be_left(
+    harness: Harness, join: Joins, names: TopicNames
+) -> None:
+    send(harness.log, *[event(names, 1, number) for number in range(1_200)])
+    party = join.settled()
+
+    left = [count for partition, of, count in party.left if (partition, of) == (1, "events")]
+    assert left == sorted(set(left), reverse=True)
+    assert (left[0] < 1_200, left[-1]) == (True, 0)
+    assert len(party.restored[1]) == 1_200
+
+
 def test_a_commit_tells_a_position_behind_its_events_and_before_the_next_ones(
     harness: Harness, join: Joins, names: TopicNames
 ) -> None:
@@ -336,6 +348,17 @@ def test_a_member_that_leaves_hands_over_at_once(harness: Harness, join: Joins) 
 
     first.inbox.close()
     settle(harness, [second], lambda: second.opened == ALL)
+
+    assert second.lost == []
+
+
+def test_a_member_that_gives_up_everything_hands_over_before_it_is_closed(harness: Harness, join: Joins) -> None:
+    first, second = join.settled("0"), Party(join("1"))
+    settle(harness, [first, second], lambda: _shared(first, second))
+
+    first.inbox.leave()
+    first.inbox.close()
+    settle(harness, [second], lambda: second.ready == ALL)
 
     assert second.lost == []
 

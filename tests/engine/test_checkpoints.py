@@ -271,6 +271,37 @@ def test_a_stop_leaves_nothing_to_read_again(world: World) -> None:
     assert (partition(world).restoring.events, partition(world).holdings.open_count) == (0, 3)
 
 
+def test_a_stop_whose_checkpoint_is_refused_tries_again(world: World) -> None:
+    for number in range(3):
+        world.start(f"task:{number}")
+    world.settle()
+    world.log.refuse_commits(2)
+    world.processor.run(lambda: True)
+    world.restart()
+    world.settle()
+
+    assert (partition(world).restoring.events, partition(world).holdings.open_count) == (0, 3)
+
+
+def test_a_stop_hears_meanwhile_that_a_partition_is_no_longer_its_own_and_covers_the_rest() -> None:
+    world = World(partitions=2)
+    world.deploy("task", TASK)
+    for number in range(6):
+        world.start(f"task:{number}")
+    world.settle()
+    other = world.processor_on(world.log, slot="1")
+    world.log.refuse_commits(1)
+    world.processor.run(lambda: True)
+    held = world.processor.partitions
+    world.processor.close()
+    while len(other.partitions) < 2:
+        other.step(timeout_seconds=0)
+
+    [mine] = held
+    read_again = {number: found.restoring.events for number, found in other._partitions.items()}
+    assert (read_again[mine], read_again[1 - mine] > 0) == (0, True)
+
+
 def test_executions_beyond_those_in_use_are_held_encoded_and_go_on(world: World) -> None:
     holdings = partition(world).holdings
     holdings._limit = 2

@@ -168,7 +168,9 @@ def test_the_header_tells_what_to_decode_it_with() -> None:
     header = execution_header(encode_execution(execution))
 
     assert (header.state_machine, header.revision) == (execution.started.state_machine, WORKFLOW.revision)
-    assert (header.sequence, header.at_rest) == (execution.sequence, True)
+    assert (header.sequence, header.at_rest, header.quarantined) == (execution.sequence, True, False)
+    held = execution_header(encode_execution(replace(execution, quarantined="OwnersDied: a test")))
+    assert held.quarantined
 
 
 def test_the_header_names_the_revision_that_a_redrive_went_on_with() -> None:
@@ -311,9 +313,9 @@ def test_results_past_the_limit_take_nothing() -> None:
 
 # ---- the format
 
-PINNED = "488e237b8dc4ac5a"
+PINNED = "b4c08f87b07aa87c"
 GOLDEN = (
-    "95a56c6f63616cb06532346139616164323937323366386405c3c4f693dc001300c0dc001802a76c6f63616c3a3100009503a0ae"
+    "96a56c6f63616cb06532346139616164323937323366386405c3c2c4f693dc001300c0dc001802a76c6f63616c3a3100009503a0ae"
     "5374617274457865637574696f6ea0c090a0a56c6f63616cb065323461396161643239373233663864c420e24a9aad29723f8d23"
     "13556af5cf14e0c3bb6df59fe2b9f783720ff9af717cbcc0c0c0a85354414e444152449100c0c410000000000000000000000000"
     "00000000a156c0c0c0c0c0c2a752554e4e494e470506009503a0ae5374617274457865637574696f6ea0c09290dc001101910099"

@@ -331,6 +331,7 @@ class Scripted:
     """An Inbox whose polls are written down before."""
 
     max_record_bytes = 1_000_000
+    settled = True
 
     def __init__(self, *polls: list[Delivery]) -> None:
         self._polls = list(polls)
@@ -352,6 +353,9 @@ class Scripted:
             return None
         self.committed.append(transaction)
         return Committed(ends={})
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

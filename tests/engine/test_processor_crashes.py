@@ -89,6 +89,10 @@ class FusedInbox:
     def max_record_bytes(self) -> int:
         return self._inner.max_record_bytes
 
+    @property
+    def settled(self) -> bool:
+        return self._inner.settled
+
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         # Few at a time, so that there are many transactions to die between.
         return self._fuse.call(lambda: self._inner.poll(timeout_seconds=timeout_seconds, max_commands=3))
@@ -103,6 +107,9 @@ class FusedInbox:
 
     def commit(self, transaction: Transaction) -> Committed | None:
         return self._fuse.call(lambda: self._inner.commit(transaction))
+
+    def leave(self) -> None:
+        self._inner.leave()
 
     def close(self) -> None:
         self._inner.close()

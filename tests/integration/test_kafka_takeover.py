@@ -220,6 +220,28 @@ def test_a_killed_slot_started_again_has_its_partitions_back_at_once(town: Town)
     assert town.events() == [b"a", b"b"]
 
 
+def test_who_leaves_hands_over_without_anybody_waiting_for_the_session(town: Town) -> None:
+    leaver = town.join("0")
+    leaver.settle()
+    heir = town.join("1")
+    deadline = time.monotonic() + SETTLED_SECONDS
+    while not (len(leaver.opened) == len(heir.opened) == PARTITIONS // 2):
+        assert time.monotonic() < deadline
+        leaver.poll()
+        heir.poll()
+
+    began = time.monotonic()
+    leaver.inbox.leave()
+    leaver.inbox.close()
+    left = time.monotonic()
+    heir.settle()
+
+    print(f"left in {left - began:.2f} s, all open with the other {time.monotonic() - began:.2f} s after")
+    assert time.monotonic() - began < 4.0  # the session is 6 s
+    event = Message(topic=town.names.events, key=b"m:1", value=b"event", partition=0)
+    assert heir.inbox.commit(Transaction(offsets={0: 0}, messages=(event,)))
+
+
 def test_an_idle_processor_commits_a_command_within_milliseconds(town: Town) -> None:
     member = town.join("0")
     member.settle()

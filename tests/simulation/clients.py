@@ -117,6 +117,14 @@ class SimulatedConsumer:
         self._callbacks = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost}
         self._broker.consumers.append(self)
 
+    def unsubscribe(self) -> None:
+        """So a static member leaves too. The client tells in the next poll; here at once."""
+        self._clients.call("unsubscribe")
+        gone, self._owned = sorted(self._owned), set()
+        self._callbacks["revoke"](self, self._places(gone))
+        self._broker.expel(self._member)
+        self._callbacks, self._member = {}, ""
+
     def rejoin_quietly(self) -> None:
         self._member = self._broker.join(self._instance, self._client_id, self._clients.process).id
         self.quiet = True
@@ -488,3 +496,8 @@ class SimulatedAdmin:
         self._clients.call("members")
         self._clients.process.told_fenced = False
         return [Member(m.id, m.instance, m.client) for m in self._broker.group.members.values()]
+
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        self._clients.call("committed")
+        offsets = self._broker.group.offsets
+        return {place: offsets[place[1]][0] for place in places if place[1] in offsets}

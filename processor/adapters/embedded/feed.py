@@ -27,6 +27,7 @@ class EmbeddedFeed:
         self.member = store.join(Group(group, topic), slot=None)
         self._held: dict[int, _Holding] = {}
         self._turn = 0
+        self.settled = False
         self._closed = False
 
     def poll(self, *, timeout_seconds: float, max_records: int = 500) -> Sequence[FeedDelivery]:
@@ -34,6 +35,7 @@ class EmbeddedFeed:
         while True:
             seen = self._store.version()
             deliveries = (*self._rebalance(), *self._records(max_records))
+            self.settled = True
             remaining = deadline - time.monotonic()
             if deliveries or remaining <= 0:
                 return deliveries

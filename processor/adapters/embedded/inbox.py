@@ -57,6 +57,7 @@ class EmbeddedInbox:
         self._held: dict[int, _Holding] = {}
         self._room = self._size = 0
         self._turn = 0
+        self.settled = False
         self._closed = False
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
@@ -65,6 +66,7 @@ class EmbeddedInbox:
             # Read before looking: what is written after this ends the wait.
             seen = self._store.version()
             deliveries = (*self._rebalance(), *self._restore(), *self._commands(max_commands))
+            self.settled = True
             remaining = deadline - time.monotonic()
             if deliveries or remaining <= 0:
                 return deliveries
@@ -100,6 +102,9 @@ class EmbeddedInbox:
             return None
         ends = self._store.ends(self._names.events)
         return Committed(ends={partition: ends[partition] for partition in transaction.offsets})
+
+    def leave(self) -> None:
+        """`close` follows, and gives up everything."""
 
     def close(self) -> None:
         if not self._closed:
@@ -149,7 +154,13 @@ class EmbeddedInbox:
             self._room -= len(records)
             self._size -= sum(len(record.value or b"") for record in records)
             if records:
-                yield RecordsRestored(partition=partition, assignment=holding.epoch, of=of, records=tuple(records))
+                yield RecordsRestored(
+                    partition=partition,
+                    assignment=holding.epoch,
+                    of=of,
+                    records=tuple(records),
+                    left=holding.ends[of] - holding.position,
+                )
         holding.restoring, holding.position = _AFTER[of], 0
         yield AllRestored(partition=partition, assignment=holding.epoch, of=of)
 

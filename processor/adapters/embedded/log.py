@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from processor.adapters.embedded.feed import EmbeddedFeed
 from processor.adapters.embedded.inbox import EmbeddedInbox
-from processor.adapters.embedded.store import MAX_RECORD_BYTES, Store
-from processor.engine.ports import Message, Record
+from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store
+from processor.engine.ports import Backlog, Findings, Message, Record
 from processor.engine.staging import record_bytes
 from processor.engine.topics import TopicNames, TopicSpec
 from processor.errors import InvalidCommand, TopicsUnfit
@@ -69,6 +69,27 @@ class EmbeddedReader:
             start = records[-1].offset + 1
 
 
+class EmbeddedSurvey:
+    """Commands are kept for ever, and no reader waits for a transaction."""
+
+    def __init__(self, store: Store, names: TopicNames) -> None:
+        self._store, self._commands = store, names.commands
+        self._group = Group(names.processor_group, names.commands)
+
+    def look(self, partitions: Sequence[int]) -> Findings:
+        ends = self._store.ends(self._commands)
+        backlogs = {partition: self._backlog(partition, ends.get(partition, 0)) for partition in partitions}
+        return Findings(backlogs=backlogs, retention_ms=None, held_seconds={}, hanging=0)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _backlog(self, partition: int, end: int) -> Backlog:
+        start = self._store.committed(self._group, partition) or 0
+        first = self._store.fetch(self._commands, partition, start=start, end=end, max_records=1, max_bytes=READ_BYTES)
+        return Backlog(records=max(0, end - start), oldest=first[0].time if first else None)
+
+
 class EmbeddedLog(ABC):
     def __init__(self, *, address: str, names: TopicNames) -> None:
         self._address, self._names = address, names
@@ -100,6 +121,9 @@ class EmbeddedLog(ABC):
 
     def reader(self) -> EmbeddedReader:
         return EmbeddedReader(self.store())
+
+    def survey(self) -> EmbeddedSurvey:
+        return EmbeddedSurvey(self.store(), self.names)
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         with _closing(self.store()) as store:

@@ -11,7 +11,15 @@ from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import confluent_kafka
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented there, but not exported to type checkers
     AdminClient,
     ConfigResource,
@@ -43,6 +51,7 @@ class Consumer(Protocol):
     def subscribe(
         self, topics: list[str], *, on_assign: OnRebalance, on_revoke: OnRebalance, on_lost: OnRebalance
     ) -> None: ...
+    def unsubscribe(self) -> None: ...
     def poll(self, timeout: float) -> Message | None: ...
     def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
     def assign(self, partitions: list[TopicPartition]) -> None: ...
@@ -120,6 +129,8 @@ class Admin(Protocol):
         """The last stable offset of each, or else the high watermark."""
 
     def members(self, group: str) -> Sequence[Member]: ...
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        """The group's offset of each that has one."""
 
 
 class Clients(Protocol):
@@ -224,6 +235,18 @@ class ConfluentAdmin:
                 return ()
             raise
         return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
+
+    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
+        self._client.poll(0)
+        wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in places])
+        answers = self._client.list_consumer_group_offsets([wanted], request_timeout=REQUEST_SECONDS)
+        found = {}
+        for place in _result(answers[group]).topic_partitions:
+            if place.error is not None:
+                raise KafkaException(place.error)
+            if place.offset >= 0:
+                found[place.topic, place.partition] = place.offset
+        return found
 
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
         self._client.poll(0)

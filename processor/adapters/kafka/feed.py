@@ -51,7 +51,7 @@ class KafkaFeed:
         self._commits: dict[int, int] = {}
         self._assignments = 0
         self._asked_at = float("-inf")
-        self._closed = False
+        self.settled = self._closed = False
         consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, *, timeout_seconds: float, max_records: int = 500) -> Sequence[FeedDelivery]:
@@ -135,6 +135,7 @@ class KafkaFeed:
     # ---- callbacks
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.settled = True
         consumer.incremental_assign([TopicPartition(self._topic, p.partition, self._from) for p in partitions])
         for place in partitions:
             self._assignments += 1

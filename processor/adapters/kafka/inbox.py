@@ -53,6 +53,7 @@ BUSY_SECONDS = 0.01
 IDLE_SECONDS = 0.1
 RENEW_SECONDS = 5.0
 CALL_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
 OPEN_SECONDS = 30.0  # a stop is heard only between two calls of the inbox
 
 
@@ -71,8 +72,8 @@ class Holding:
 class KafkaInbox:
     """Implements ports.Inbox. Not thread-safe: one thread polls and commits.
 
-    `close` does not leave the group where membership is static: a process started again in the slot within the
-    session timeout has its partitions back at once, another one takes them over after it.
+    `close` alone does not leave the group where membership is static: a process started again in the slot within the
+    session timeout has its partitions back at once, another one takes them over after it. `leave` does.
     """
 
     def __init__(
@@ -99,6 +100,11 @@ class KafkaInbox:
     @property
     def max_record_bytes(self) -> int:
         return self._max_record_bytes
+
+    @property
+    def settled(self) -> bool:
+        held = self._transactions.ready and self._membership.rightful == self._held.keys()
+        return self._membership.member != "" and held
 
     # ---- poll
 
@@ -359,6 +365,25 @@ class KafkaInbox:
             raise self._connection.translate(error)
         if code != KafkaError._PARTITION_EOF:
             log.warning("consumer_fault", extra={"slot": self._slot, "reason": describe(error)})
+
+    def leave(self) -> None:
+        member = self._membership.member
+        if not member:
+            return
+        self._transactions.close()
+        self._membership.unsubscribe()
+        deadline = self._timing.now() + LEAVE_SECONDS
+        while self._timing.now() < deadline:
+            self._consumer.poll(BUSY_SECONDS)
+            try:
+                members = self._connection.admin.members(self._names.processor_group)
+            except KafkaException as exception:
+                log.info("leaving_not_seen", extra={"slot": self._slot, "reason": str(exception)})
+                return
+            if all(m.member_id != member for m in members):
+                log.info("left", extra={"slot": self._slot})
+                return
+        log.warning("not_left", extra={"slot": self._slot})
 
     def close(self) -> None:
         if self._closed:

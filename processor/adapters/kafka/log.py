@@ -18,6 +18,7 @@ from processor.adapters.kafka.outbox import KafkaOutbox
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.kafka.restore import Restorer
 from processor.adapters.kafka.settings import ClientSettings
+from processor.adapters.kafka.survey import KafkaSurvey
 from processor.adapters.kafka.timing import SystemTiming, Timing
 from processor.adapters.kafka.transactions import Transactions
 from processor.engine.topics import TopicNames, TopicSpec
@@ -110,6 +111,9 @@ class KafkaLog:
 
     def reader(self) -> KafkaReader:
         return KafkaReader(self._connect("reader"))
+
+    def survey(self) -> KafkaSurvey:
+        return KafkaSurvey(self._connect("survey"))
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         connection = self._connect("admin")

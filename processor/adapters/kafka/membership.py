@@ -37,6 +37,11 @@ class Membership:
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
+    def unsubscribe(self) -> None:
+        """Leave the group, with the polls that follow. A static member's `close` would not: the group keeps its place
+        until the session ends (KIP-345)."""
+        self._consumer.unsubscribe()
+
     @property
     def member(self) -> str:
         """The member id of the last callback; empty before the first and after an expulsion."""

@@ -320,7 +320,13 @@ class Restorer:
             take = self._takes[partition]
             self._bytes_put += _size(found)
             self._results.put(
-                RecordsRestored(partition=partition, assignment=take.assignment, of=take.of, records=tuple(found))
+                RecordsRestored(
+                    partition=partition,
+                    assignment=take.assignment,
+                    of=take.of,
+                    records=tuple(found),
+                    left=max(0, take.end - take.position),
+                )
             )
         for take in self._in(Phase.READING):
             if take.position >= take.end:

@@ -135,7 +135,8 @@ class SqliteStore:
 
     def committed(self, group: Group, partition: int) -> int | None:
         row = self._connection.first(
-            "SELECT offset FROM offsets WHERE grp = ? AND partition = ?", (self._groups[group], partition)
+            "SELECT offset FROM offsets JOIN groups ON groups.id = grp WHERE name = ? AND topic = ? AND partition = ?",
+            (group.name, group.topic, partition),
         )
         return None if row is None else row[0]  # type: ignore[return-value]  # an integer column
 

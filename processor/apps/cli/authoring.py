@@ -132,7 +132,7 @@ def _develop(
         events, rejections, dead = (
             Tail(reader, topic) for topic in (log.names.events, log.names.rejections, log.names.dead_letters)
         )
-        start_roles(roles, log, workers, slot=settings.slot, grace_seconds=_GRACE_SECONDS)
+        start_roles(roles, log, workers, slot=settings.own_slot, grace_seconds=_GRACE_SECONDS)
         terminal.say(f"asl: processor, timers and {len(workers)} workers on {log.address}; Ctrl-C ends them")
         show = _DevView(terminal)
         ending = False

@@ -34,6 +34,13 @@ SettingsOption: TypeAlias = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="A TOML file. Else ASL_SETTINGS, else asl.toml.")
 ]
 PrefixOption: TypeAlias = Annotated[str | None, typer.Option("--prefix", help="Of topics and groups. Else asl.")]
+HealthHostOption: TypeAlias = Annotated[
+    str | None, typer.Option("--health-host", help="Where to listen. Else ASL_HEALTH_HOST, else 127.0.0.1.")
+]
+HealthPortOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--health-port", help="For /metrics, /health/live, /health/ready; 0: any. Else ASL_HEALTH_PORT."),
+]
 WorkerOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--worker", metavar="MODULE", help="A module or Python file with a Worker, MODULE[:ATTRIBUTE]."),

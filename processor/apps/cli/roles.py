@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from processor.apps.cli.options import (
+    HealthHostOption,
+    HealthPortOption,
     JsonOption,
     LogOption,
     PrefixOption,
     SettingsOption,
     opened_log,
 )
+from processor.apps.cli.running import run, supervise
 from processor.apps.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -24,58 +24,86 @@ if TYPE_CHECKING:
     from processor.engine.ports import Log, Reader
     from processor.engine.topics import TopicNames
 
-    MakeFromLog: TypeAlias = Callable[[Log, Settings], Role]
 
-_log = logging.getLogger("processor.roles")
-
-
-def processor(
+def processor(  # noqa: PLR0913, PLR0917 # each argument is an option of the command line
     slot: Annotated[
         str | None,
         typer.Option("--slot", help="Unique among live processors, the same after a restart. Else ASL_SLOT, else 0."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Run so many, a process each, started again when it ends; in slots 0, 1, … or SLOT-0, SLOT-1, …",
+        ),
+    ] = None,
+    health_host: HealthHostOption = None,
+    health_port: HealthPortOption = None,
+    supervised: Annotated[int | None, typer.Option("--supervised", hidden=True)] = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a processor: commands in, events out. Several share the partitions."""
+    from processor.adapters.clock import OsEntropy, SystemClock
+    from processor.adapters.metrics import ProcessorMetrics
+    from processor.apps.settings import load_settings
+
+    chosen = load_settings(
+        file=settings,
+        log=log,
+        prefix=prefix,
+        slot=slot,
+        workers=workers,
+        health_host=health_host,
+        health_port=health_port,
+    )
+    if chosen.workers is not None and supervised is None:
+        supervise(chosen, settings, as_json=json)
+        return
+    metrics = ProcessorMetrics(clock=SystemClock())
 
     def make(log: Log, settings: Settings) -> Role:
-        from processor.adapters.clock import OsEntropy, SystemClock
         from processor.adapters.jsonata_sandbox import ProcessSandbox
+        from processor.apps.health import Surveyed, Surveyor
         from processor.engine.processor import Processor
 
-        return Processor(
+        processor = Processor(
             log=log,
             clock=SystemClock(),
             entropy=OsEntropy(),
-            slot=settings.slot,
+            slot=settings.own_slot,
             sandbox=ProcessSandbox(),
+            observer=metrics,
         )
+        return processor if settings.health_port is None else Surveyed(processor, Surveyor(log, metrics))
 
-    from processor.apps.settings import load_settings
-
-    _run("processor", make, load_settings(file=settings, log=log, prefix=prefix, slot=slot), as_json=json)
+    run("processor", make, chosen, as_json=json, metrics=metrics, supervised=supervised, worker=chosen.own_slot)
 
 
 def timers(
+    health_host: HealthHostOption = None,
+    health_port: HealthPortOption = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a timer service: fires what is due."""
+    from processor.apps.health import TimersMetrics
+    from processor.apps.settings import load_settings
+
+    metrics = TimersMetrics()
 
     def make(log: Log, settings: Settings) -> Role:
         from processor.adapters.clock import SystemClock
         from processor.apps.timers import TimerService
 
-        return TimerService(log, SystemClock())
+        return TimerService(log, SystemClock(), tell=metrics.stepped)
 
-    from processor.apps.settings import load_settings
-
-    _run("timers", make, load_settings(file=settings, log=log, prefix=prefix), as_json=json)
+    chosen = load_settings(file=settings, log=log, prefix=prefix, health_host=health_host, health_port=health_port)
+    run("timers", make, chosen, as_json=json, metrics=metrics)
 
 
 def worker(
@@ -86,24 +114,34 @@ def worker(
     grace_seconds: Annotated[
         float | None, typer.Option("--grace-seconds", help="How long a stop waits for what runs. Default 30.")
     ] = None,
+    health_host: HealthHostOption = None,
+    health_port: HealthPortOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the task functions of a Worker."""
+    from processor.apps.health import WorkerMetrics
     from processor.apps.loading import load_worker
     from processor.apps.settings import load_settings
 
-    loaded = load_worker(module)
+    loaded, metrics = load_worker(module), WorkerMetrics()
 
     def make(log: Log, settings: Settings) -> Role:
         from processor.adapters.clock import SystemClock
         from processor.apps.worker import WorkerRunner
 
-        return WorkerRunner(log, loaded, SystemClock(), grace_seconds=settings.grace_seconds)
+        return WorkerRunner(log, loaded, SystemClock(), grace_seconds=settings.grace_seconds, tell=metrics.stepped)
 
-    chosen = load_settings(file=settings, log=log, prefix=prefix, grace_seconds=grace_seconds)
-    _run("worker", make, chosen, as_json=json)
+    chosen = load_settings(
+        file=settings,
+        log=log,
+        prefix=prefix,
+        grace_seconds=grace_seconds,
+        health_host=health_host,
+        health_port=health_port,
+    )
+    run("worker", make, chosen, as_json=json, metrics=metrics, service=loaded.name)
 
 
 def create_topics(
@@ -209,37 +247,3 @@ def _unlike(settings: Settings, names: TopicNames, reader: Reader) -> list[str]:
         for topic, count in asked.items()
         if count is not None and counts[topic] not in (None, count)
     ]
-
-
-def _run(name: str, make: MakeFromLog, settings: Settings, *, as_json: bool) -> None:
-    from processor.apps.journal import log_to_stderr
-    from processor.apps.roles import run_role, stopped_by_signals
-
-    log_to_stderr(as_json=as_json)
-    address = settings.required_log()
-    with stopped_by_signals() as stop:
-        _log.info("role_started", extra={"role": name, "pid": os.getpid(), "address": address, "slot": settings.slot})
-        run_role(name, lambda: _Opened(make, settings), stop)
-
-
-class _Opened:
-    """A role together with its log, made and closed with it: a log that could not be reached is opened anew."""
-
-    def __init__(self, make: MakeFromLog, settings: Settings) -> None:
-        from processor.apps.logs import open_log
-
-        self._log = open_log(settings)
-        try:
-            self._role = make(self._log, settings)
-        except BaseException:
-            self._log.close()
-            raise
-
-    def run(self, stop: Callable[[], bool]) -> None:
-        self._role.run(stop)
-
-    def close(self) -> None:
-        try:
-            self._role.close()
-        finally:
-            self._log.close()

@@ -13,8 +13,10 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from processor.apps.worker.executor import Executor, Result, Run
 from processor.apps.worker.sdk import TaskContext, Worker
@@ -45,6 +47,20 @@ _HEARTBEATS_PER_INTERVAL: Final = 3
 _log = logging.getLogger("processor.worker")
 
 
+class WorkerStanding(Struct, frozen=True, kw_only=True):
+    """`ready`: the group has said what is this member's, and all of it has been read. `running`: functions under way
+    or waiting for their turn, and results not yet sent; `unresolved`: tasks without a result, other services' too."""
+
+    ready: bool
+    counts: Mapping[str, int]
+    running: int
+    unresolved: int
+
+
+TellWorker: TypeAlias = Callable[[Callable[[], WorkerStanding]], None]
+"""Called after every step; asks for the standing when it wants to know."""
+
+
 class _Partition:
     """`unresolved`: token → offset, in the order of offsets; other services' tasks too, for a later release of this
     service may have a function for them."""
@@ -63,12 +79,20 @@ class _Partition:
 class WorkerRunner:
     """One member of the group `<prefix>worker.<service>`."""
 
-    def __init__(self, log: Log, worker: Worker, clock: Clock, *, grace_seconds: float = DEFAULT_GRACE_SECONDS) -> None:
+    def __init__(
+        self,
+        log: Log,
+        worker: Worker,
+        clock: Clock,
+        *,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        tell: TellWorker | None = None,
+    ) -> None:
         """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do.
 
         `grace_seconds`: how long `close` waits for functions that still run.
         """
-        self._worker, self._clock, self._grace_seconds = worker, clock, grace_seconds
+        self._worker, self._clock, self._grace_seconds, self._tell = worker, clock, grace_seconds, tell
         self.counts: Counter[str] = Counter()
         self._partitions: dict[int, _Partition] = {}
         self._runs: dict[str, Run] = {}
@@ -93,6 +117,17 @@ class WorkerRunner:
         if self._sender.failure is not None:
             raise self._sender.failure
         self._advance(timeout_seconds, starting=True)
+        if self._tell is not None:
+            self._tell(self.standing)
+
+    def standing(self) -> WorkerStanding:
+        partitions = self._partitions.values()
+        return WorkerStanding(
+            ready=self._feed.settled and all(p.caught_up for p in partitions),
+            counts=dict(self.counts),
+            running=self._open_answers,
+            unresolved=sum(len(p.unresolved) for p in partitions),
+        )
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Step until `stop()`; it is asked at least twice a second."""

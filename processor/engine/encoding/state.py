@@ -52,6 +52,7 @@ class StateHeader(Struct, frozen=True, array_like=True):
     revision: str
     sequence: int
     at_rest: bool
+    quarantined: bool
     body: bytes
 
 
@@ -61,7 +62,8 @@ def encode_execution(execution: Execution) -> bytes:
     root = writing.struct(execution)
     machine, revision = execution.started.state_machine, execution.workflow.revision
     body = _pack([root, writing.shared, writing.variables])
-    header = StateHeader(machine, revision, execution.sequence, execution.at_rest, body)
+    quarantined = execution.quarantined is not None
+    header = StateHeader(machine, revision, execution.sequence, execution.at_rest, quarantined, body)
     # A copy: the encoder's own bytes keep the room they were written in, half as much again, while they are held.
     return bytes(memoryview(_pack(header)))
 
@@ -283,7 +285,7 @@ _READERS: list[tuple[type[Struct], tuple[str, ...], list[tuple[str, _Read]]]] = 
 ]
 
 _SYMBOLS = [get_args(alias) for alias in (Status, MachineType, MapMode, StateType, TaskKind)]
-_LAYOUT = 2
+_LAYOUT = 3
 """Whoever changes how the classes are written adds one to it."""
 
 STATE_FORMAT = sha256(

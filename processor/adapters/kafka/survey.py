@@ -1,0 +1,100 @@
+"""What can be seen of processors' partitions from outside: commands not yet applied, and readers that are held up.
+
+The client has no way to ask for transactions (KIP-664). What one of them does is seen: the last stable offset stands
+still although records lie behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from confluent_kafka import KafkaException
+
+from processor.adapters.kafka.clients import Place
+from processor.adapters.kafka.connection import Connection
+from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.kafka.restore import HANGING_SECONDS
+from processor.engine.ports import Backlog, Findings
+from processor.model.ids import Millis
+
+T = TypeVar("T")
+
+
+class KafkaSurvey:
+    """Implements ports.Survey. A partition is seen to be held from the first look that finds it so."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._admin, self._names = connection, connection.admin, connection.names
+        self._reader = KafkaReader(connection)
+        self._hangs_after = connection.settings.transaction_timeout_seconds + HANGING_SECONDS
+        self._held: dict[Place, tuple[int, float]] = {}  # the last stable offset, and since when it is that
+        self._oldest: dict[int, tuple[int, Millis]] = {}  # the first waiting command's offset and time
+
+    def look(self, partitions: Sequence[int]) -> Findings:
+        places = [(topic, partition) for topic in self._names.co_partitioned for partition in partitions]
+        held = self._look_at_transactions(places)
+        return Findings(
+            backlogs=self._look_at_commands(partitions),
+            retention_ms=self._retention(),
+            held_seconds=held,
+            hanging=sum(seconds > self._hangs_after for seconds in held.values()),
+        )
+
+    def close(self) -> None:
+        self._reader.close()
+
+    # ---- commands
+
+    def _look_at_commands(self, partitions: Sequence[int]) -> dict[int, Backlog]:
+        if not partitions:
+            return {}
+        places = [(self._names.commands, partition) for partition in partitions]
+        # The committed first: what comes in between is waiting, and none seems to be applied before it came.
+        committed = self._ask(lambda: self._admin.committed(self._names.processor_group, places))
+        starts = self._ask(lambda: self._admin.starts(places))
+        ends = self._ask(lambda: self._admin.ends(places, committed=True))
+        found = {}
+        for place in places:
+            start = max(committed.get(place, 0), starts[place])
+            records = max(0, ends[place] - start)
+            found[place[1]] = Backlog(records=records, oldest=self._time_of(place, start) if records else None)
+        return found
+
+    def _time_of(self, place: Place, offset: int) -> Millis | None:
+        topic, partition = place
+        known = self._oldest.get(partition)
+        if known is not None and known[0] == offset:
+            return known[1]
+        first = next(self._reader.read(topic, partition, start=offset), None)
+        if first is None:  # nothing but aborted records
+            return None
+        self._oldest[partition] = offset, first.time
+        return first.time
+
+    def _retention(self) -> int | None:
+        topic = self._names.commands
+        milliseconds = int(self._ask(lambda: self._admin.configs([topic]))[topic].get("retention.ms", -1))
+        return milliseconds if milliseconds >= 0 else None
+
+    # ---- transactions
+
+    def _look_at_transactions(self, places: Sequence[Place]) -> dict[Place, float]:
+        if not places:
+            return {}
+        stable = self._ask(lambda: self._admin.ends(places, committed=True))
+        written = self._ask(lambda: self._admin.ends(places, committed=False))
+        now = self._connection.timing.now()
+        held = {}
+        for place in places:
+            if written[place] > stable[place]:
+                before = self._held.get(place)
+                held[place] = before if before is not None and before[0] == stable[place] else (stable[place], now)
+        self._held = held
+        return {place: now - since for place, (_, since) in held.items()}
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except KafkaException as exception:
+            raise self._connection.translate(exception) from exception
