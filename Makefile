@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover conformance simulation mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover chart conformance simulation mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -43,6 +43,12 @@ it: setup ## Run only the tests against a real Kafka
 cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 	@$(BIN)/pytest -q tests/model tests/interpreter tests/scenarios tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
+
+.cache/helm/helm: scripts/setup.sh
+	@scripts/setup.sh helm
+
+chart: .venv/.locked .cache/helm/helm ## Render the Helm chart, and validate what comes of it (builds helm once: 2 minutes)
+	@$(BIN)/pytest -q tests/helm $(ARGS)
 
 conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too little is right (CONFORMANCE_DIR; ARGS=FILE: what differs)
 	@$(BIN)/python -m tests.conformance $(ARGS)

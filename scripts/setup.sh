@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh python   .venv with the locked dependencies and this project, editable
 #   scripts/setup.sh broker   Java, Maven and Kafka's jars for the integration tests, where they may be installed
+#   scripts/setup.sh helm     helm, from its Go module, where there is Go
 #   scripts/setup.sh mutation what mutation testing needs besides, in the same .venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -73,9 +74,21 @@ setup_broker() {
     touch .cache/.broker
 }
 
+HELM=helm.sh/helm/v3/cmd/helm@v3.22.0
+
+setup_helm() {
+    if ! command -v go >/dev/null; then
+        echo "The chart's tests will skip: there is no Go to build helm with"
+        return
+    fi
+    mkdir -p .cache/helm
+    GOBIN=$PWD/.cache/helm go install "$HELM"
+}
+
 case ${1:-} in
     python) setup_python ;;
     broker) setup_broker ;;
+    helm) setup_helm ;;
     mutation) setup_python --group mutation ;;
-    *) echo "usage: scripts/setup.sh python|broker|mutation" >&2 && exit 2 ;;
+    *) echo "usage: scripts/setup.sh python|broker|helm|mutation" >&2 && exit 2 ;;
 esac
