@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -195,6 +196,16 @@ def test_a_worker_is_scaled_by_the_lag_of_its_own_group(helm: str) -> None:
     }
     # Else the two would take turns at the number of replicas.
     assert "replicas" not in one(documents, "Deployment", "prod-asl-processor-worker-orders")["spec"]
+
+
+def test_alerts_and_dashboard_are_those_of_the_chart(helm: str) -> None:
+    documents = rendered(helm, "full")
+    rules = one(documents, "PrometheusRule", "prod-asl-processor")["spec"]
+    dashboard = one(documents, "ConfigMap", "prod-asl-processor-dashboard")["data"]["asl-processor.json"]
+
+    assert rules == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert len(rules["groups"]) > 0
+    assert json.loads(dashboard) == json.loads((CHART / "files" / "dashboard.json").read_text())
 
 
 @pytest.mark.parametrize("values", VALUES)
