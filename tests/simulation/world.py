@@ -320,7 +320,7 @@ class World:
         return all(self.broker.group.offsets.get(p, (0,))[0] == end for p, end in enumerate(ends))
 
     def _broken(self) -> list[str]:
-        return broken(self.broker, expected(), went_back=self.offset_lost or self.broker.member_changed_in_commit)
+        return broken(self.broker, expected(), lost=self.offset_lost, went_back=self.broker.member_changed_in_commit)
 
     def _take_over_once_more(self) -> None:
         """What a last process restores is what the events fold to."""
