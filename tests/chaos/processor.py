@@ -2,7 +2,8 @@
 
     python -m tests.chaos.processor BOOTSTRAP PREFIX SLOT FOLDER FORMAT
 
-SIGUSR1 makes it read FOLDER/SLOT.step, and die when it next gets there. FORMAT is `current` or `older`.
+It dies when it next gets to the step in FOLDER/SLOT.step, which it reads when it starts and at SIGUSR1. FORMAT is
+`current` or `older`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ STEPS: Final = (
 class Steps:
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._armed: str | None = None
+        self._armed = file.read_text()
         signal.signal(signal.SIGUSR1, lambda *_: self._arm())
 
     def _arm(self) -> None:
@@ -138,7 +139,8 @@ class MortalClients(ConfluentClients):
 
     def producer(self, settings: Settings, *, on_error: OnError) -> Producer:
         real = super().producer(settings, on_error=on_error)
-        return MortalProducer(real, self._steps)  # type: ignore[return-value]  # by name
+        made: Producer = MortalProducer(real, self._steps)
+        return made
 
 
 class _Role:
@@ -157,7 +159,7 @@ class _Role:
 
 def _often() -> None:
     """Checkpoints, so that they are met."""
-    coverage.CHECKPOINT_EVENTS, coverage.CHECKPOINT_MS = 500, 3_000  # type: ignore[misc]  # for this process
+    coverage.CHECKPOINT_EVENTS, coverage.CHECKPOINT_MS = 500, 3_000
 
 
 def main(bootstrap: str, prefix: str, slot: str, folder: str, written: str) -> None:
