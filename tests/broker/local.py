@@ -40,6 +40,7 @@ class Broker:
     origin: str
     pids: tuple[int, ...] = ()
     folder: Path | None = None
+    cluster: "Cluster | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class _Node:
     number: int
     port: int
     controller_port: int
+    inner_port: int
+    outer_port: int
     folder: Path
 
     @property
@@ -58,20 +61,62 @@ class _Node:
         return self.folder / "server.properties"
 
 
+class Cluster:
+    """The processes of a cluster: any may be killed, and started again where it was. A context manager."""
+
+    def __init__(self, nodes: list[_Node], command: list[str]) -> None:
+        self._command, self._nodes = command, {node.number: node for node in nodes}
+        self._running: dict[int, tuple[subprocess.Popen[bytes], contextlib.ExitStack]] = {}
+
+    def __enter__(self) -> "Cluster":
+        for number in self._nodes:
+            self.start(number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in list(self._running):
+            self.kill(number)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(self._nodes)
+
+    @property
+    def processes(self) -> list[tuple[_Node, "subprocess.Popen[bytes]"]]:
+        return [(self._nodes[number], process) for number, (process, _) in self._running.items()]
+
+    @property
+    def proxied_ports(self) -> dict[int, tuple[int, int]]:
+        """By number: `{inner_port}` and `{outer_port}`, for a listener of `extra` and what is to stand before it."""
+        return {node.number: (node.inner_port, node.outer_port) for node in self._nodes.values()}
+
+    def start(self, number: int) -> None:
+        node, running = self._nodes[number], contextlib.ExitStack()
+        self._running[number] = (
+            running.enter_context(_run([*self._command, str(node.properties)], log=node.log)),
+            running,
+        )
+
+    def kill(self, number: int) -> None:
+        """SIGKILL it."""
+        self._running.pop(number)[1].close()
+
+
 @contextlib.contextmanager
 def start_kafka(
     folder: Path, *, brokers: int = 1, extra: Mapping[str, str] | None = None, heap: str = "768m"
 ) -> Iterator[Broker]:
     """Run a cluster while the context lasts; its data and logs go to `folder` and stay there.
 
-    `extra` are server properties that override or add to ours (`{node}`, `{port}` and `{controller_port}` are
-    filled in). Listeners named by `extra` must keep PLAINTEXT among them, which is what `bootstrap_servers` names.
+    `extra` are server properties that override or add to ours (`{node}`, `{port}`, `{controller_port}`, and two more
+    free ones, `{inner_port}` and `{outer_port}`, are filled in). Listeners named by `extra` must keep PLAINTEXT among
+    them, which is what `bootstrap_servers` names.
     Answers after about 4 s. Raises NoKafka (Java or jars missing), KafkaDidNotStart.
     """
     java, jars = find_java(), load_jars()
     nodes = _make_nodes(folder, brokers)
     # Kafka's own text form of a uuid.
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     classpath = ["-cp", f"{jars}/*"]
     for node in nodes:
         node.properties.write_text(_render_properties(node, nodes, extra or {}))
@@ -79,35 +124,41 @@ def start_kafka(
         format_storage = [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *classpath, "kafka.tools.StorageTool"]
         with node.log.open("ab") as log:
             done = subprocess.run(
-                [*format_storage, "format", "-t", cluster, "-c", str(node.properties)],
+                [*format_storage, "format", "-t", cluster_id, "-c", str(node.properties)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 check=False,
             )
         if done.returncode != 0:
             raise KafkaDidNotStart(_render_failure("formatting its storage failed", node))
-    with contextlib.ExitStack() as running:
-        serve = [java, f"-Xmx{heap}", "-XX:+UseSerialGC", *LOGGING, *classpath, "kafka.Kafka"]
-        processes = [running.enter_context(_run([*serve, str(node.properties)], log=node.log)) for node in nodes]
+    with Cluster(nodes, [java, f"-Xmx{heap}", "-XX:+UseSerialGC", *LOGGING, *classpath, "kafka.Kafka"]) as cluster:
         bootstrap = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        _wait_until_it_answers(bootstrap, list(zip(nodes, processes, strict=True)))
+        _wait_until_it_answers(bootstrap, cluster.processes)
         yield Broker(
             bootstrap_servers=bootstrap,
             origin=f"Java, {brokers} broker{'s' if brokers > 1 else ''}",
-            pids=tuple(process.pid for process in processes),
+            pids=tuple(process.pid for _, process in cluster.processes),
             folder=folder,
+            cluster=cluster,
         )
 
 
 def _make_nodes(folder: Path, brokers: int) -> list[_Node]:
     # All sockets are held until the last port is known, so that no port is given twice.
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(2 * brokers)]
+        sockets = [held.enter_context(socket.socket()) for _ in range(4 * brokers)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = [one.getsockname()[1] for one in sockets]
     nodes = [
-        _Node(number=n + 1, port=ports[2 * n], controller_port=ports[2 * n + 1], folder=folder / f"broker-{n + 1}")
+        _Node(
+            number=n + 1,
+            port=ports[4 * n],
+            controller_port=ports[4 * n + 1],
+            inner_port=ports[4 * n + 2],
+            outer_port=ports[4 * n + 3],
+            folder=folder / f"broker-{n + 1}",
+        )
         for n in range(brokers)
     ]
     for node in nodes:
@@ -143,7 +194,14 @@ def _render_properties(node: _Node, nodes: list[_Node], extra: Mapping[str, str]
     for internal in ("transaction.state.log", "share.coordinator.state.topic"):
         properties[f"{internal}.min.isr"] = in_sync
     properties |= extra
-    values = {"node": str(node.number), "port": str(node.port), "controller_port": str(node.controller_port)}
+    numbers = {
+        "node": node.number,
+        "port": node.port,
+        "controller_port": node.controller_port,
+        "inner_port": node.inner_port,
+        "outer_port": node.outer_port,
+    }
+    values = {placeholder: str(number) for placeholder, number in numbers.items()}
     lines = []
     for name, value in properties.items():
         filled = value
