@@ -92,7 +92,9 @@ def test_what_is_misspelt_in_a_document_is_seen() -> None:
 
 @pytest.mark.parametrize("values", VALUES)
 def test_what_is_rendered(helm: str, values: str) -> None:
-    found = sorted((d["kind"], d["metadata"]["name"].removeprefix("prod-asl-processor")) for d in rendered(helm, values))
+    found = sorted(
+        (d["kind"], d["metadata"]["name"].removeprefix("prod-asl-processor")) for d in rendered(helm, values)
+    )
 
     default = [
         ("ConfigMap", ""),
@@ -133,9 +135,7 @@ def test_every_variable_is_a_setting_that_there_is(helm: str, values: str) -> No
     assert {n.removeprefix("ASL_").lower() for n in names} - {"settings"} <= set(Settings.model_fields)
 
 
-def test_the_settings_are_read_as_they_were_given(
-    helm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_settings_are_read_as_they_were_given(helm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASL_KAFKA_SASL_USERNAME", "engine")
     file = tmp_path / "asl.toml"
     file.write_text(one(rendered(helm, "full"), "ConfigMap", "prod-asl-processor")["data"]["asl.toml"])
