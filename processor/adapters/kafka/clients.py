@@ -96,12 +96,23 @@ class Member(NamedTuple):
     client_id: str
 
 
+_NOT_ALLOWED = frozenset(
+    (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    )
+)
+
+
 class TopicState(NamedTuple):
-    """`led`: every partition has a leader, so that it can be read and written."""
+    """`led`: every partition has a leader, so that it can be read and written. `allowed`: what this client may do with
+    it, by the names that ACLs have for it; None where the broker does not tell."""
 
     partitions: int
     replication: int
     led: bool = True
+    allowed: frozenset[str] | None = None
 
 
 class NewTopicSettings(NamedTuple):
@@ -176,31 +187,42 @@ class ConfluentAdmin:
 
     def brokers(self) -> int:
         self._client.poll(0)  # its log lines and errors wait for this
-        return len(_result(self._client.describe_cluster(request_timeout=REQUEST_SECONDS)).nodes)
+        return len(self._result(self._client.describe_cluster(request_timeout=REQUEST_SECONDS)).nodes)
 
     def topics(self, names: Iterable[str]) -> Mapping[str, TopicState]:
         self._client.poll(0)
-        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
+        answers = self._client.describe_topics(
+            TopicCollection(list(names)), request_timeout=REQUEST_SECONDS, include_authorized_operations=True
+        )
         found = {}
         for name, answer in answers.items():
             try:
-                partitions = _result(answer).partitions
+                topic = self._result(answer)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
+                code = error_of(error).code()
+                if code != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise _named(error, f"DESCRIBE on topic {name}") from error
             else:
-                copies = min(len(p.replicas) for p in partitions)
-                found[name] = TopicState(len(partitions), copies, all(p.leader is not None for p in partitions))
+                partitions, may = topic.partitions, topic.authorized_operations
+                found[name] = TopicState(
+                    partitions=len(partitions),
+                    replication=min(len(p.replicas) for p in partitions),
+                    led=all(p.leader is not None for p in partitions),
+                    allowed=None if may is None else frozenset(operation.name for operation in may),
+                )
         return found
 
     def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
         self._client.poll(0)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         answers = self._client.describe_configs(resources, request_timeout=REQUEST_SECONDS)
-        return {
-            resource.name: {key: entry.value for key, entry in _result(answer).items()}
-            for resource, answer in answers.items()
-        }
+        found = {}
+        for resource, answer in answers.items():
+            try:
+                found[resource.name] = {key: entry.value for key, entry in self._result(answer).items()}
+            except KafkaException as error:
+                raise _named(error, f"DESCRIBE_CONFIGS on topic {resource.name}") from error
+        return found
 
     def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
         self._client.poll(0)
@@ -210,10 +232,10 @@ class ConfluentAdmin:
         created = []
         for name, answer in answers.items():
             try:
-                _result(answer)
+                self._result(answer)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
+                if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise _named(error, f"CREATE on topic {name}") from error
             else:
                 created.append(name)
         return created
@@ -229,11 +251,11 @@ class ConfluentAdmin:
         self._client.poll(0)
         answers = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
         try:
-            members = _result(answers[group]).members
+            members = self._result(answers[group]).members
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return ()
-            raise
+            raise _named(error, f"DESCRIBE on group {group}") from error
         return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
 
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
@@ -241,23 +263,40 @@ class ConfluentAdmin:
         wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in places])
         answers = self._client.list_consumer_group_offsets([wanted], request_timeout=REQUEST_SECONDS)
         found = {}
-        for place in _result(answers[group]).topic_partitions:
+        for place in self._result(answers[group]).topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
             if place.offset >= 0:
                 found[place.topic, place.partition] = place.offset
         return found
 
+    def _result(self, future: Future[T]) -> T:
+        # The request has its own timeout; a future that outlives it by far would be the client's fault.
+        try:
+            return future.result(timeout=REQUEST_SECONDS + 60)
+        except KafkaException:
+            self._client.poll(0)  # why there was no answer is told to `on_error`, and only here
+            raise
+
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
         self._client.poll(0)
         wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
         answers = self._client.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_SECONDS)
-        return {(place.topic, place.partition): _result(answer).offset for place, answer in answers.items()}
+        found = {}
+        for place, answer in answers.items():
+            try:
+                found[place.topic, place.partition] = self._result(answer).offset
+            except KafkaException as error:
+                raise _named(error, f"DESCRIBE on topic {place.topic}") from error
+        return found
 
 
-def _result(future: Future[T]) -> T:
-    # The request has its own timeout; a future that outlives it by far would be the client's fault.
-    return future.result(timeout=REQUEST_SECONDS + 60)
+def _named(exception: KafkaException, right: str) -> KafkaException:
+    """Return the exception with the right that was missing, if that is what it says: brokers do not name it."""
+    error = error_of(exception)
+    if error.code() not in _NOT_ALLOWED:
+        return exception
+    return KafkaException(KafkaError(error.code(), f"it lacks {right}"))
 
 
 def error_of(exception: KafkaException) -> KafkaError:

@@ -40,9 +40,12 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One role's: `role` is who is named when it is refused, "processor 0"."""
+    """One role's: `role` is who is named when it is refused, "processor 0"; `group` and `transactional_id` are what it
+    is refused of."""
 
     role: str
+    group: str = ""
+    transactional_id: str = ""
     address: str
     settings: ClientSettings
     clients: Clients
@@ -63,8 +66,19 @@ class Connection:
     def translate(self, exception: KafkaException | KafkaError) -> AslError:
         """Return the project's own exception. A request that no broker answers for want of the right credentials only
         times out; the refusal that was heard says more."""
-        return translate(self.refusals.latest or exception, address=self.address, role=self.role)
+        translated = translate(self.refusals.latest or exception, address=self.address, role=self.role)
+        return self._with_right(translated) if isinstance(translated, NotAuthorized) else translated
 
     def raise_refusal(self) -> None:
         if self.refusals.latest is not None:
-            raise NotAuthorized(role=self.role, reason=describe(self.refusals.latest))
+            raise self._with_right(NotAuthorized(role=self.role, reason=describe(self.refusals.latest)))
+
+    def _with_right(self, refused: NotAuthorized) -> NotAuthorized:
+        """Name what was refused, which brokers and librdkafka do not."""
+        for code, right in (
+            ("GROUP", f"READ on group {self.group}"),
+            ("TRANSACTIONAL_ID", f"WRITE on transactional.id {self.transactional_id}"),
+        ):
+            if refused.reason.startswith(f"{code}_AUTHORIZATION_FAILED") and "it lacks" not in refused.reason:
+                return NotAuthorized(role=self.role, reason=f"it lacks {right} ({refused.reason})")
+        return refused

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
-from processor.adapters.kafka import topics
+from processor.adapters.kafka import rights, topics
 from processor.adapters.kafka.clients import Admin, Clients, ConfluentClients, error_of
 from processor.adapters.kafka.connection import Connection, Refusals
 from processor.adapters.kafka.faults import is_passing
@@ -67,14 +67,16 @@ class KafkaLog:
 
     def inbox(self, *, slot: str) -> KafkaInbox:
         """Refuses unfit topics; a cluster out of reach is waited for by `poll`."""
-        connection = self._connect(f"processor {slot}")
+        group, id = self._names.processor_group, self._settings.transactional_id(slot)
+        connection = self._connect(f"processor {slot}", group=group, transactional_id=id)
         batch = topics.DEFAULT_MAX_BYTES
         try:
-            topics.require_topics(connection.admin, self._names)
+            existing = connection.admin.topics(self._names.all)
+            topics.require_topics(existing, self._names)
+            rights.require(connection.role, existing, rights.of_processor(self._names))
             batch = topics.max_batch_bytes(connection.admin, self._names)
         except KafkaException as exception:
             _wait_or_raise(connection, exception)
-        group = self._names.processor_group
         consumer = connection.consumer(self._settings.member(group, slot=slot))
         transactions = Transactions(
             connection,
@@ -97,10 +99,12 @@ class KafkaLog:
 
     def feed(self, topic: str, *, group: str, from_beginning: bool) -> KafkaFeed:
         """Raises TopicsUnfit where the topic is missing; a cluster out of reach is waited for by `poll`."""
-        connection = self._connect(f"consumer group {group}")
+        connection = self._connect(f"consumer group {group}", group=group)
         try:
-            if topic not in connection.admin.topics([topic]):
+            existing = connection.admin.topics([topic])
+            if topic not in existing:
                 raise TopicsUnfit([f"{topic}: does not exist; asl topics create makes it"])
+            rights.require(connection.role, existing, {topic: rights.READ})
         except KafkaException as exception:
             _wait_or_raise(connection, exception)
         consumer = connection.consumer(self._settings.member(group))
@@ -134,7 +138,7 @@ class KafkaLog:
     def close(self) -> None:
         self._admin = None
 
-    def _connect(self, role: str) -> Connection:
+    def _connect(self, role: str, **of: str) -> Connection:
         if self._admin is None:
             self._admin = self._clients.admin(self._settings.admin(), on_error=self._admin_refusals)
         return Connection(
@@ -145,6 +149,7 @@ class KafkaLog:
             admin=self._admin,
             timing=self._timing,
             refusals=Refusals(heard_elsewhere=self._admin_refusals),
+            **of,
         )
 
 

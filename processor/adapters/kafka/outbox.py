@@ -72,7 +72,8 @@ class _Sending:
         self.left = left
         self.failed: KafkaError | None = None
 
-    def delivered(self, error: KafkaError | None, _: KafkaMessage) -> None:
+    def delivered(self, error: KafkaError | None, message: KafkaMessage) -> None:
         self.left -= 1
         if error is not None and self.failed is None:
-            self.failed = error
+            refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+            self.failed = KafkaError(error.code(), f"it lacks WRITE on topic {message.topic()}") if refused else error

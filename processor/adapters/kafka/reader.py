@@ -87,6 +87,8 @@ class KafkaReader:
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         if error.retriable() or error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
                             continue  # the client tries again; silence ends it
+                        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                            error = KafkaError(error.code(), f"it lacks READ on topic {topic}")
                         raise self._translate(error)
                     assert offset is not None
                     if error is None and offset < stop:
@@ -121,6 +123,7 @@ class KafkaReader:
 
     def _translate(self, exception: KafkaException | KafkaError) -> Exception:
         error = exception if isinstance(exception, KafkaError) else error_of(exception)
-        if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
+        silent = error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
+        if silent and self._connection.refusals.latest is None:
             return LogUnavailable(address=self._connection.address, reason=f"no broker answers ({describe(error)})")
         return self._connection.translate(error)

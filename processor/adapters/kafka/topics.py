@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from processor.adapters.kafka.clients import Admin, NewTopicSettings
+from processor.adapters.kafka.clients import Admin, NewTopicSettings, TopicState
 from processor.adapters.kafka.timing import Timing
 from processor.engine.topics import TopicNames, TopicSpec
 from processor.errors import TopicsUnfit
@@ -65,9 +65,8 @@ def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int |
                 yield f"{spec.name}: {key} is {found.get(key)}, should be {wanted[key]}"
 
 
-def require_topics(admin: Admin, names: TopicNames) -> None:
+def require_topics(existing: Mapping[str, TopicState], names: TopicNames) -> None:
     """Raise TopicsUnfit where topics are missing, or where the counts of those that go together differ."""
-    existing = admin.topics(names.all)
     problems = [f"{name}: does not exist; asl topics create makes it" for name in names.all if name not in existing]
     counts = {name: existing[name].partitions for name in names.co_partitioned if name in existing}
     if len(set(counts.values())) > 1:
