@@ -318,7 +318,7 @@ def test_the_first_catcher_that_matches_is_taken() -> None:
 def test_what_reports_a_caught_timeout_further_finds_an_empty_cause(
     timer: Literal["timeout", "heartbeat"], language: str
 ) -> None:
-    """Recorded (LocalStack, test_invoke_timeout): the error output's Cause is empty; the event of the timeout has none."""
+    """Recorded (LocalStack, test_invoke_timeout): Cause is empty; the event of the timeout has none."""
     catch: dict[str, Any] = {"ErrorEquals": ["States.ALL"], "Next": "F"}
     report: dict[str, Any] = {"ErrorPath": "$.Error", "CausePath": "$.Cause"}
     if language == "JSONata":
