@@ -45,6 +45,11 @@ def event(type_: type[e.Event], /, **fields: object) -> e.AnyEvent:
         (event(e.WaitStarted, due=Millis(1_500)), "until 1970-01-01T00:00:01.500Z"),
         (event(e.ParallelStarted, first=("A", "B")), "2 branches"),
         (event(e.MapStarted, length=3, first="A", max_concurrency=2), "3 items, at most 2 at a time"),
+        (event(e.MapStarted, length=0, first="A", max_concurrency=2), "0 items, at most 2 at a time"),
+        (
+            event(e.MapStarted, length=0, mode="DISTRIBUTED", first="A", max_concurrency=2),
+            "no items yet, at most 2 at a time",
+        ),
     ],
 )
 def test_details_are_what_an_event_tells_besides_its_name_and_place(told: e.AnyEvent, details: str) -> None:
