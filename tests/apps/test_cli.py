@@ -227,7 +227,26 @@ def test_a_folder_stands_for_s3_in_distributed_maps(folder: Path) -> None:
         "asl: --s3: must be a folder, got nowhere, for example --s3 ./buckets\n",
     )
     unread = asl("run", "map.json", "--real-time", "--input", '{"key": "rows.csv"}')
-    assert "the Task M: asks for s3:getObject, and no worker that was given has a function for it" in unread.stderr
+    assert unread.stderr.splitlines()[-1] == (
+        "asl: the ItemReader of the Map M: asks for s3:getObject, and nothing that was given stands for S3, "
+        "for example --s3 DIR, a folder DIR/BUCKET/KEY, or --mocks FILE with a response for the Map"
+    )
+
+
+def test_a_result_writer_without_a_place_for_its_files_is_named_with_the_option(folder: Path) -> None:
+    writing = {
+        "Type": "Map",
+        "ItemProcessor": {**GREETING, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
+        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "out"}},
+        "End": True,
+    }
+    (folder / "writing.json").write_text(json.dumps({"StartAt": "M", "States": {"M": writing}}))
+    result = asl("run", "writing.json", "--input", "[1]")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        2,
+        "asl: the ResultWriter of the Map M: asks for s3:putObject, and nothing that was given stands for S3, "
+        "for example --s3 DIR, a folder DIR/BUCKET/KEY, or --mocks FILE with a response for the Map",
+    )
 
 
 def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:
