@@ -39,18 +39,25 @@ SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 class Diagnostic:
     """What is to be said of a definition: where (a JSON pointer, RFC 6901), which rule, AWS's code and words for it.
 
-    `found`: what stands there, where the words do not tell. `location`: AWS's name of the place, where that is no place
-    in the definition but one in a text. `line` and `column` (from 1) of the user's file, where they are known.
+    `field`: the JSON pointer of what is meant, where AWS's place is the object that holds it. `found`: what stands
+    there, where the words do not tell. `location`: AWS's name of the place, where that is one in a text and none in
+    the definition. `line` and `column` (from 1) of the user's file, where they are known.
     """
 
     pointer: str
     code: str
     message: str
     severity: Severity = "ERROR"
+    field: str | None = None
     found: str | None = None
     location: str | None = None
     line: int | None = None
     column: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The JSON pointer of what is meant."""
+        return self.pointer if self.field is None else self.field
 
     def __str__(self) -> str:
         found = "" if self.found is None else f", got {self.found}"

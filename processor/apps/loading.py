@@ -36,7 +36,7 @@ class Source:
         """Return the diagnostics with the lines and columns of their places."""
         places = self.places() if diagnostics else {}
         return tuple(
-            replace(each, line=place.line, column=place.column) if (place := places.get(each.pointer)) else each
+            replace(each, line=place.line, column=place.column) if (place := places.get(each.place)) else each
             for each in diagnostics
         )
 

@@ -33,7 +33,10 @@ from tests.interpreter.surroundings import NOWHERE
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
-NEITHER = "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call"
+NEITHER = (
+    "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call, "
+    "got \"t\" (a path starts with '$', got 't')"
+)
 WAITS = "[SecondsPath, Seconds, TimestampPath, Timestamp]"
 ONE = "This object should have only one of the following fields:"
 ONLY_ONE = "There should only be one of the following fields:"
@@ -580,7 +583,9 @@ def test_the_message_of_the_exception_holds_every_fault() -> None:
         parse({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": -1, "End": True}}, "X": 1})
 
     assert str(invalid.value) == "/: Field 'X' is not supported; /States/A/Seconds: Minimum value is 0, got -1"
-    assert invalid.value.diagnostics[0] == Diagnostic(pointer="", code=SCHEMA, message="Field 'X' is not supported")
+    assert invalid.value.diagnostics[0] == Diagnostic(
+        pointer="", code=SCHEMA, message="Field 'X' is not supported", field="/X"
+    )
 
 
 # ---- Express

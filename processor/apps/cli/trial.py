@@ -136,7 +136,12 @@ def _placed_in_the_file(state: str | None) -> Iterator[None]:
         if state is not None:
             raise
         raise InvalidDefinition(
-            [replace(each, pointer=each.pointer.removeprefix(made)) for each in fault.diagnostics]
+            [
+                replace(
+                    each, pointer=each.pointer.removeprefix(made), field=each.field and each.field.removeprefix(made)
+                )
+                for each in fault.diagnostics
+            ]
         ) from None
 
 
