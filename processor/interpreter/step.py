@@ -245,7 +245,7 @@ def _report(turn: Turn, failed: Failed) -> e.AnyEvent:
 def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
     catcher = handlers(turn.state)[1][index]
     # Both fields are always there. Recorded: what FailTask leaves out is null; a timeout's cause, which its event does
-    # not have, is empty (LocalStack's test_task_service_lambda.py::test_invoke_timeout, taken at AWS on 2024-03-10).
+    # not have, is empty (docs/decisions/0031).
     cause = "" if failed.error == TIMEOUT and failed.cause is None else failed.cause
     error_output: Json = {"Error": failed.error, "Cause": cause}
     try:
