@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from processor.errors import Diagnostic
-from processor.interpreter.paths import PathFault
 from processor.interpreter.templates import compile_expression, pointer_to
 from processor.interpreter.validation.constants import check_constants
 from processor.interpreter.validation.expressions import check_expressions
 from processor.interpreter.validation.maps import check_maps, check_ranges
-from processor.interpreter.validation.paths import check_paths
+from processor.interpreter.validation.paths import check_paths, fault_of
 from processor.interpreter.validation.query_language import check_query_languages
 from processor.interpreter.validation.shapes import shown
 from processor.interpreter.validation.tasks import check_tasks
@@ -51,12 +51,9 @@ def _explained(fault: Diagnostic, definition: Object) -> Diagnostic:
         return fault
     field = pointer_to(fault.pointer, match[1])
     value = _value_at(definition, field)
-    why = "it is no string"
+    why: object = "it is no string"
     if isinstance(value, str):
-        try:
-            compile_expression(value, field=match[1], pointer=fault.pointer)
-        except PathFault as reason:
-            why = str(reason)
+        why = fault_of(partial(compile_expression, value, field=match[1], pointer=fault.pointer))
     return replace(fault, field=field, found=f"{shown(value)} ({why})")
 
 
