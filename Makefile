@@ -44,7 +44,7 @@ cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 	@$(BIN)/pytest -q tests/model tests/interpreter tests/scenarios tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
 
-conformance: .venv/.locked ## Judge what AWS was recorded to do (CONFORMANCE_DIR; ARGS=FILE: what differs, as JSON)
+conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too little is right (CONFORMANCE_DIR; ARGS=FILE: what differs)
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
@@ -60,5 +60,5 @@ fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="pat
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: .venv/.locked ## Write docs/asl-coverage.md from the results over the shared cases
+docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage

@@ -21,7 +21,7 @@ from processor.interpreter.intrinsics_java import seeded_fraction
 from processor.model.json import Json
 
 MAX_RANGE = 262_144
-"""Elements of a `$range`: what the engine holds in one array (see `jsonata.py`). AWS ends at 360,145."""
+"""Elements of a `$range`: what the engine holds in one array (see `jsonata_engine.py`). AWS ends at 360,145."""
 
 _LONG = 2**63
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}

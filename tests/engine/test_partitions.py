@@ -247,7 +247,7 @@ def test_a_revision_that_no_longer_parses_stops_its_partition(world: World, monk
     from processor.errors import Diagnostic, InvalidDefinition
 
     def refuses(*_: object, **__: object) -> object:
-        raise InvalidDefinition([Diagnostic(pointer="/States", code="X", message="is too old")])
+        raise InvalidDefinition([Diagnostic(pointer="/States", code="NO_PATH", message="is too old")])
 
     monkeypatch.setattr(definitions, "parse", refuses)
     world.restart()

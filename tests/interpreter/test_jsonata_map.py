@@ -7,6 +7,7 @@ Causes that no recording shows are by analogy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -189,6 +190,9 @@ class Shared:
     def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
         self.budgets.append(budget)
         return 2
+
+    def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
+        raise AssertionError("nothing here is tame")
 
     def close(self) -> None:
         raise AssertionError("is its owner's to close")

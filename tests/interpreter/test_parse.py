@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from processor.errors import Diagnostic, InvalidDefinition
+from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
 from processor.interpreter.parse import MAX_DEPTH, parse
 from processor.interpreter.validation.query_language import other_language_message
 from processor.interpreter.validation.reading import MAX_LENGTH
@@ -31,7 +31,6 @@ from processor.model.events import MachineType
 from processor.model.json import Json, canonical_json
 from tests.interpreter.surroundings import NOWHERE
 
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
 NEITHER = (
     "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call, "

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import traceback
 
+from processor.apps.client import write_command
 from processor.apps.worker.routes import invokes_lambda, output_of, waits_for_token
 from processor.apps.worker.sdk import TaskError
-from processor.apps.worker.sender import write_command
 from processor.errors import InvalidCommand
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH, CompleteTask, FailTask, SubmitTask

@@ -72,6 +72,6 @@ def run_fail(turn: Turn, state: FailState) -> Failed:
 
 def _text(turn: Turn, written: object) -> str | None:
     if callable(written):
-        written = written(turn.scope.value, turn)
+        written = turn.bounded(written(turn.scope.value, turn))  # an event must hold it
     assert written is None or isinstance(written, str)
     return written

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from processor.errors import Diagnostic
+from processor.interpreter.jsonata import Expressions
 from processor.interpreter.templates import compile_expression, pointer_to
 from processor.interpreter.validation.constants import check_constants
 from processor.interpreter.validation.expressions import check_expressions
@@ -26,14 +27,16 @@ _TEMPLATED = re.compile(r"The value for the field '(.*\.\$)' must be a valid JSO
 _UNSUPPORTED = re.compile(r"Field '([^']*)' is not supported")
 
 
-def all_faults(definition: Object, *, machine_type: MachineType, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def all_faults(
+    definition: Object, *, machine_type: MachineType, found: Iterable[Diagnostic], known: Expressions
+) -> tuple[Diagnostic, ...]:
     """Return what was `found` before and what the rules of this package find, each fault once.
 
     A field of the other query language is not told as one that nobody knows; a path, an expression or a constant that
     is none is told in AWS's words alone. Of a template's field, which AWS places at its object, it is told where it
-    stands and what is wrong with it.
+    stands and what is wrong with it. `known`: the definition's expressions.
     """
-    values = {fault.pointer: fault for fault in _check_values(definition)}
+    values = {fault.pointer: fault for fault in _check_values(definition, known)}
     others = tuple(_check(definition, machine_type))
     foreign = {(fault.pointer, match[1]): fault for fault in others if (match := _OTHER_LANGUAGE.search(fault.message))}
 
@@ -76,9 +79,9 @@ def _check(definition: Object, machine_type: MachineType) -> Iterator[Diagnostic
     yield from check_variables(definition)
 
 
-def _check_values(definition: Object) -> Iterator[Diagnostic]:
+def _check_values(definition: Object, known: Expressions) -> Iterator[Diagnostic]:
     """Yield the faults of single values, each at its own place."""
     yield from check_constants(definition)
     yield from check_ranges(definition)
     yield from check_paths(definition)
-    yield from check_expressions(definition)
+    yield from check_expressions(definition, known)
