@@ -143,12 +143,12 @@ def test_a_writers_parameters_fail_before_the_size_does() -> None:
 
 def test_failures_that_are_tolerated_are_dropped_too_and_are_still_known_as_failures() -> None:
     run = Run(scope_of("M", distributed(asks(), ToleratedFailureCount=3)), [1, 2, 3, 4, 5])
-    run.complete("A", text(100_000), scope=(3,))
-    run.fail("A", "E", "c" * 100_000, scope=(0,))
+    run.complete("A", text(200_000), scope=(3,))
+    run.fail("A", "E", "c" * 32_000, scope=(0,))
     assert (len(iterations(run).results), len(iterations(run).failures)) == (1, 1)
-    assert iterations(run).failure_bytes > 100_000
-    run.fail("A", "E", "c" * 100_000, scope=(1,))
-    run.fail("A", "E", "c" * 100_000, scope=(2,))
+    assert iterations(run).failure_bytes > 32_000
+    run.fail("A", "E", "c" * 32_000, scope=(1,))
+    run.fail("A", "E", "c" * 32_000, scope=(2,))
     at = iterations(run)
     assert (at.results, at.failures, at.dropped) == (Map(), Map({0: None, 1: None, 2: None}), True)
     assert (at.ended, at.failed, at.running) == (1, 3, 1)
@@ -157,8 +157,9 @@ def test_failures_that_are_tolerated_are_dropped_too_and_are_still_known_as_fail
 
 
 def test_what_failed_is_not_cut_again_though_what_it_came_to_was_dropped() -> None:
-    run = Run(scope_of("M", distributed(asks(), ToleratedFailureCount=1)), [1, 2, 3])
-    run.fail("A", "E", "c" * 300_000, scope=(0,))
+    run = Run(scope_of("M", distributed(asks(), ToleratedFailureCount=1)), [1, 2, 3, 4])
+    run.complete("A", text(240_000), scope=(3,))
+    run.fail("A", "E", "c" * 32_000, scope=(0,))
     assert iterations(run).failures == Map({0: None})
     told_of = run.fail("A", "E", scope=(2,))
     assert told(told_of) == [
@@ -174,8 +175,9 @@ def test_what_failed_is_not_cut_again_though_what_it_came_to_was_dropped() -> No
 
 
 def test_a_map_with_tolerated_failures_that_are_too_large_fails_at_its_end() -> None:
-    run = Run(scope_of("M", distributed(asks(), ToleratedFailureCount=1)), [1, 2])
-    run.fail("A", "E", "c" * 300_000, scope=(0,))
+    run = Run(scope_of("M", distributed(asks(), ToleratedFailureCount=1)), [1, 2, 3])
+    run.complete("A", text(240_000), scope=(2,))
+    run.fail("A", "E", "c" * 32_000, scope=(0,))
     assert told(run.complete("A", 1, scope=(1,)))[3:] == [
         ("MapRunSucceeded", (), "M"),
         ("MapFailed", (), "M"),
