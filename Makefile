@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover conformance mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover conformance simulation mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -46,6 +46,9 @@ cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 
 conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too little is right (CONFORMANCE_DIR; ARGS=FILE: what differs)
 	@$(BIN)/python -m tests.conformance $(ARGS)
+
+simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minutes; ARGS="--seed 428": one of them, told in full)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation
