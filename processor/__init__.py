@@ -8,11 +8,16 @@ The interpreter is pure and event-sourced; it can be used on its own:
     finish = FireTimer.of(next(e for e in outcome.events if isinstance(e, WaitStarted)))
     resume(outcome.execution, finish)                            # Succeeded(output, events)
     recover(workflow, outcome.events).execution == outcome.execution     # True
+    render_history(outcome.events)                               # as AWS's GetExecutionHistory has it
+
+A task is answered with `CompleteTask.of(scheduled, output)` or `FailTask.of(scheduled, error=…, cause=…)`, where
+`scheduled` is its TaskScheduled.
 
 Commands and events are in `processor.model.commands` and `processor.model.events`; all of them are exported here.
 """
 
 from processor.errors import AslError, Diagnostic, InvalidCommand, InvalidDefinition
+from processor.interpreter.history import render_history
 from processor.interpreter.interpreter import (
     ZERO,
     Aborted,
@@ -150,6 +155,7 @@ __all__ = [
     "Workflow",
     "parse",
     "recover",
+    "render_history",
     "resume",
     "start",
 ]

@@ -37,6 +37,7 @@ AslCode: TypeAlias = Literal[
     "DUPLICATE_LABEL_NAME",
     "DUPLICATE_STATE_NAME",
     "DUPLICATE_VARIABLE_NAME",
+    "INLINE_MAP",
     "INVALID_JSONATA_EXPRESSION",
     "INVALID_JSON_DESCRIPTION",
     "INVALID_LABEL_NAME",
@@ -52,7 +53,7 @@ AslCode: TypeAlias = Literal[
     "TOO_DEEPLY_NESTED",
     "UNSUPPORTED_JSONATA_EXPRESSION",
 ]
-"""What a diagnostic of a definition may be called, in AWS's words but for TOO_DEEPLY_NESTED."""
+"""What a diagnostic of a definition may be called, in AWS's words but for INLINE_MAP and TOO_DEEPLY_NESTED."""
 Code: TypeAlias = AslCode | Literal["INVALID_MOCKS", "REVISION", "UNREADABLE"]
 """These three are this project's, of what a definition comes in."""
 
@@ -64,18 +65,25 @@ SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 class Diagnostic:
     """What is to be said of a definition: where (a JSON pointer, RFC 6901), which rule, AWS's code and words for it.
 
-    `found`: what stands there, where the words do not tell. `location`: AWS's name of the place, where that is no place
-    in the definition but one in a text. `line` and `column` (from 1) of the user's file, where they are known.
+    `field`: the JSON pointer of what is meant, where AWS's place is the object that holds it. `found`: what stands
+    there, where the words do not tell. `location`: AWS's name of the place, where that is one in a text and none in
+    the definition. `line` and `column` (from 1) of the user's file, where they are known.
     """
 
     pointer: str
     code: Code
     message: str
     severity: Severity = "ERROR"
+    field: str | None = None
     found: str | None = None
     location: str | None = None
     line: int | None = None
     column: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The JSON pointer of what is meant."""
+        return self.pointer if self.field is None else self.field
 
     def __str__(self) -> str:
         found = "" if self.found is None else f", got {self.found}"

@@ -11,12 +11,14 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from processor.engine.encoding import decode_events, decode_rejection
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
 from processor.model import events as e
+from processor.model.commands import token_of
 from processor.model.ids import Millis, ScopeKey, parse_execution_id
 from processor.model.json import Json
 from processor.model.records import Rejection, Status
@@ -41,9 +43,12 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class ActiveState(Struct, frozen=True, kw_only=True):
+    """`token`: of the task that it waits for, with which CompleteTask and FailTask answer."""
+
     scope: ScopeKey
     state: str
     entered_at: Millis
+    token: str | None = None
 
 
 class Description(Summary, frozen=True, kw_only=True):
@@ -75,6 +80,10 @@ class Chronicle:
         match event:
             case e.StateEntered(scope=scope, state=state):
                 self._active[scope] = ActiveState(scope=scope, state=state, entered_at=event.time)
+            case e.TaskScheduled(scope=scope):
+                self._waits(scope, token=token_of(event))
+            case e.TaskSucceeded(scope=scope) | e.TaskFailed(scope=scope) | e.TaskTimedOut(scope=scope):
+                self._waits(scope, token=None)
             case e.StateExited(scope=scope):
                 self._leave(scope)
             case e.ExecutionSucceeded() | e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted():
@@ -106,6 +115,9 @@ class Chronicle:
             active=() if end is not None else tuple(self._active[scope] for scope in sorted(self._active)),
             last_sequence=self._last.sequence,
         )
+
+    def _waits(self, scope: ScopeKey, *, token: str | None) -> None:
+        self._active[scope] = replace(self._active[scope], token=token)
 
     def _leave(self, scope: ScopeKey) -> None:
         # A container's exit ends what a failure left behind in its branches and iterations.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from processor.apps.yaml_text import YamlFault, parse_yaml
 from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition, InvalidSettings
 from processor.interpreter.validation.json_text import JsonFault, Place, places_in, read_json
-from processor.interpreter.validation.reading import json_diagnostic
+from processor.interpreter.validation.reading import check_length, json_diagnostic
 from processor.model.json import Json, parse_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Source:
         """Return the diagnostics with the lines and columns of their places."""
         places = self.places() if diagnostics else {}
         return tuple(
-            replace(each, line=place.line, column=place.column) if (place := places.get(each.pointer)) else each
+            replace(each, line=place.line, column=place.column) if (place := places.get(each.place)) else each
             for each in diagnostics
         )
 
@@ -46,12 +46,12 @@ def load_definition(path: Path, *, stdin: TextIO | None = None) -> Json:
     return read_source(path, stdin=stdin).value
 
 
-def read_source(path: Path, *, stdin: TextIO | None = None) -> Source:
+def read_source(path: Path, *, stdin: TextIO | None = None, any_length: bool = False) -> Source:
     """Return the definition in a JSON file, or a YAML one by its suffix; `-` is `stdin` where that is given, YAML where
     it does not begin as an object of JSON does.
 
-    Raises InvalidDefinition, with one diagnostic, for a file that cannot be read, is no JSON or YAML, or gives a field
-    twice.
+    Raises InvalidDefinition, with one diagnostic, for a file that cannot be read, is no JSON or YAML, gives a field
+    twice, or is longer than AWS takes a definition, unless `any_length`: what is read is none.
     """
     try:
         piped = stdin is not None and str(path) == "-"
@@ -60,11 +60,14 @@ def read_source(path: Path, *, stdin: TextIO | None = None) -> Source:
         raise _unreadable(f"{path} cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError as fault:
         raise _unreadable(f"{path} cannot be read: no UTF-8 at byte {fault.start}") from None
-    is_yaml = not text.lstrip().startswith("{") if piped else path.suffix in YAML_SUFFIXES
+    # An empty text is one without content, as an empty JSON file is.
+    is_yaml = text.strip() != "" and not text.lstrip().startswith("{") if piped else path.suffix in YAML_SUFFIXES
     try:
         if is_yaml:
             value, places = parse_yaml(text)
             return Source(value, lambda: places)
+        if not any_length:
+            check_length(text)
         return Source(read_json(text), lambda: places_in(text))
     except JsonFault as fault:
         raise InvalidDefinition([json_diagnostic(fault)]) from None

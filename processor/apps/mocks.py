@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from processor.apps.loading import load_definition
+from processor.apps.loading import read_source
 from processor.errors import Diagnostic, InvalidDefinition, InvalidMocks, InvalidSettings
 from processor.interpreter.retry import RUNTIME
 from processor.interpreter.templates import pointer_to
@@ -116,7 +116,7 @@ def load_mocks(path: Path) -> MockConfig:
     Raises InvalidMocks with every fault found, whether or not a test case comes to it.
     """
     try:
-        written = load_definition(path)
+        written = read_source(path, any_length=True).value
     except InvalidDefinition as fault:
         raise InvalidMocks(fault.diagnostics) from None
     return parse_mocks(written)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_PARTS: Final = 100_000  # of the value that a file stands for: aliases may repeat what is written once
 
+_TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} levels deep, or without end"
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,400}")
 _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NULL: Final = ("", "~", "null", "Null", "NULL")
@@ -54,7 +55,7 @@ def parse_yaml(text: str) -> tuple[Json, Mapping[str, Place]]:
     except yaml.YAMLError as fault:  # characters that YAML does not have
         raise YamlFault(" ".join(str(fault).split()), place=Place(1, 1)) from None
     except RecursionError:
-        raise YamlFault("it is nested too deeply", place=Place(1, 1)) from None
+        raise YamlFault(_TOO_DEEP, place=Place(1, 1)) from None
     reader = _Reader(text)
     return (None if root is None else reader.value(root, "", depth=0)), reader.places
 
@@ -72,7 +73,7 @@ class _Reader:
         if self.parts > MAX_PARTS:
             raise _fault(node, f"it stands for more than {MAX_PARTS} values")
         if depth > MAX_DEPTH:
-            raise _fault(node, f"it is nested more than {MAX_DEPTH} levels deep, or without end")
+            raise _fault(node, _TOO_DEEP)
         self.places.setdefault(pointer, _place(node))
         if node.tag not in _UNTAGGED or _TAGGED.match(self.text, node.start_mark.index):
             raise _fault(node, "JSON has no tags")

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TypeAlias, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from processor.errors import DecodingFailed, InvalidCommand
 from processor.interpreter.context import check_user_context
@@ -93,13 +94,15 @@ def start(
     """Start an execution and run it until it rests or ends.
 
     `context` is read as `$$.<key>`. Equal arguments give equal outcomes, byte for byte. Rejected, never raised: an
-    execution id AWS would refuse, an input that is no JSON or over 256 KiB, a context that takes AWS's own names.
+    execution id AWS would refuse, an input that is no JSON or over 256 KiB, a context that is no JSON object or takes
+    AWS's own names.
     """
+    given: object = dict(context) if isinstance(context, Mapping) else context
     try:
         command = c.StartExecution(
             execution_id=execution_id,
             input=private_json(input, what="input"),
-            context=private_json(dict(context), what="context") if context else None,
+            context=None if given is None or given == {} else private_json(given, what="context"),
         )
     except InvalidCommand as fault:
         return Rejected(execution=None, reason="InvalidCommand", detail=str(fault))
@@ -160,13 +163,19 @@ def _longest(workflow: Workflow) -> int | None:
 def resume(
     execution: Execution, command: c.AnyCommand | None = None, *, now: Millis | None = None, offset: int | None = None
 ) -> Outcome:
-    """Apply a command, or without one go on with what is runnable, until the execution rests or ends.
+    """Apply a command, until the execution rests or ends.
 
-    `now` None: the last event's time, or when the timer fired is due if that is later. Time never runs backwards.
+    Without one, that is None, an execution that is still runnable goes on from where its history was cut; one that
+    rests stays as it is, without an event. `now` None: the last event's time, or when the timer fired is due if that is
+    later. Time never runs backwards. Rejected, never raised: a command that cannot apply, or whose payload is no JSON.
     """
     if command is None:
         advanced, events = proceed(execution)
         return outcome_of(advanced, events)
+    try:
+        command = _private(command)
+    except InvalidCommand as fault:
+        return Rejected(execution=execution, reason="InvalidCommand", detail=str(fault))
     if now is None:
         now = _due_time(execution, command)
     decision = decided(execution, command, now=now, offset=offset)
@@ -178,6 +187,22 @@ def resume(
         case event:
             advanced, events = proceed(evolve(execution, event))
             return outcome_of(advanced, (event, *events))
+
+
+def _private(command: c.AnyCommand) -> c.AnyCommand:
+    """Return the command with a payload that nobody else holds. What came over a log is JSON; what a caller gives need
+    not be. Raises InvalidCommand."""
+    match command:
+        case c.CompleteTask() | c.SubmitTask():
+            return replace(command, output=private_json(command.output, what="output"))
+        case c.HeartbeatTask():
+            return replace(command, detail=private_json(command.detail, what="detail"))
+        case c.FailTask() | c.StopExecution():
+            texts: tuple[tuple[str, object], ...] = (("error", command.error), ("cause", command.cause))
+            for name, text in texts:
+                if not isinstance(private_json(text, what=name), str | None):
+                    raise InvalidCommand(where=name, rule="must be a string", value=text)
+    return command
 
 
 def decided(
@@ -222,10 +247,14 @@ def proceed(execution: Execution) -> tuple[Execution, tuple[e.AnyEvent, ...]]:
 def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:
     """Fold a history, or the beginning of one. The outcome's events are ().
 
-    Raises DecodingFailed where the events are not the first ones of one execution in order.
+    Raises DecodingFailed where the events are not the first ones of one execution in order, and where the execution is
+    not one of `workflow`: of the definition that it started with or was last redriven on.
     """
     execution: Execution | None = None
+    definition = b""
     for event in events:
+        if isinstance(event, (e.ExecutionStarted, e.ExecutionRedriven)):
+            definition = event.definition_hash
         if execution is None:
             if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
                 raise DecodingFailed(what="history", reason=f"begins with {type(event).__name__} {event.sequence}")
@@ -239,6 +268,9 @@ def recover(workflow: Workflow, events: Iterable[e.AnyEvent]) -> Outcome:
         execution = evolve(execution, event)
     if execution is None:
         raise DecodingFailed(what="history", reason="it is empty")
+    if definition != workflow.definition_hash:
+        wanted = f"it is of the definition with the hash {definition.hex()}"
+        raise DecodingFailed(what="history", reason=f"{wanted}, the workflow's is {workflow.definition_hash.hex()}")
     return outcome_of(execution, ())
 
 

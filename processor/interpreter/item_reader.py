@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 
+import orjson
 from msgspec import Struct
 
-from processor.errors import DecodingFailed
-from processor.model.json import Json, json_bytes, parse_json
+from processor.model.json import Json, json_bytes
 
 Items: TypeAlias = "list[Json] | dict[str, Json]"
 
@@ -221,7 +221,8 @@ def decode_items(content: bytes, config: Mapping[str, Json]) -> Items:
             pointer = config.get("ItemsPointer")
             return _json_items(_parsed(content), pointer if isinstance(pointer, str) else "")
         case "JSONL":
-            return [_parsed(line) for line in _lines(_decoded(content))]
+            lines = enumerate(_decoded(content).split("\n"), start=1)
+            return [_parsed(line.rstrip(), number=number) for number, line in lines if line.strip()]
         case "CSV":
             return _csv_items(_decoded(content), config)
         case other:
@@ -274,11 +275,14 @@ def _rows(text: str, header: Sequence[str] | None, *, delimiter: str) -> list[Js
     return items
 
 
-def _parsed(text: str | bytes) -> Json:
+def _parsed(text: str | bytes, *, number: int = 1) -> Json:
+    """Return the value of a JSON file, or of its line `number`."""
     try:
-        return parse_json(text, what="the file")
-    except DecodingFailed as fault:
-        raise ItemReaderFailed(f"The file is not valid JSON: {fault.reason}") from None
+        value: Json = orjson.loads(text)
+    except orjson.JSONDecodeError as fault:
+        place = f"line {fault.lineno + number - 1} column {fault.colno}"
+        raise ItemReaderFailed(f"The file is not valid JSON: {fault.msg}: {place}") from None
+    return value
 
 
 def _decoded(content: bytes) -> str:

@@ -15,6 +15,7 @@ from processor.interpreter.jsonata import EvaluationFailed
 from processor.interpreter.quota import child_quota, within_quota
 from processor.interpreter.retry import (
     RUNTIME,
+    TIMEOUT,
     handlers,
     matching_catcher,
     matching_retrier,
@@ -243,8 +244,10 @@ def _report(turn: Turn, failed: Failed) -> e.AnyEvent:
 
 def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
     catcher = handlers(turn.state)[1][index]
-    # Both fields are always there: recorded, of a failure without either they are null.
-    error_output: Json = {"Error": failed.error, "Cause": failed.cause}
+    # Both fields are always there. Recorded: what FailTask leaves out is null; a timeout's cause, which its event does
+    # not have, is empty (docs/decisions/0031).
+    cause = "" if failed.error == TIMEOUT and failed.cause is None else failed.cause
+    error_output: Json = {"Error": failed.error, "Cause": cause}
     try:
         return exit_by(turn, catcher, error_output, catcher=index)
     except StateFailure as failure:

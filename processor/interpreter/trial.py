@@ -277,9 +277,10 @@ class Trial:
     def _invoked(self, scheduled: e.AnyEvent) -> Mock:
         assert isinstance(scheduled, e.TaskScheduled)
         if self.invoke is None:
+            asked = f"{scheduled.resource_type}:{scheduled.resource}" if scheduled.resource_type else scheduled.resource
             raise InvalidSettings(
                 setting="mock",
-                rule=f"is needed for this Task: nobody here runs {scheduled.resource}",
+                rule=f"is needed: the Task {scheduled.state} asks for {asked}, and a trial calls nothing",
                 example="--mock-result '{\"ok\": true}'",
             )
         return self.invoke(scheduled)

@@ -51,21 +51,28 @@ class StartExecution(Command, frozen=True, kw_only=True):
 
 
 class CompleteTask(Command, frozen=True, kw_only=True):
+    """The task that waits under `token` is done; `output` is its result, as AWS's SendTaskSuccess has it."""
+
     token: str
     output: Json
 
     @classmethod
     def of(cls, event: e.TaskScheduled, output: Json) -> Self:
+        """Return the command that completes the task `event` asked for: `CompleteTask.of(scheduled, output)`."""
         return cls(execution_id=event.execution_id, token=token_of(event), output=output)
 
 
 class FailTask(Command, frozen=True, kw_only=True):
+    """The task that waits under `token` has failed, as AWS's SendTaskFailure has it. What is left out is null in the
+    error output that a Catch sees. At most 256 characters of error, 32,768 of cause."""
+
     token: str
     error: str | None = None
     cause: str | None = None
 
     @classmethod
     def of(cls, event: e.TaskScheduled, *, error: str | None = None, cause: str | None = None) -> Self:
+        """Return the command that fails the task `event` asked for: `FailTask.of(scheduled, error="CardDeclined")`."""
         return cls(execution_id=event.execution_id, token=token_of(event), error=error, cause=cause)
 
 
@@ -77,16 +84,20 @@ class SubmitTask(Command, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, event: e.TaskScheduled, output: Json) -> Self:
+        """Return the command that says the call of the task `event` asked for was made, and answered `output`."""
         return cls(execution_id=event.execution_id, token=token_of(event), output=output)
 
 
 class HeartbeatTask(Command, frozen=True, kw_only=True):
+    """The work on the task that waits under `token` goes on: HeartbeatSeconds begin anew."""
+
     token: str
     worker: str | None = None
     detail: Json = None
 
     @classmethod
     def of(cls, event: e.TaskScheduled, *, worker: str | None = None, detail: Json = None) -> Self:
+        """Return the heartbeat of the task `event` asked for."""
         return cls(execution_id=event.execution_id, token=token_of(event), worker=worker, detail=detail)
 
 

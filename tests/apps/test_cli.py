@@ -98,7 +98,7 @@ def test_every_fault_of_a_definition_as_json_has_a_pointer() -> None:
     [told] = lines(result.stdout)
     assert (result.exit_code, told["file"], told["valid"]) == (2, "faulty.json", False)
     assert {d["pointer"] for d in told["diagnostics"]} == FAULTS
-    names = {"pointer", "line", "column", "code", "message", "found", "severity"}
+    names = {"pointer", "field", "line", "column", "code", "message", "found", "severity"}
     assert all(set(d) == names for d in told["diagnostics"])
 
 
@@ -108,6 +108,30 @@ def test_a_fault_stands_with_its_line_and_what_was_found(folder: Path) -> None:
     row = r"^│ /States/A/Seconds +│ 5:5 +│ ERROR +│ SCHEMA_VALIDATION_FAILED +│ Minimum value is 0, got -1 +│$"
     assert (result.exit_code, result.stdout.splitlines()[0].strip()) == (2, "late.asl.yaml: 1 fault")
     assert re.search(row, result.stdout, re.MULTILINE)
+
+
+def test_a_fault_that_aws_places_at_an_object_stands_where_its_field_does(folder: Path) -> None:
+    text = """{"StartAt": "A", "States": {"A": {
+      "Type": "Pass",
+      "Parameters": {"a": [{"x.$": "$.a["}, {
+         "x.$": 3}]},
+      "Outputs": 1,
+      "Items": "{% [] %}",
+      "End": true}}}"""
+    (folder / "fields.json").write_text(text)
+    reason = "not a valid JSONPath: expected an index, a slice, a quoted name, '*' or '?'"
+    [told] = lines(asl("validate", "fields.json", "--json").stdout)
+    assert [(d["pointer"], d["field"], d["line"], d["found"]) for d in told["diagnostics"]] == [
+        ("/States/A", "/States/A/Outputs", 5, None),
+        ("/States/A", "/States/A/Items", 6, None),
+        (
+            "/States/A/Parameters/a/0", "/States/A/Parameters/a/0/x.$", 3,
+            f"\"$.a[\" ({reason} at character 5 of '$.a[')",
+        ),
+        ("/States/A/Parameters/a/1", "/States/A/Parameters/a/1/x.$", 4, "3 (it is no string)"),
+    ]  # fmt: skip
+    shown = asl("validate", "fields.json").stdout
+    assert re.search(r"^│ /States/A/Outputs +│ 5:7 +│", shown, re.MULTILINE)
 
 
 def test_warnings_are_told_and_never_refuse(folder: Path) -> None:
@@ -227,7 +251,26 @@ def test_a_folder_stands_for_s3_in_distributed_maps(folder: Path) -> None:
         "asl: --s3: must be a folder, got nowhere, for example --s3 ./buckets\n",
     )
     unread = asl("run", "map.json", "--real-time", "--input", '{"key": "rows.csv"}')
-    assert "the Task M: asks for s3:getObject, and no worker that was given has a function for it" in unread.stderr
+    assert unread.stderr.splitlines()[-1] == (
+        "asl: the ItemReader of the Map M: asks for s3:getObject, and nothing that was given stands for S3, "
+        "for example --s3 DIR, a folder DIR/BUCKET/KEY, or --mocks FILE with a response for the Map"
+    )
+
+
+def test_a_result_writer_without_a_place_for_its_files_is_named_with_the_option(folder: Path) -> None:
+    writing = {
+        "Type": "Map",
+        "ItemProcessor": {**GREETING, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
+        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "out"}},
+        "End": True,
+    }
+    (folder / "writing.json").write_text(json.dumps({"StartAt": "M", "States": {"M": writing}}))
+    result = asl("run", "writing.json", "--input", "[1]")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        2,
+        "asl: the ResultWriter of the Map M: asks for s3:putObject, and nothing that was given stands for S3, "
+        "for example --s3 DIR, a folder DIR/BUCKET/KEY, or --mocks FILE with a response for the Map",
+    )
 
 
 def test_a_task_that_no_worker_runs_is_named_and_ends_the_run() -> None:

@@ -153,7 +153,9 @@ def test_what_aws_refuses_is_bad_usage_in_its_words() -> None:
 
 
 def test_a_task_without_a_mock_is_said_to_need_one() -> None:
-    assert refusal().startswith("asl: mock: is needed for this Task: nobody here runs putItem")
+    assert refusal().startswith(
+        "asl: mock: is needed: the Task StateName asks for dynamodb:putItem, and a trial calls nothing"
+    )
 
 
 def test_without_the_models_strict_is_said_to_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,5 +202,22 @@ def test_a_faulty_machine_is_refused_at_the_places_of_its_file(folder: Path) -> 
 
 def test_of_a_machine_it_is_asked_which_state(folder: Path) -> None:
     result = trial("--definition", "machine.yaml")
-    asked = "--state: must name a state of the machine, such as Say, Stop, for example --state Say"
-    assert (result.exit_code, asked in result.stderr) == (2, True)
+    asked = "asl: --state: must name a state of the machine, one of Say, Stop, for example --state Say\n"
+    assert (result.exit_code, result.stderr) == (2, asked)
+
+
+def test_a_state_that_the_machine_does_not_have_is_told_with_those_it_has(folder: Path) -> None:
+    inner = {"StartAt": "Inner", "States": {"Inner": {"Type": "Succeed"}}}
+    states = {f"S{n}": {"Type": "Succeed"} for n in range(30)}
+    each = {"Type": "Map", "ItemProcessor": inner, "Next": "S0"}
+    (folder / "many.json").write_text(json.dumps({"StartAt": "Each", "States": {"Each": each, **states}}))
+    (folder / "few.json").write_text(
+        json.dumps({"StartAt": "Each", "States": {"Each": {**each, "Next": "S"}, "S": {"Type": "Succeed"}}})
+    )
+    few = trial("--definition", "few.json", "--state", "Iner")
+    assert (few.exit_code, few.stderr) == (
+        2,
+        "asl: --state: must name a state of the machine, one of Each, S, Inner, got 'Iner', for example --state Each\n",
+    )
+    many = trial("--definition", "many.json", "--state", "Iner").stderr
+    assert ", S18, …, got 'Iner'" in many

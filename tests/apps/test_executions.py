@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from processor import parse, resume, start
 from processor.adapters.clock import ManualClock
 from processor.adapters.memory import MemoryLog
 from processor.apps.executions import (
@@ -26,6 +27,7 @@ from processor.engine.ports import Message
 from processor.engine.topics import partition_of, topic_specs
 from processor.errors import InvalidCommand, TopicsUnfit
 from processor.model import events as e
+from processor.model.commands import FailTask, FireTimer
 from processor.model.ids import Millis
 from processor.model.records import Rejection, Status
 
@@ -114,6 +116,26 @@ def test_a_container_that_is_left_takes_its_branches_with_it(log: MemoryLog) -> 
     description = describe(history(log))
     assert description is not None
     assert description.active == (ActiveState(scope=(), state="After", entered_at=Millis(1000)),)
+
+
+def test_a_task_that_waits_tells_its_token_until_it_is_answered(log: MemoryLog) -> None:
+    workflow = parse({
+        "StartAt": "Ask",
+        "States": {"Ask": {"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["E"]}], "End": True}},
+    })  # fmt: skip
+    asked = start(workflow, {}, execution_id="order:1")
+    assert asked.execution is not None
+    scheduled = next(event for event in asked.events if isinstance(event, e.TaskScheduled))
+    failed = resume(asked.execution, FailTask.of(scheduled, error="E"))
+    assert failed.execution is not None
+    again = resume(failed.execution, FireTimer.of(failed.events[-1]))
+    seen: list[tuple[str | None, ...]] = []
+    for batch in (asked.events, failed.events, again.events):
+        write(log, batch)
+        description = describe(history(log))
+        assert description is not None
+        seen.append(tuple(active.token for active in description.active))
+    assert seen == [("order:1##2",), (None,), ("order:1##5",)]
 
 
 def test_a_failed_execution_tells_error_and_cause(log: MemoryLog) -> None:

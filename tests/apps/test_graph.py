@@ -266,6 +266,31 @@ def test_iterations_are_counted() -> None:
     }
 
 
+DISTRIBUTED: dict[str, Any] = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+
+
+def test_items_are_counted_in_batches_too_and_how_many_a_reader_brings_is_not_known() -> None:
+    batched = {
+        "Type": "Map",
+        "ItemBatcher": {"MaxItemsPerBatch": 2},
+        "ItemProcessor": machine(Work=task()) | DISTRIBUTED,
+    }
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSON"},
+        "Parameters": {"Bucket": "b", "Key": "k"},
+    }
+
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        return (CompleteTask.of(asked, [1, 2, 3] if asked.kind == "ITEM_READER" else "done"),)
+
+    for more, length in (({}, 3), ({"ItemReader": reader}, None)):
+        definition = machine(Each={**batched, **more, "End": True})
+        assert visits_of(run(definition, input=[1, 2, 3], answer=answer)).of("Each") == Visit(
+            entered=1, succeeded=1, iterations=Iterations(length=length, started=3, succeeded=3)
+        )
+
+
 def test_a_loop_counts_how_often_it_went_round() -> None:
     counting = {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "Enough"}
     choices = [{"Variable": "$.n", "NumericLessThan": 3, "Next": "Count"}]

@@ -272,6 +272,10 @@ def test_as_json_it_has_the_graph_and_the_visits() -> None:
             Visit(entered=1, iterations=Iterations(length=9, started=5, succeeded=1, failed=1, aborted=1)),
             "1 of 9 items, 1 failed, 1 aborted, 2 in progress",
         ),
+        (
+            Visit(entered=1, iterations=Iterations(length=None, started=5, succeeded=3, failed=1)),
+            "3 items, 1 failed, 1 in progress",
+        ),
     ],
 )
 def test_counts_tell_what_the_outcome_does_not(visit: Visit, counts: str) -> None:

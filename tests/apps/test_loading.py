@@ -45,7 +45,7 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
         ("a: &x !!str 5", "JSON has no tags", (1, 4)),
         ("a: 1e999", "the number is out of range", (1, 4)),
         ("a: &a [*a]", "it is nested more than 128 levels deep, or without end", (1, 4)),
-        ("[" * 5_000, "it is nested too deeply", (1, 1)),
+        ("[" * 5_000, "it is nested more than 128 levels deep, or without end", (1, 1)),
         ("a: \x00", "unacceptable character #x0000", (1, 1)),
         ("a: " + "x" * 1_048_576, "it is longer than 1048576 characters", (1, 1)),
     ],
@@ -82,9 +82,16 @@ def test_numbers_and_texts_of_yaml_are_those_of_its_json_schema(tmp_path: Path) 
     [
         ('{"StartAt": }', "Unexpected character ('}' (code 125)): expected a value", (1, 14)),
         ('{"a": 1,\n "a": 2}', "Duplicate field 'a'", (2, 5)),
+        ('{"a":\n "\\ud800"}', "no low surrogate in string", (2, 3)),
+        ('{"a":\n' + "[" * 130 + "]" * 130 + "}", "Definition is nested more than 128 levels deep", (2, 128)),
+        (
+            '{"a":\n"' + "é" * 1_048_576 + '"}',
+            "Value at 'definition' failed to satisfy constraint: Member must have length less than or equal to 1048576",
+            (None, None),
+        ),
         (b'{"a": "\xff"}', "a.json cannot be read: no UTF-8 at byte 7", (None, None)),
     ],
-    ids=["broken", "twice", "bytes"],
+    ids=["broken", "twice", "half a pair", "deep", "long", "bytes"],
 )
 def test_json_that_is_none_is_one_fault_with_its_place(
     tmp_path: Path, text: str | bytes, message: str, at: tuple[int | None, int | None]
@@ -112,6 +119,23 @@ def test_a_diagnostic_is_placed_in_the_file(tmp_path: Path, name: str, text: str
         replace(diagnostic, line=3, column=3),
         replace(diagnostic, pointer="/nowhere"),
     )
+
+
+def test_what_is_no_definition_may_be_longer_than_one(tmp_path: Path) -> None:
+    (tmp_path / "mocks.json").write_text('{"a":"' + "é" * 1_048_576 + '"}')
+    assert read_source(tmp_path / "mocks.json", any_length=True).value == {"a": "é" * 1_048_576}
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_standard_input_without_content_is_refused_as_a_file_without_content_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    told = []
+    for path in (Path("-"), tmp_path / "a.json"):
+        with pytest.raises(InvalidDefinition) as refused:
+            load_definition(path, stdin=io.StringIO(text))
+        told.append(refused.value.diagnostics)
+    assert told[0] == told[1]
+    assert told[0][0].message.startswith("No content to map due to end-of-input")
 
 
 @pytest.mark.parametrize("text", ['{"StartAt": "A"}', "StartAt: A"])

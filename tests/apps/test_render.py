@@ -45,6 +45,11 @@ def event(type_: type[e.Event], /, **fields: object) -> e.AnyEvent:
         (event(e.WaitStarted, due=Millis(1_500)), "until 1970-01-01T00:00:01.500Z"),
         (event(e.ParallelStarted, first=("A", "B")), "2 branches"),
         (event(e.MapStarted, length=3, first="A", max_concurrency=2), "3 items, at most 2 at a time"),
+        (event(e.MapStarted, length=0, first="A", max_concurrency=2), "0 items, at most 2 at a time"),
+        (
+            event(e.MapStarted, length=0, mode="DISTRIBUTED", first="A", max_concurrency=2),
+            "no items yet, at most 2 at a time",
+        ),
     ],
 )
 def test_details_are_what_an_event_tells_besides_its_name_and_place(told: e.AnyEvent, details: str) -> None:
@@ -92,7 +97,10 @@ def test_a_running_execution_tells_where_it_is_and_what_stops_it() -> None:
     description = Description(
         execution_id="order:1", state_machine="order", revision="r", status="RUNNING", started_at=Millis(0),
         input=None, quarantined="a bug", last_sequence=4,
-        active=(ActiveState(scope=(1,), state="Charge", entered_at=Millis(0)),),
+        active=(
+            ActiveState(scope=(1,), state="Charge", entered_at=Millis(0)),
+            ActiveState(scope=(2,), state="Ask", entered_at=Millis(0), token="order:1#2#7"),
+        ),
     )  # fmt: skip
     assert description_lines(description) == [
         "execution   order:1",
@@ -101,6 +109,7 @@ def test_a_running_execution_tells_where_it_is_and_what_stops_it() -> None:
         "started     1970-01-01T00:00:00.000Z",
         "quarantined a bug",
         "in          Charge [1] since 1970-01-01T00:00:00.000Z",
+        "in          Ask [2] since 1970-01-01T00:00:00.000Z, token order:1#2#7",
         "input       null",
         "events      5",
     ]

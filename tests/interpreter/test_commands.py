@@ -38,6 +38,8 @@ from processor import (
 )
 from processor.interpreter.decide import timer_due
 from processor.interpreter.evolve import evolve
+from processor.interpreter.interpreter import decided
+from processor.interpreter.refused import Refused
 from processor.model.commands import AnyCommand, token_of
 from processor.model.events import AnyEvent, Cause
 from processor.model.execution import Entered, Next
@@ -461,16 +463,66 @@ def test_an_execution_stopped_between_two_states_enters_the_next_one() -> None:
     assert told(resume(evolve(stopped, redrive)).events) == [("StateEntered", (), "B"), ("TaskScheduled", (), "B")]
 
 
-def test_an_output_that_is_no_json_is_refused() -> None:
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+NO_JSON: list[tuple[Any, str]] = [
+    (deep(300), "must be JSON, got 'Recursion limit reached'"),
+    ({1}, "must be JSON, got 'Type is not JSON serializable: set'"),
+    ({"a": [float("nan")]}, "must be JSON, got nan"),
+    (float("inf"), "must be JSON, got inf"),
+    ("\ud800", "must be JSON, got 'str is not valid UTF-8: surrogates not allowed'"),
+]
+
+
+@pytest.mark.parametrize(("value", "why"), NO_JSON, ids=range(5))
+def test_a_command_whose_payload_is_no_json_is_refused_and_the_task_waits_on(value: Any, why: str) -> None:
     run = two_tasks()
-    deep: Any = []
-    for _ in range(300):
-        deep = [deep]
-    no_json: list[tuple[Any, str]] = [
-        (deep, "Recursion limit reached"),
-        ({1}, "Type is not JSON serializable: set"),
-    ]
-    for output, why in no_json:
-        outcome = resume(run.execution, CompleteTask.of(run.task("A"), output))
-        assert isinstance(outcome, Rejected)
-        assert (outcome.reason, outcome.detail) == ("InvalidCommand", f"output: must be JSON, got '{why}'")
+    scheduled = run.task("A")
+    commands: dict[str, list[AnyCommand]] = {
+        "output": [CompleteTask.of(scheduled, value), SubmitTask.of(scheduled, value)],
+        "detail": [HeartbeatTask.of(scheduled, detail=value)],
+        "error": [FailTask.of(scheduled, error=value), StopExecution(execution_id=ID, error=value)],
+        "cause": [FailTask.of(scheduled, cause=value), StopExecution(execution_id=ID, cause=value)],
+    }
+    for name, those in commands.items():
+        for command in those:
+            assert resume(run.execution, command) == Rejected(
+                execution=run.execution, reason="InvalidCommand", detail=f"{name}: {why}"
+            )
+
+
+def test_an_error_and_a_cause_are_texts() -> None:
+    run = two_tasks()
+    wrong: Any = 5
+    assert resume(run.execution, FailTask.of(run.task("A"), error=wrong)) == Rejected(
+        execution=run.execution, reason="InvalidCommand", detail="error: must be a string, got 5"
+    )
+
+
+def test_a_result_is_copied() -> None:
+    run = two_tasks()
+    given: dict[str, Any] = {"a": [1]}
+    outcome = resume(run.execution, CompleteTask.of(run.task("A"), given))
+    given["a"].append(2)
+    assert outcome.events[0] == TaskSucceeded(
+        execution_id=ID,
+        scope=(0,),
+        state="A",
+        sequence=outcome.events[0].sequence,
+        time=outcome.events[0].time,
+        caused_by=outcome.events[0].caused_by,
+        output={"a": [1]},
+    )
+
+
+def test_an_output_that_was_read_from_a_log_and_cannot_be_written_is_refused() -> None:
+    """Texts may be nested deeper than values can be written."""
+    run = two_tasks()
+    command = CompleteTask.of(run.task("A"), deep(300))
+    decision = decided(run.execution, command, now=run.execution.time, offset=None)
+    assert decision == Refused("InvalidCommand", "output: must be JSON, got 'Recursion limit reached'")

@@ -346,7 +346,7 @@ def test_assigned_variables() -> None:
 def test_quarantine_and_release_are_not_in_it_and_a_redrive_is() -> None:
     run = Run(scope_of("A", task("A")), 1)
     run.stop()
-    redriven = {"redrive_count": 1, "revision": "r", "definition_hash": bytes(32)}
+    redriven = {"redrive_count": 1, "revision": "r", "definition_hash": run.workflow.definition_hash}
     events = appended(
         run.events,
         (ExecutionRedriven, (), "", redriven),
@@ -370,7 +370,7 @@ def test_a_map_run_that_is_redriven_shows_it_and_goes_on() -> None:
     run.complete("A", 1, scope=(0,))
     run.fail("A", "E", scope=(1,))
     map_run = next(event.map_run for event in run.events if isinstance(event, MapRunStarted))
-    redriven = {"redrive_count": 1, "revision": "r", "definition_hash": bytes(32)}
+    redriven = {"redrive_count": 1, "revision": "r", "definition_hash": run.workflow.definition_hash}
     events = appended(
         run.events,
         (ExecutionRedriven, (), "", redriven),

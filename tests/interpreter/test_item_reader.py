@@ -84,7 +84,8 @@ def test_what_is_no_collection_cannot_be_mapped_over() -> None:
 
 def test_a_json_lines_file_holds_an_item_a_line() -> None:
     assert read({"k": '{"a": 1}\n\n  [2]\r\n"x"'}, InputType="JSONL") == [{"a": 1}, [2], "x"]
-    assert failure({"k": '{"a": 1}\n{"a":'}, InputType="JSONL").startswith("The file is not valid JSON: ")
+    broken = "The file is not valid JSON: unexpected character, expected a JSON value: line 4 column 3"
+    assert failure({"k": '{"a": 1}\n\n{"a": 2}\r\n  x\n{"a": 3}'}, InputType="JSONL") == broken
 
 
 # ---- CSV

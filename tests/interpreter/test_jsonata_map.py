@@ -45,7 +45,8 @@ def faults(definition: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         parse(definition)
     except InvalidDefinition as invalid:
-        return [(fault.pointer.removeprefix("/States/M"), fault.message) for fault in invalid.diagnostics]
+        found = [fault for fault in invalid.diagnostics if fault.severity == "ERROR"]
+        return [(fault.pointer.removeprefix("/States/M"), fault.message) for fault in found]
     return []
 
 

@@ -12,6 +12,7 @@ import pytest
 from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
 from processor.interpreter.parse import MAX_DEPTH, parse
 from processor.interpreter.validation.query_language import other_language_message
+from processor.interpreter.validation.reading import MAX_LENGTH
 from processor.model.definition import (
     AnyState,
     ChoiceState,
@@ -31,7 +32,10 @@ from processor.model.json import Json, canonical_json
 from tests.interpreter.surroundings import NOWHERE
 
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
-NEITHER = "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call"
+NEITHER = (
+    "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call, "
+    "got \"t\" (a path starts with '$', got 't')"
+)
 WAITS = "[SecondsPath, Seconds, TimestampPath, Timestamp]"
 ONE = "This object should have only one of the following fields:"
 ONLY_ONE = "There should only be one of the following fields:"
@@ -334,6 +338,17 @@ def test_a_text_that_is_no_json_is_refused(definition: str | bytes) -> None:
     assert (pointer, code) == ("", "INVALID_JSON_DESCRIPTION")
 
 
+@pytest.mark.parametrize("given", [lambda text: text, str.encode, json.loads], ids=["text", "bytes", "value"])
+def test_a_definition_is_as_long_as_awss_api_takes_one(given: Callable[[str], object]) -> None:
+    """API reference, CreateStateMachine: at most 1048576 characters. A value's text is the shortest."""
+    beginning, end = '{"StartAt":"S","States":{"S":{"Type":"Pass","Comment":"', '","End":true}}}'
+    longest = beginning + "é" * (MAX_LENGTH - len(beginning + end)) + end
+
+    assert parse(given(longest)).first == "S"  # type: ignore[arg-type]  # any shape at all
+    rule = "Value at 'definition' failed to satisfy constraint: Member must have length less than or equal to 1048576"
+    assert faults_of(given(longest.replace("é", "éé", 1))) == [("", SCHEMA, f"{rule}, got 1048577 characters")]
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH, 300, 2_000, 100_000])
 @pytest.mark.parametrize(
     "make", [lambda depth: '{"a":' * depth + "0" + "}" * depth, lambda depth: "[" * depth + "]" * depth]
@@ -343,7 +358,7 @@ def test_a_definition_nested_too_deeply_is_refused(depth: int, make: Callable[[i
 
     ((pointer, code, _),) = faults_of(text)
 
-    assert (pointer, code in ("TOO_DEEPLY_NESTED", "INVALID_JSON_DESCRIPTION")) == ("", True)
+    assert (pointer, code) == ("", "TOO_DEEPLY_NESTED")
 
 
 def test_a_value_nested_too_deeply_is_refused() -> None:
@@ -351,7 +366,16 @@ def test_a_value_nested_too_deeply_is_refused() -> None:
     for _ in range(300):
         value = [value]
 
-    assert [code for _, code, _ in faults_of(machine(S={"Type": "Pass", "Result": value, "End": True}))] == [SCHEMA]
+    assert faults_of(machine(S={"Type": "Pass", "Result": value, "End": True})) == [
+        ("", "TOO_DEEPLY_NESTED", "Definition is nested more than 128 levels deep")
+    ]
+
+
+def test_a_value_that_holds_itself_is_nested_too_deeply() -> None:
+    state: dict[str, Json] = {"Type": "Pass", "End": True}
+    state["Result"] = state
+
+    assert [code for _, code, _ in faults_of(machine(S=state))] == ["TOO_DEEPLY_NESTED"]
 
 
 def test_a_definition_nested_as_deeply_as_allowed_is_run_without_a_deep_stack() -> None:
@@ -558,7 +582,9 @@ def test_the_message_of_the_exception_holds_every_fault() -> None:
         parse({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": -1, "End": True}}, "X": 1})
 
     assert str(invalid.value) == "/: Field 'X' is not supported; /States/A/Seconds: Minimum value is 0, got -1"
-    assert invalid.value.diagnostics[0] == Diagnostic(pointer="", code=SCHEMA, message="Field 'X' is not supported")
+    assert invalid.value.diagnostics[0] == Diagnostic(
+        pointer="", code=SCHEMA, message="Field 'X' is not supported", field="/X"
+    )
 
 
 # ---- Express

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from processor import (
+    CompleteTask,
     Continued,
     ExecutionStarted,
     ExecutionSucceeded,
+    Failed,
+    FailTask,
     FireTimer,
     StateEntered,
     StateExited,
     Succeeded,
+    TaskScheduled,
     WaitStarted,
     parse,
     recover,
+    render_history,
     resume,
     start,
 )
@@ -33,3 +38,20 @@ def test_the_readmes_first_example() -> None:
 
     assert recover(workflow, outcome.events).execution == outcome.execution
     assert recover(workflow, (*outcome.events, *finished.events)).execution == finished.execution
+
+
+def test_a_task_is_answered_and_its_history_rendered_as_the_readme_says() -> None:
+    workflow = parse({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "f", "End": True}}})
+    for answer, ended in (("complete", Succeeded), ("fail", Failed)):
+        outcome = start(workflow, {})
+        scheduled = next(e for e in outcome.events if isinstance(e, TaskScheduled))
+        command = (
+            CompleteTask.of(scheduled, {"paid": True})
+            if answer == "complete"
+            else FailTask.of(scheduled, error="CardDeclined", cause="over the limit")
+        )
+        assert outcome.execution is not None
+        answered = resume(outcome.execution, command)
+        assert type(answered) is ended
+        history = render_history((*outcome.events, *answered.events))
+        assert history[-1]["type"] == type(answered.events[-1]).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -303,7 +303,7 @@ def test_the_first_catcher_that_matches_is_taken() -> None:
             },
         )
     )
-    error_output = {"Error": "States.Timeout", "Cause": None}
+    error_output = {"Error": "States.Timeout", "Cause": ""}
     assert (
         run.fire("timeout", "A")[1:2]
         == run.built(
@@ -311,6 +311,26 @@ def test_the_first_catcher_that_matches_is_taken() -> None:
             (StateExited, (), "A", {"output_of": "VALUE", "output": error_output, "next": "G", "catcher": 1}),
         )[1:]
     )
+
+
+@pytest.mark.parametrize("timer", ["timeout", "heartbeat"])
+@pytest.mark.parametrize("language", ["JSONPath", "JSONata"])
+def test_what_reports_a_caught_timeout_further_finds_an_empty_cause(
+    timer: Literal["timeout", "heartbeat"], language: str
+) -> None:
+    """Recorded (LocalStack, test_invoke_timeout): Cause is empty; the event of the timeout has none."""
+    catch: dict[str, Any] = {"ErrorEquals": ["States.ALL"], "Next": "F"}
+    report: dict[str, Any] = {"ErrorPath": "$.Error", "CausePath": "$.Cause"}
+    if language == "JSONata":
+        catch["Output"] = "{% $states.errorOutput %}"
+        report = {"Error": "{% $states.input.Error %}", "Cause": "{% $states.input.Cause %}"}
+    states = {
+        "A": task("A", TimeoutSeconds=60, HeartbeatSeconds=10, Catch=[catch]),
+        "F": {"Type": "Fail", **report},
+    }
+    run = Run({**machine("A", states), "QueryLanguage": language}, {})
+    run.fire(timer, "A")
+    assert (run.execution.error, run.execution.cause) == ("States.Timeout", "")
 
 
 @pytest.mark.parametrize("handler", ["Retry", "Catch"])

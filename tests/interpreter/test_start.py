@@ -6,12 +6,14 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor import (
     EPOCH,
     ZERO,
     ExecutionStarted,
     Millis,
+    RedriveExecution,
     Rejected,
     StartExecution,
     StateEntered,
@@ -80,6 +82,12 @@ def test_the_input_is_copied() -> None:
         ({}, {"execution_id": "m:a b"}, "InvalidCommand", "execution_id: must be <state machine>:<name>"),
         ({}, {"execution_id": "m:" + "x" * 81}, "InvalidCommand", "execution_id: must be <state machine>:<name>"),
         (float("nan"), {}, "InvalidCommand", "input: must be JSON, got nan"),
+        ({}, {"context": [1]}, "InvalidCommand", "context: must be a JSON object, got [1]"),
+        ({}, {"context": []}, "InvalidCommand", "context: must be a JSON object, got []"),
+        ({}, {"context": "x"}, "InvalidCommand", "context: must be a JSON object, got 'x'"),
+        ({}, {"context": 5}, "InvalidCommand", "context: must be a JSON object, got 5"),
+        ({}, {"context": {1}}, "InvalidCommand", "context: must be JSON, got 'Type is not JSON serializable: set'"),
+        ({}, {"context": {"a": float("nan")}}, "InvalidCommand", "context: must be JSON, got nan"),
         ({1: 2}, {}, "InvalidCommand", "input: must be JSON"),
         ("\ud800", {}, "InvalidCommand", "input: must be JSON"),
         ({"when": object}, {}, "InvalidCommand", "input: must be JSON"),
@@ -117,6 +125,27 @@ def test_recover_takes_a_beginning_of_one_history_in_order() -> None:
     for wrong in [*wrongs, (events[0], other[1])]:
         with pytest.raises(DecodingFailed, match="history does not decode"):
             recover(WAITING, wrong)
+
+
+def test_recover_takes_a_history_of_its_workflow_alone() -> None:
+    with pytest.raises(DecodingFailed) as refused:
+        recover(PASS, start(WAITING, {}).events)
+    assert refused.value.reason == (
+        f"it is of the definition with the hash {WAITING.definition_hash.hex()}, "
+        f"the workflow's is {PASS.definition_hash.hex()}"
+    )
+
+
+def test_recover_takes_a_redriven_history_with_the_workflow_that_it_was_redriven_on() -> None:
+    failed = start(parse(scope_of("A", {"Type": "Fail"})), {})
+    other = parse(scope_of("A", {"Type": "Fail", "Error": "E"}))
+    assert failed.execution is not None
+    redriven = resume(replace(failed.execution, workflow=other), RedriveExecution(execution_id="local:1"))
+    history = (*failed.events, *redriven.events)
+    assert redriven.execution is not None
+    assert recover(other, history).execution == redriven.execution
+    with pytest.raises(DecodingFailed, match=r"it is of the definition with the hash"):
+        recover(failed.execution.workflow, history)
 
 
 def test_resume_without_a_command_goes_on_where_a_log_was_cut() -> None:

@@ -489,7 +489,7 @@ def test_a_task_without_a_mock_is_done_by_whoever_is_asked() -> None:
 
 
 def test_a_task_that_nobody_does_is_said_to_need_a_mock() -> None:
-    with pytest.raises(InvalidSettings, match="nobody here runs double"):
+    with pytest.raises(InvalidSettings, match=r"is needed: the Task .* asks for double, and a trial calls nothing"):
         tried(task(), role_arn="arn:role")
 
 

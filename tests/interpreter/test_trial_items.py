@@ -61,7 +61,7 @@ def test_no_more_items_are_read_than_max_items_says() -> None:
 @pytest.mark.parametrize(
     ("data", "config", "message"),
     [
-        ("[1", {}, "The file is not valid JSON: unexpected end of data: line 1 column 3 (char 2)"),
+        ("[1", {}, "The file is not valid JSON: unexpected end of data: line 1 column 3"),
         ("7", {}, "Attempting to map over non-iterable node."),
         ("[1]", {"ItemsPointer": "/x"}, "The ItemsPointer /x names nothing in the JSON file"),
         ("[1]", {"ItemsPointer": "/1"}, "The ItemsPointer /1 names nothing in the JSON file"),

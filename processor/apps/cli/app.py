@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import audit, authoring, drawing, executions, recovery, roles, run, trial
+from processor.apps.cli import audit, authoring, drawing, executions, recovery, roles, run, tasks, trial
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -61,6 +61,9 @@ app.command()(executions.history)
 app.command()(audit.replay)
 app.command()(audit.export)
 app.command("list")(executions.list_executions)
+app.command()(tasks.complete)
+app.command()(tasks.fail)
+app.command()(tasks.heartbeat)
 app.command()(recovery.redrive)
 app.add_typer(recovery.quarantine, name="quarantine")
 app.add_typer(recovery.dead_letters, name="dead-letters")

@@ -283,9 +283,18 @@ def _pause(roles: Roles) -> bool:
 # ---- what both have in common
 
 
+_FIELDS: Final[dict[str, str]] = {"ITEM_READER": "ItemReader", "RESULT_WRITER": "ResultWriter"}
+
+
 def _nobody_runs(terminal: Terminal, task: TaskScheduled) -> None:
     """A task that nobody runs ends the run at once, unless its timeout will go on with the workflow."""
     asks = f"asks for {_resource(task)}"
+    if task.kind in _FIELDS:
+        raise InvalidSettings(
+            setting=f"the {_FIELDS[task.kind]} of the Map {task.state}",
+            rule=f"{asks}, and nothing that was given stands for S3",
+            example="--s3 DIR, a folder DIR/BUCKET/KEY, or --mocks FILE with a response for the Map",
+        )
     if task.timeout_at is None and task.heartbeat_at is None:
         raise InvalidSettings(
             setting=f"the Task {task.state}",

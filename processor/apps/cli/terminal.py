@@ -116,7 +116,7 @@ def faults_table(diagnostics: Sequence[Diagnostic], *, file: Path) -> Table:
         at = "" if diagnostic.line is None else f"{diagnostic.line}:{diagnostic.column}"
         found = "" if diagnostic.found is None else f", got {diagnostic.found}"
         table.add_row(
-            Text(diagnostic.pointer or "/"),
+            Text(diagnostic.place or "/"),
             at,
             diagnostic.severity,
             diagnostic.code,
@@ -134,6 +134,7 @@ def _counted(diagnostics: Sequence[Diagnostic]) -> str:
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
     return {
         "pointer": diagnostic.pointer,
+        "field": diagnostic.field,
         "line": diagnostic.line,
         "column": diagnostic.column,
         "code": diagnostic.code,

@@ -15,6 +15,7 @@ from processor.apps.cli.options import JsonOption
 from processor.apps.cli.outcome import WORKFLOW_FAILED
 from processor.apps.cli.terminal import Terminal
 from processor.errors import AslError, InvalidDefinition, InvalidSettings
+from processor.interpreter.validation.walk import states_in
 from processor.model.json import Json
 
 if TYPE_CHECKING:
@@ -112,10 +113,14 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
 
 def _check_named(definition: Json, state: str | None) -> None:
     """A machine's definition by itself says nothing of which state is to be tried."""
-    states = definition.get("States") if isinstance(definition, dict) and "Type" not in definition else None
-    if state is None and isinstance(states, dict) and states:
-        rule = f"must name a state of the machine, such as {', '.join(list(states)[:5])}"
-        raise _unfit("--state", rule, f"--state {next(iter(states))}")
+    if not isinstance(definition, dict) or "Type" in definition:
+        return
+    names = [each.name for each in states_in(definition)]
+    if names and state not in names:
+        got = "" if state is None else f", got {state!r}"
+        more = ", …" if len(names) > _NAMES else ""
+        rule = f"must name a state of the machine, one of {', '.join(names[:_NAMES])}{more}{got}"
+        raise _unfit("--state", rule, f"--state {names[0]}")
 
 
 @contextmanager
@@ -131,7 +136,12 @@ def _placed_in_the_file(state: str | None) -> Iterator[None]:
         if state is not None:
             raise
         raise InvalidDefinition(
-            [replace(each, pointer=each.pointer.removeprefix(made)) for each in fault.diagnostics]
+            [
+                replace(
+                    each, pointer=each.pointer.removeprefix(made), field=each.field and each.field.removeprefix(made)
+                )
+                for each in fault.diagnostics
+            ]
         ) from None
 
 
@@ -167,6 +177,7 @@ def _mock(mock: str | None, result: str | None, error: str | None) -> Mock | Non
     return MockedError(error=failed, cause=because)
 
 
+_NAMES: Final = 20  # of states that are listed where one is asked for
 _MOCK_EXAMPLE: Final = """--mock '{"errorOutput": {"error": "CardDeclined", "cause": "over the limit"}}'"""
 
 

@@ -46,7 +46,9 @@ def render_details(event: e.AnyEvent) -> str:
         case e.ParallelStarted():
             return f"{len(event.first)} branches"
         case e.MapStarted():
-            return f"{event.length} items, at most {event.max_concurrency} at a time"
+            # Where an ItemReader brings them, there are none yet; the event does not tell.
+            items = "no items yet" if event.mode == "DISTRIBUTED" and not event.length else f"{event.length} items"
+            return f"{items}, at most {event.max_concurrency} at a time"
         case e.ExecutionQuarantined(reason=reason):
             return reason
         case e.TaskTimedOut():

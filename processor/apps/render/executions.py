@@ -23,7 +23,8 @@ def description_lines(description: Description) -> list[str]:
     for active in description.active:
         scope = render_scope(active.scope)
         place = f"{active.state} [{scope}]" if scope else active.state
-        rows.append(("in", f"{place} since {render_time(active.entered_at)}"))
+        waits = "" if active.token is None else f", token {active.token}"
+        rows.append(("in", f"{place} since {render_time(active.entered_at)}{waits}"))
     rows.append(("input", render_json(description.input)))
     if description.status == "SUCCEEDED":
         rows.append(("output", render_json(description.output)))

@@ -34,13 +34,15 @@ MARKS: Final[Mapping[Outcome, Mark]] = MappingProxyType({
 
 def render_counts(visit: Visit) -> str:
     """Return what the colour does not tell: `2 of 3 items, 1 failed`, `entered 4×, 1 failed`, `2 retries`; or nothing.
+    Of items that an ItemReader brought it is told how many are done: `3 items`.
 
     Only counts that are not 0 are told, and of a state entered once no count that its outcome tells.
     """
     parts: list[str] = []
     if visit.iterations is not None:
         done = visit.iterations
-        parts.append(f"{done.succeeded} of {done.length} items")
+        of = "" if done.length is None else f" of {done.length}"
+        parts.append(f"{done.succeeded}{of} items")
         parts += [f"{n} {word}" for n, word in ((done.failed, "failed"), (done.aborted, "aborted")) if n]
         running = done.started - done.succeeded - done.failed - done.aborted
         if running and visit.active:

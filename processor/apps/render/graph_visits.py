@@ -20,9 +20,10 @@ Outcome: TypeAlias = Literal["NOT_ENTERED", "IN_PROGRESS", "FAILED", "CAUGHT", "
 
 
 class Iterations(Struct, frozen=True, kw_only=True):
-    """A Map's, over all times that it ran: `length` items there were, the rest says what became of them."""
+    """A Map's, over all times that it ran: `length` items there were, the rest says what became of them, in batches or
+    one by one. `length` None: an ItemReader brought them, and no event counts them."""
 
-    length: int = 0
+    length: int | None = 0
     started: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -96,6 +97,9 @@ class _Fold:
         self.states: dict[str, Visit] = {}
         self.ways: Counter[Way] = Counter()
         self._open: dict[ScopeKey, _Open] = {}
+        self._taken: dict[
+            ScopeKey, int
+        ] = {}  # how many items each iteration takes; of a redriven one nothing tells it anew
         self._last: ScopeKey = ()
 
     def add(self, event: e.AnyEvent) -> None:
@@ -138,15 +142,18 @@ class _Fold:
         match event:
             case e.MapStarted():
                 self._count_iterations(event.state, length=event.length)
+            case e.TaskScheduled(kind="ITEM_READER"):
+                self._read_by_reader(event.state)
             case e.MapIterationStarted():
-                self._count_iterations(event.state, started=1)
+                self._taken[event.scope] = event.items
+                self._count_iterations(event.state, started=event.items)
             case e.MapIterationSucceeded():
-                self._count_iterations(event.state, succeeded=1)
+                self._count_iterations(event.state, succeeded=self._taken.get(event.scope, 1))
             case e.MapIterationFailed():
-                self._count_iterations(event.state, failed=1)
+                self._count_iterations(event.state, failed=self._taken.get(event.scope, 1))
                 self._settle(self._within(event.scope))
             case e.MapIterationAborted():
-                self._count_iterations(event.state, aborted=1)
+                self._count_iterations(event.state, aborted=self._taken.get(event.scope, 1))
                 for key in self._within(event.scope):
                     self._open[key] = replace(self._open[key], aborted=True)
             case _:
@@ -195,5 +202,10 @@ class _Fold:
 
     def _count_iterations(self, name: str, **more: int) -> None:
         done = self.states[name].iterations or Iterations()
-        counted = replace(done, **{field: getattr(done, field) + n for field, n in more.items()})
+        known = {field: count for field in more if (count := getattr(done, field)) is not None}
+        counted = replace(done, **{field: count + more[field] for field, count in known.items()})
         self.states[name] = replace(self.states[name], iterations=counted)
+
+    def _read_by_reader(self, name: str) -> None:
+        done = self.states[name].iterations or Iterations()
+        self.states[name] = replace(self.states[name], iterations=replace(done, length=None))

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
-from processor.errors import DecodingFailed
+import orjson
+
 from processor.interpreter.templates import pointer_to
-from processor.model.json import Json, parse_json
+from processor.model.json import Json
 
 MAX_DEPTH = 128  # levels of JSON; a stack of that depth is safe wherever a definition is walked
+TOO_DEEPLY_NESTED: Final = f"Definition is nested more than {MAX_DEPTH} levels deep"
 
 _SNIPPET = 500  # characters of the text that Jackson quotes
 _TOKEN = 256  # characters of a word that it quotes
@@ -29,6 +31,7 @@ _ESCAPES = '"\\/bfnrt'
 _HEX = "0123456789abcdefABCDEF"
 _SPACE = " \t\r\n"
 _LINE_END = re.compile(r"\r\n?|\n")
+_WIDE = re.compile(r"[\U00010000-\U0010ffff]")  # what is two characters to Java
 _STARTS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Sc", "Pc"})
 _PARTS = _STARTS | {"Nd", "Mn", "Mc", "Cf"}
 
@@ -44,22 +47,36 @@ class Place:
 class JsonFault(ValueError):
     """A text that is no JSON. `message` is Jackson's, with its ` at [Source: …]`; `location` is that source."""
 
+    code: Literal["INVALID_JSON_DESCRIPTION", "TOO_DEEPLY_NESTED"] = "INVALID_JSON_DESCRIPTION"
+    location: str | None
+
     def __init__(self, reason: str, *, location: str, place: Place) -> None:
         super().__init__(reason)
         self.message = f"{reason}\n at {location}"
         self.location, self.place = location, place
 
 
+class TooDeep(JsonFault):
+    """A text that is nested deeper than MAX_DEPTH. `place` is where the level begins that is one too many."""
+
+    code = "TOO_DEEPLY_NESTED"
+
+    def __init__(self, place: Place) -> None:
+        ValueError.__init__(self, TOO_DEEPLY_NESTED)
+        self.message, self.location, self.place = TOO_DEEPLY_NESTED, None, place
+
+
 def read_json(text: str) -> Json:
     """Return the value of a text. Raises JsonFault, also where an object has a field twice."""
     try:
-        value = parse_json(text)
-    except DecodingFailed as fault:
+        value: Json = orjson.loads(text)
+    except orjson.JSONDecodeError as fault:
         scanner = _Scanner(text)
         scanner.scan()
-        # Only what Jackson would take and orjson does not: halves of surrogate pairs, deeper nesting.
-        raise JsonFault(fault.reason, location=scanner.source(0), place=Place(1, 1)) from None
-    if not is_deeper(value, MAX_DEPTH) and _has_duplicates(text):
+        # Only what Jackson would take and orjson does not: halves of surrogate pairs, numbers that no double holds.
+        place = scanner.place_of(fault.pos)
+        raise JsonFault(fault.msg, location=scanner.source(fault.pos), place=place) from None
+    if is_deeper(value, MAX_DEPTH) or _has_duplicates(text):
         _Scanner(text).scan()
     return value
 
@@ -72,19 +89,16 @@ def places_in(text: str) -> Mapping[str, Place]:
     return {pointer: scanner.place_of(position) for pointer, position in scanner.positions.items()}
 
 
-def is_deeper(value: Json, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner: list[Json] = []
-        for container in level:
-            if isinstance(container, dict):
-                inner.extend(container.values())
-            elif isinstance(container, list):
-                inner.extend(container)
-        if not inner:
-            return False
-        level = inner
-    return True
+def is_deeper(value: object, limit: int) -> bool:
+    """Whether a value, which need not be JSON and may hold itself, is nested deeper than `limit` levels."""
+    rest: list[tuple[object, int]] = [(value, 0)]
+    while rest:
+        some, depth = rest.pop()
+        if isinstance(some, dict | list | tuple):
+            if depth == limit:
+                return True
+            rest += [(one, depth + 1) for one in (some.values() if isinstance(some, dict) else some)]
+    return False
 
 
 def _has_duplicates(text: str) -> bool:
@@ -96,11 +110,6 @@ def _has_duplicates(text: str) -> bool:
 
     json.loads(text, object_pairs_hook=note, parse_int=len, parse_float=len)
     return found
-
-
-def _units(text: str) -> int:
-    """Return the length that Java gives a text: a character beyond the first 65,536 counts as two."""
-    return len(text) + sum(char > "\uffff" for char in text)
 
 
 @dataclass(slots=True)
@@ -123,14 +132,18 @@ class _Scanner:
         self.positions: dict[str, int] = {}
         self.scopes = [_Scope("root")]
         self.lines = [0, *(end.end() for end in _LINE_END.finditer(text))]
+        self.wide = [found.start() for found in _WIDE.finditer(text)]
 
     @property
     def scope(self) -> _Scope:
         return self.scopes[-1]
 
     def place_of(self, position: int) -> Place:
+        """Return line and column as Java counts them: a character beyond the first 65,536 is two."""
         line = bisect_right(self.lines, position)
-        return Place(line, _units(self.text[self.lines[line - 1] : position]) + 1)
+        start = self.lines[line - 1]
+        wide = bisect_left(self.wide, position) - bisect_left(self.wide, start)
+        return Place(line, position - start + wide + 1)
 
     def source(self, position: int) -> str:
         place, text = self.place_of(position), self.text.encode(errors="replace").decode()
@@ -138,7 +151,7 @@ class _Scanner:
         return f'[Source: (String)"{text[:_SNIPPET]}"{cut}; line: {place.line}, column: {place.column}]'
 
     def scan(self) -> None:
-        """Read the whole text. Raises JsonFault for the first fault."""
+        """Read the whole text. Raises JsonFault for the first fault, TooDeep where that is its depth."""
         while (char := self.next_char()) is not None:
             self.token(char)
         if self.scope.kind != "root":
@@ -175,6 +188,8 @@ class _Scanner:
         if char == '"':
             self.string(of="string value", at_end=": was expecting closing quote for a string value")
         elif char in "[{":
+            if len(self.scopes) > MAX_DEPTH:
+                raise TooDeep(self.place_of(self.at - 1))
             self.scopes.append(_Scope("Array" if char == "[" else "Object", self.at - 1, pointer))
         elif char == "}":
             self.fail_at_char(char, "expected a value")

@@ -78,12 +78,12 @@ def _check_state(state: State) -> Iterator[Diagnostic]:
 
 
 def _check_path(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
-    if (fault := _fault_of(lambda: compile_path(text, field=field))) is not None:
+    if (fault := fault_of(lambda: compile_path(text, field=field))) is not None:
         yield _fault(pointer, VALID_PATH, text, fault)
 
 
 def _check_compared(text: str, pointer: str) -> Iterator[Diagnostic]:
-    if (fault := _fault_of(lambda: compile_path(text, field="Variable"))) is not None:
+    if (fault := fault_of(lambda: compile_path(text, field="Variable"))) is not None:
         yield _reference_fault(pointer, text, fault)
 
 
@@ -95,7 +95,7 @@ def _check_number(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
 
 
 def _check_expression(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
-    fault = _fault_of(lambda: compile_expression(text, field=field, pointer=pointer))
+    fault = fault_of(lambda: compile_expression(text, field=field, pointer=pointer))
     if not is_intrinsic(text):
         if fault is not None:
             yield _fault(pointer, VALID_PATH, text, fault)
@@ -109,11 +109,11 @@ def _check_expression(text: str, field: str, pointer: str) -> Iterator[Diagnosti
 
 
 def _check_reference(text: str, pointer: str) -> Iterator[Diagnostic]:
-    if (fault := _fault_of(lambda: compile_reference_path(text))) is not None:
+    if (fault := fault_of(lambda: compile_reference_path(text))) is not None:
         yield _reference_fault(pointer, text, fault)
 
 
-def _fault_of(compile: Callable[[], object]) -> PathFault | None:
+def fault_of(compile: Callable[[], object]) -> PathFault | None:
     """Return what is wrong with a text."""
     try:
         compile()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from processor.errors import SCHEMA, Diagnostic
 from processor.interpreter.rules import JUNCTIONS, OPERATORS
+from processor.interpreter.templates import pointer_to
 from processor.interpreter.validation.walk import Language, Object, State, objects_in, states_in
 from processor.model.json import Json
 
@@ -106,4 +107,5 @@ def _check_fields(fields: Object, allowed: frozenset[str], language: Language, p
     foreign = JSONATA_ONLY if language == "JSONPath" else PATH_ONLY
     for field in fields:
         if field in allowed and field in foreign:
-            yield Diagnostic(pointer=pointer, code=SCHEMA, message=other_language_message(field, language))
+            message = other_language_message(field, language)
+            yield Diagnostic(pointer=pointer, code=SCHEMA, message=message, field=pointer_to(pointer, field))

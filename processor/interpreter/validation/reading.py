@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from processor.errors import SCHEMA, AslCode, DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
-from processor.interpreter.validation.json_text import MAX_DEPTH, JsonFault, is_deeper, read_json
-from processor.model.json import Json, private_json
+from processor.interpreter.validation.json_text import MAX_DEPTH, TOO_DEEPLY_NESTED, JsonFault, is_deeper, read_json
+from processor.model.json import Json, json_bytes, private_json
 
 MAX_LENGTH = 1_048_576  # characters of a definition; AWS's API reference, CreateStateMachine
 
@@ -26,30 +26,40 @@ def read_definition(definition: Json | bytes) -> dict[str, Json]:
         raise refused(SCHEMA, NO_OBJECT, found=str(fault.value)[:200]) from None
     if not isinstance(value, dict):
         raise refused(SCHEMA, NO_OBJECT)
-    if is_deeper(value, MAX_DEPTH):
-        raise refused("TOO_DEEPLY_NESTED", f"Definition is nested more than {MAX_DEPTH} levels deep")
     return value
 
 
 def _read(definition: Json | bytes) -> Json:
     if not isinstance(definition, str | bytes):
-        return private_json(definition, what="the definition")
-    if len(definition) > MAX_LENGTH:
-        raise refused(SCHEMA, f"Definition is longer than {MAX_LENGTH} characters")
+        if is_deeper(definition, MAX_DEPTH):
+            raise refused("TOO_DEEPLY_NESTED", TOO_DEEPLY_NESTED)
+        value = private_json(definition, what="the definition")
+        if len(shortest := json_bytes(value)) > MAX_LENGTH:
+            check_length(shortest.decode())
+        return value
     try:
         text = definition if isinstance(definition, str) else definition.decode()
     except UnicodeDecodeError as fault:
         raise DecodingFailed(what="the definition", reason=f"no UTF-8 at byte {fault.start}") from None
+    check_length(text)
     if not text.strip():
         raise refused(SCHEMA, NO_OBJECT)
     return read_json(text)
+
+
+def check_length(text: str) -> None:
+    """Raise InvalidDefinition where a definition's text is longer than AWS's API takes one. The words are those in
+    which AWS's APIs refuse any text for its length (recorded for 'nextToken' and 'name'); it quotes the text, too."""
+    if len(text) > MAX_LENGTH:
+        rule = f"failed to satisfy constraint: Member must have length less than or equal to {MAX_LENGTH}"
+        raise refused(SCHEMA, f"Value at 'definition' {rule}", found=f"{len(text)} characters")
 
 
 def json_diagnostic(fault: JsonFault) -> Diagnostic:
     place = fault.place
     return Diagnostic(
         pointer="",
-        code=INVALID_JSON,
+        code=fault.code,
         message=fault.message,
         location=fault.location,
         line=place.line,

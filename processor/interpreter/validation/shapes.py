@@ -55,8 +55,8 @@ def check_shape(model: type[BaseModel], written: Object, pointer: str) -> Iterat
         if fault["type"] == "extra_forbidden":
             yield unsupported(pointer_to(pointer, *inside), str(field))
         elif fault["type"] != "missing":
-            shown = None if fault["type"] in _EMPTY else _shown(fault["input"])
-            yield schema_fault(pointer_to(pointer, *fault["loc"]), _worded(fault), found=shown)
+            told = None if fault["type"] in _EMPTY else shown(fault["input"])
+            yield schema_fault(pointer_to(pointer, *fault["loc"]), _worded(fault), found=told)
     known = {field.alias for field in model.model_fields.values()}
     for name, value in written.items():
         if value is None and name in known and name not in _NULLABLE:
@@ -69,16 +69,17 @@ def schema_fault(pointer: str, message: str, *, found: str | None = None) -> Dia
 
 def unsupported(pointer: str, field: str) -> Diagnostic:
     """Return the fault of an object that has a field it may not have; AWS places it at the object."""
-    return schema_fault(pointer, f"Field '{field}' is not supported")
+    message = f"Field '{field}' is not supported"
+    return Diagnostic(pointer=pointer, code=SCHEMA, message=message, field=pointer_to(pointer, field))
 
 
 def not_an_object(pointer: str, value: Json) -> Diagnostic:
-    return schema_fault(pointer, "Expected value of type [OBJECT]", found=_shown(value))
+    return schema_fault(pointer, "Expected value of type [OBJECT]", found=shown(value))
 
 
 def none_of(pointer: str, allowed: tuple[str, ...], value: Json) -> Diagnostic:
     message = f"Value should be one of the following: [{', '.join(allowed)}]"
-    return schema_fault(pointer, message, found=_shown(value))
+    return schema_fault(pointer, message, found=shown(value))
 
 
 def _worded(fault: ErrorDetails) -> str:
@@ -95,6 +96,6 @@ def _worded(fault: ErrorDetails) -> str:
     return fault["msg"].replace("Input should be", "Value should be")
 
 
-def _shown(value: Json) -> str:
+def shown(value: Json) -> str:
     text = render_json(value)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -1,7 +1,8 @@
 """What AWS's static analysis warns of, and takes all the same: texts that look like paths where none is evaluated.
 
 Codes, words and places are those of the example in AWS's API reference, ValidateStateMachineDefinition; the word for
-an intrinsic function, and what is nested deeper, are by analogy.
+an intrinsic function, and what is nested deeper, are by analogy. A warning that AWS does not give, and this project
+does: fields that only a distributed Map has, in an inline one (AWS takes them at creation, see `maps.py`).
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from collections.abc import Iterator
 from processor.errors import AslCode, Diagnostic
 from processor.interpreter.paths import PathFault, compile_path
 from processor.interpreter.templates import compile_expression, pointer_to
-from processor.interpreter.validation.walk import Object, State, rules_in, states_in
+from processor.interpreter.validation.walk import Object, State, inner_scopes, rules_in, states_in
 from processor.model.json import Json
 
 _TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
+_DISTRIBUTED = (
+    "ItemReader", "ItemBatcher", "ResultWriter", "Label",
+    "ToleratedFailureCount", "ToleratedFailureCountPath",
+    "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
+)  # fmt: skip
+"""AWS Developer Guide: "Distributed Map state fields" has them, "Inline Map state fields" has not."""
 _TWINS = ("StringEquals", "StringLessThan", "StringGreaterThan", "StringLessThanEquals", "StringGreaterThanEquals")
 
 
 def check_warnings(definition: Object) -> Iterator[Diagnostic]:
-    """Yield what is probably not meant as it is written. Only JSONPath has such fields."""
+    """Yield what is probably not meant as it is written."""
     for state in states_in(definition):
         if state.language == "JSONPath":
             yield from _check_state(state)
+        if state.type == "Map":
+            yield from _check_inline(state)
 
 
 def _check_state(state: State) -> Iterator[Diagnostic]:
@@ -37,6 +46,19 @@ def _check_state(state: State) -> Iterator[Diagnostic]:
     if state.type == "Choice":
         for rule, at in rules_in(fields, pointer):
             yield from _check_twins(rule, _TWINS, at)
+
+
+def _check_inline(state: State) -> Iterator[Diagnostic]:
+    """Whatever language the state's fields are in."""
+    for processor, _ in inner_scopes(state.fields, state.pointer):
+        config = processor.get("ProcessorConfig")
+        if isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED":
+            return
+    for field in _DISTRIBUTED:
+        if field in state.fields:
+            instead = "Set 'Mode' to 'DISTRIBUTED' in its ProcessorConfig, with an ExecutionType, to use the field."
+            message = f"Field '{field}' has no effect, because the Map is inline. {instead}"
+            yield _warning("INLINE_MAP", pointer_to(state.pointer, field), message)
 
 
 def _check_template(template: Json, pointer: str) -> Iterator[Diagnostic]:

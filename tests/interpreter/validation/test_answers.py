@@ -14,6 +14,9 @@ from processor.model.json import Json
 from tests.interpreter.validation.told import DONE, SCHEMA, machine
 
 WARNED = machine(S={"Type": "Pass", "Parameters": {"a": "$.b"}, "End": True})
+TOO_LONG = (
+    f"Value at 'definition' failed to satisfy constraint: Member must have length less than or equal to {MAX_LENGTH}"
+)
 TARGET = "MISSING_TRANSITION_TARGET"
 
 
@@ -78,7 +81,7 @@ def test_a_place_may_be_a_field_that_is_not_there() -> None:
         ("[]", SCHEMA, "Definition must be a valid JSON object"),
         (5, SCHEMA, "Definition must be a valid JSON object"),
         (b"\xff", "INVALID_JSON_DESCRIPTION", "no UTF-8 at byte 0"),
-        (" " * (MAX_LENGTH + 1), SCHEMA, f"Definition is longer than {MAX_LENGTH} characters"),
+        (" " * (MAX_LENGTH + 1), SCHEMA, TOO_LONG),
         ('{"a":' * 130 + "1" + "}" * 130, "TOO_DEEPLY_NESTED", "Definition is nested more than 128 levels deep"),
     ],
     ids=range(5),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from processor.interpreter.validation.json_text import JsonFault, Place, places_in, read_json
+from processor.interpreter.validation.json_text import JsonFault, Place, TooDeep, places_in, read_json
 from processor.model.json import Json
 
 VALID = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
@@ -113,10 +113,39 @@ def test_what_else_is_wrong(text: str, reason: str) -> None:
     assert str(fault_of(text)) == reason
 
 
-def test_what_jackson_would_take_and_is_no_text_is_refused_with_orjsons_reason() -> None:
-    fault = fault_of('"\\ud800"')
+@pytest.mark.parametrize(
+    ("text", "reason", "place"),
+    [
+        ('"\\ud800"', "no low surrogate in string", Place(1, 2)),
+        ('{"a": "é",\n "\U0001f600b": [1e999]}', "number is infinity when parsed as double", Place(2, 10)),
+    ],
+)
+def test_what_jackson_would_take_and_is_no_text_is_refused_with_orjsons_reason(
+    text: str, reason: str, place: Place
+) -> None:
+    fault = fault_of(text)
 
-    assert (str(fault), fault.place) == ("no low surrogate in string: line 1 column 2 (char 1)", Place(1, 1))
+    source = f'[Source: (String)"{text}"; line: {place.line}, column: {place.column}]'
+    assert (fault.message, fault.location, fault.place) == (f"{reason}\n at {source}", source, place)
+
+
+@pytest.mark.parametrize("depth", [129, 300, 2_000, 100_000])
+def test_a_text_that_is_nested_too_deeply_is_told_as_such_where_it_is(depth: int) -> None:
+    fault = fault_of('{"a":\n' + "[" * (depth - 1) + "1" + "]" * (depth - 1) + "}")
+
+    assert isinstance(fault, TooDeep)
+    assert (fault.message, fault.location, fault.place) == (
+        "Definition is nested more than 128 levels deep",
+        None,
+        Place(2, 128),
+    )
+
+
+def test_a_text_that_is_nested_as_deeply_as_allowed_is_read() -> None:
+    value: Json = 1
+    for _ in range(128):
+        value = {"a": value}
+    assert read_json('{"a":' * 128 + "1" + "}" * 128) == value
 
 
 def test_a_field_that_is_given_twice_is_found_at_any_depth_and_line() -> None:
@@ -199,3 +228,12 @@ def test_a_text_is_refused_if_pythons_reader_refuses_it(text: str) -> None:
     else:
         assert read_json(text) == expected
         assert "" in places_in(text)
+
+
+def test_places_are_found_in_a_time_that_grows_with_the_text_alone() -> None:
+    """A line is not read again for each of its places: with that, these would take minutes."""
+    text = "[" + ",".join(['"\U0001f600"'] * 20_000) + "]"
+
+    places = places_in(text)
+
+    assert [places[f"/{index}"] for index in (0, 1, 19_999)] == [Place(1, 2), Place(1, 7), Place(1, 2 + 5 * 19_999)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from processor.interpreter.parse import parse
@@ -90,3 +92,49 @@ def test_a_comparison_with_what_looks_like_a_path_is_told() -> None:
 
 def test_jsonata_states_are_never_warned_of_paths() -> None:
     assert warned(machine("JSONata", S={"Type": "Pass", "Assign": {"a": "$.b"}, "End": True})) == []
+
+
+INLINE: dict[str, Any] = {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}}
+DISTRIBUTED = {**INLINE, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+ONLY_DISTRIBUTED: dict[str, Any] = {
+    "Label": "L",
+    "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}},
+    "ItemBatcher": {"MaxItemsPerBatch": 2},
+    "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b"}},
+    "ToleratedFailureCount": 1,
+    "ToleratedFailurePercentage": 5,
+}
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {"ItemProcessor": INLINE},
+        {"ItemProcessor": {**INLINE, "ProcessorConfig": {"Mode": "INLINE"}}},
+        {"Iterator": INLINE},
+    ],
+)
+@pytest.mark.parametrize("language", ["JSONPath", "JSONata"])
+def test_what_only_a_distributed_map_has_is_of_no_effect_in_an_inline_one(
+    processor: dict[str, Any], language: str
+) -> None:
+    """A warning of this project's: AWS takes them without a word at creation."""
+    in_language: dict[str, dict[str, Any]] = {
+        "JSONPath": {**ONLY_DISTRIBUTED, "ToleratedFailureCountPath": "$.n", "ToleratedFailurePercentagePath": "$.n"},
+        "JSONata": {"Label": "L", "ToleratedFailureCount": "{% 1 %}"},
+    }
+    fields = in_language[language]
+
+    told = warned(machine(language, M={"Type": "Map", **processor, **fields, "End": True}))
+
+    assert sorted((pointer, code) for pointer, code, _ in told) == sorted(
+        (f"/States/M/{field}", "INLINE_MAP") for field in fields
+    )
+    assert told[-1][2] == (
+        f"Field '{told[-1][0].removeprefix('/States/M/')}' has no effect, because the Map is inline. Set 'Mode' to "
+        "'DISTRIBUTED' in its ProcessorConfig, with an ExecutionType, to use the field."
+    )
+
+
+def test_a_distributed_map_may_have_what_it_has() -> None:
+    assert warned(machine(M={"Type": "Map", "ItemProcessor": DISTRIBUTED, **ONLY_DISTRIBUTED, "End": True})) == []
