@@ -62,6 +62,7 @@ class Holdings:
         """Hold an open execution as it is encoded. Raises RevisionMissing, DecodingFailed."""
         self._workflow(state)
         self._used.pop(id, None)
+        self._closed.pop(id, None)
         self._idle[id] = state
 
     def close(self, id: str, record: bytes) -> None:

@@ -318,6 +318,8 @@ class Processor:
             partition = self._partitions[number]
             coverage, before = partition.coverage, partition.coverage.end
             coverage.end = max(before, committed.ends.get(number, before))
+            for id, left in overlay.purged.get(number, {}).items():
+                partition.fold_purge(id, left)
             for id, execution in overlay.executions.get(number, {}).items():
                 partition.fold(
                     execution, closed=overlay.closed.get(id), chunks=overlay.chunks.get(id, 0), before=before

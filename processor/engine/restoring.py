@@ -165,11 +165,15 @@ class Restoring:
             raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
 
     def _purge(self, record: Record) -> None:
+        """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that
+        is purged. A snapshot is forgotten too: it is of a later one of that name, whose events all follow."""
         key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
-        if key is not None and not self._holdings.is_open(id := key[0]):
+        if key is not None:
+            id = key[0]
             self._suspects.pop(id, None)
             self._skipped.pop(id, None)
             self._holdings.forget(id)
+            self._coverage.purged(id, chunks=self._coverage.chunks.get(id, 0))
 
     def _fold(self, event: e.AnyEvent, offset: int) -> None:
         id = event.execution_id

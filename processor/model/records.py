@@ -27,6 +27,7 @@ RejectionReason: TypeAlias = Literal[
     "NotSupported",
     "ExecutionNotRedrivable",
     "ExecutionNotQuarantined",
+    "ExecutionNotPurgeable",
 ]
 
 
@@ -134,7 +135,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
 class ClosedExecution(Struct, frozen=True, kw_only=True):
     """What is left of an ended execution; key: its id. As long as it stands the id is taken. `state`: the folded
-    execution, in the encoding `format` names, for a redrive; None where it succeeded, or where that is too large."""
+    execution, in the encoding `format` names, for a redrive; None where it succeeded, or where that is too large.
+    `purged`: how many of its events a purge that is under way has removed."""
 
     execution_id: str
     state_machine: str
@@ -148,3 +150,4 @@ class ClosedExecution(Struct, frozen=True, kw_only=True):
     redrive_count: int
     format: str
     state: bytes | None = None
+    purged: int = 0

@@ -218,8 +218,7 @@ class SqliteStore:
                 return None
             topic_id, partitions, policy = row
             assert isinstance(topic_id, int) and isinstance(partitions, int)
-            # `compact,delete` is for events: their keys are all different, there is nothing to compact.
-            self._topics[name] = _Topic(topic_id, name, partitions, policy == "compact")
+            self._topics[name] = _Topic(topic_id, name, partitions, "compact" in str(policy).split(","))
         return self._topics[name]
 
     def _write(self, db: sqlite3.Connection, messages: Iterable[Message]) -> None:

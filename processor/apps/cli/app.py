@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import authoring, drawing, executions, recovery, roles, run, trial
+from processor.apps.cli import authoring, drawing, executions, recovery, retention, roles, run, trial
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -60,6 +60,7 @@ app.command()(executions.describe)
 app.command()(executions.history)
 app.command("list")(executions.list_executions)
 app.command()(recovery.redrive)
+app.command()(retention.purge)
 app.add_typer(recovery.quarantine, name="quarantine")
 app.add_typer(recovery.dead_letters, name="dead-letters")
 
