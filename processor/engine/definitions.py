@@ -21,7 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def deployment(
-    names: TopicNames, *, state_machine: str, definition: Json, type: MachineType, now: Millis
+    names: TopicNames,
+    *,
+    state_machine: str,
+    definition: Json,
+    type: MachineType,
+    now: Millis,
+    retention_ms: int | None = None,
 ) -> tuple[Workflow, Message]:
     """Return the compiled definition and the record that deploys it. Raises InvalidDefinition."""
     workflow = parse(definition, type=type)
@@ -32,6 +38,7 @@ def deployment(
         type=type,
         definition=workflow.definition,
         deployed_at=now,
+        retention_ms=retention_ms,
     )
     key = _key(state_machine, workflow.revision)
     return workflow, Message(topic=names.definitions, key=key, value=encode_definition_record(record), partition=0)
@@ -97,6 +104,11 @@ class Definitions:
 
     def latest(self, state_machine: str) -> str | None:
         return self._latest.get(state_machine)
+
+    def retention_ms(self, state_machine: str) -> int | None:
+        """Return how long the machine's ended executions are to be kept; None where its last record does not say."""
+        written = self._written.get((state_machine, self._latest.get(state_machine, "")))
+        return None if written is None else written.retention_ms
 
     def to_start(self, state_machine: str, revision: str) -> Workflow | None:
         """As `workflow`, for a new execution. Raises InvalidDefinition also where the revision's last record cannot be

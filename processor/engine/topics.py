@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from msgspec import Struct
 
 DEFAULT_PREFIX = "asl."
 DEFAULT_PARTITIONS = 24
+DEFAULT_RETENTION = timedelta(days=30)
+"""How long ended executions are kept where their definition does not say."""
 PARTITIONS_KEY = b"#partitions"
 
 _DAY_MS = 86_400_000

@@ -70,6 +70,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     type: MachineType
     definition: Json
     deployed_at: Millis
+    retention_ms: int | None = None  # of the machine's ended executions, as its last record says; None: the default
 
 
 class PartitionCount(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ FINGERPRINTS = {
     "ClosedExecution": "767dd85b01c4a758",
     "Checkpoint": "04ee1497770f8ab3",
     "Command": "7e31960169c28258",
-    "Definition": "03614e35a4622e72",
+    "Definition": "297c66952169a0a6",
     "EventBatch": "03bc6933590568db",
     "PartitionCount": "0ee02cd898a065a7",
     "Rejection": "2eef3c53f5e73840",

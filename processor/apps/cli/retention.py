@@ -1,4 +1,4 @@
-"""How long ended executions are kept, and where: purge."""
+"""How long ended executions are kept: purge."""
 
 from __future__ import annotations
 

@@ -106,6 +106,33 @@ def worker(
     _run("worker", make, chosen, as_json=json)
 
 
+def janitor(
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            "--retention",
+            metavar="30d",
+            help="How long ended executions are kept whose definition does not say. Else ASL_RETENTION, else 30d.",
+        ),
+    ] = None,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a janitor: lets executions be purged that have been kept for long enough after their end."""
+
+    def make(log: Log, settings: Settings) -> Role:
+        from processor.adapters.clock import SystemClock
+        from processor.apps.janitor import Janitor
+
+        return Janitor(log, SystemClock(), retention=settings.retention)
+
+    from processor.apps.settings import load_settings
+
+    _run("janitor", make, load_settings(file=settings, log=log, prefix=prefix, retention=retention), as_json=json)
+
+
 def create_topics(
     log: LogOption = None,
     partitions: Annotated[
