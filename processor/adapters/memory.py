@@ -56,6 +56,7 @@ class MemoryStore:
         self._changed = threading.Condition()
         self._version = 0
         self._topics: dict[str, tuple[list[Record], ...]] = {}
+        self._configs: dict[str, Mapping[str, str]] = {}
         self._groups: dict[Group, _GroupState] = {}
         self._joined = 0
         self.refused = 0
@@ -67,6 +68,7 @@ class MemoryStore:
             if spec.name in self._topics:
                 return False
             self._topics[spec.name] = tuple([] for _ in range(spec.partitions))
+            self._configs[spec.name] = spec.config
             self._note()
             return True
 
@@ -74,6 +76,10 @@ class MemoryStore:
         with self._changed:
             partitions = self._topics.get(topic)
             return None if partitions is None else len(partitions)
+
+    def config(self, topic: str) -> Mapping[str, str]:
+        with self._changed:
+            return self._configs.get(topic, {})
 
     def ends(self, topic: str) -> Mapping[int, int]:
         with self._changed:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec
 from processor.model.ids import Millis
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -225,7 +225,7 @@ class Log(Protocol):
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         """Create those that are missing and return their names; existing ones are left as they are."""
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
-        """Return one line per problem; () where all fit."""
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
+        """Return every setting that differs, in the order of `specs`; () where all fit."""
 
     def close(self) -> None: ...

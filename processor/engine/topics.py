@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ DEFAULT_RETENTION = timedelta(days=30)
 PARTITIONS_KEY = b"#partitions"
 
 _DAY_MS = 86_400_000
+_LONGEST = timedelta(days=365)
 
 
 class TopicNames(Struct, frozen=True):
@@ -81,10 +82,49 @@ class TopicSpec(Struct, frozen=True, kw_only=True):
     config: Mapping[str, str]
 
 
+class Difference(Struct, frozen=True, kw_only=True):
+    """A setting of a topic that is not as it should be. `found` None: there is no such topic."""
+
+    topic: str
+    setting: str
+    expected: str
+    found: str | None
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.topic}: does not exist; asl topics create makes it"
+        return f"{self.topic}: {self.setting} is {self.found or 'not set'}, should be {self.expected}"
+
+
+def differences(spec: TopicSpec, *, partitions: int | None, config: Mapping[str, str]) -> Iterator[Difference]:
+    """Yield what differs of a topic that has so many partitions, None where it is not there, and this `config`."""
+    found = {} if partitions is None else {"partitions": str(partitions), **config}
+    for setting, expected in {"partitions": str(spec.partitions), **spec.config}.items():
+        value = found.get(setting, "")
+        if not _same(value, expected):
+            told = None if partitions is None else value
+            yield Difference(topic=spec.name, setting=setting, expected=expected, found=told)
+        if partitions is None:
+            return
+
+
+def _same(one: str, other: str) -> bool:
+    """0.1 is 0.10, and compact,delete is delete,compact."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return sorted(one.replace(" ", "").split(",")) == sorted(other.split(","))
+
+
 def topic_specs(
-    names: TopicNames, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+    names: TopicNames,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
 ) -> tuple[TopicSpec, ...]:
-    """Return every topic as `asl topics create` makes it."""
+    """Return every topic as `asl topics create` makes it. Events go by age after the longest an execution may run, a
+    year, and `retention`; before that only a purge takes them away."""
     deleted = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     # Small segments: the cleaner never touches the active one, and an index should stay near its live size.
     index = {
@@ -97,7 +137,7 @@ def topic_specs(
     }
     events = {
         "cleanup.policy": "compact,delete",
-        "retention.ms": str((365 + 30) * _DAY_MS),
+        "retention.ms": str((_LONGEST + retention) // timedelta(milliseconds=1)),
         "min.compaction.lag.ms": str(_DAY_MS),
     }
     definitions = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_DAY_MS)}

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from processor.engine.encoding import decode_definition_record, encode_definition_record
 from processor.engine.ports import Log, Message, Reader
-from processor.engine.topics import DEFAULT_PARTITIONS, PARTITIONS_KEY, TopicNames, topic_specs
+from processor.engine.topics import (
+    DEFAULT_PARTITIONS,
+    DEFAULT_RETENTION,
+    PARTITIONS_KEY,
+    Difference,
+    TopicNames,
+    topic_specs,
+)
 from processor.errors import DecodingFailed, TopicsUnfit
 from processor.model.records import PartitionCount
 
@@ -15,7 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def create_topics(
-    log: Log, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+    log: Log,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
 ) -> Sequence[str]:
     """Create what is missing, write the partition count down once, and return the names of the new topics.
 
@@ -23,7 +35,8 @@ def create_topics(
     """
     reader, outbox = log.reader(), log.outbox()
     try:
-        created = log.create_topics(topic_specs(log.names, partitions=partitions, task_partitions=task_partitions))
+        specs = topic_specs(log.names, partitions=partitions, task_partitions=task_partitions, retention=retention)
+        created = log.create_topics(specs)
         standing = [
             f"{t}: has {n} partitions, not {partitions}" for t, n in _counts(reader, log.names) if n != partitions
         ]
@@ -37,6 +50,32 @@ def create_topics(
         reader.close()
         outbox.close()
     return created
+
+
+def check_topics(
+    log: Log,
+    *,
+    partitions: int | None = None,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
+) -> list[Difference]:
+    """Return every difference between the topics and those that `create_topics` would make. A count that is not given
+    is the one that was written down at their creation, that of tasks the one it has."""
+    reader, names = log.reader(), log.names
+    try:
+        recorded = recorded_partitions(reader, names)
+        count = partitions or recorded or reader.partitions(names.commands) or DEFAULT_PARTITIONS
+        tasks = task_partitions or reader.partitions(names.tasks)
+        standing = reader.partitions(names.definitions) is not None
+    finally:
+        reader.close()
+    found = list(log.check_topics(topic_specs(names, partitions=count, task_partitions=tasks, retention=retention)))
+    if standing and recorded != count:
+        told = "" if recorded is None else str(recorded)
+        found.append(
+            Difference(topic=names.definitions, setting=PARTITIONS_KEY.decode(), expected=str(count), found=told)
+        )
+    return found
 
 
 def verify_partitions(reader: Reader, names: TopicNames) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from processor.engine.ports import Message
-from processor.engine.topics import TopicSpec, partition_of, topic_specs
+from processor.engine.topics import Difference, TopicSpec, partition_of, topic_specs
 from processor.errors import TopicsUnfit
 from tests.contracts.harness import PARTITIONS, Harness, contents, send
 
@@ -19,18 +19,38 @@ def test_creating_topics_again_creates_none(bare_harness: Harness) -> None:
     assert list(log.create_topics(specs)) == []
 
 
-def test_checking_names_what_is_missing_and_what_has_another_count(harness: Harness) -> None:
+def test_checking_tells_every_setting_that_differs(harness: Harness) -> None:
     names = harness.log.names
     fitting = topic_specs(names, partitions=PARTITIONS)
-    other = TopicSpec(name=names.timers, partitions=PARTITIONS + 3, config={})
-    missing = TopicSpec(name=names.prefix + "absent", partitions=1, config={})
+    config = {"cleanup.policy": "delete", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.10"}
+    other = TopicSpec(name=names.timers, partitions=PARTITIONS + 3, config=config | {"segment.bytes": "1048576"})
+    missing = TopicSpec(name=names.prefix + "absent", partitions=1, config=config)
 
     assert list(harness.log.check_topics(fitting)) == []
-    problems = harness.log.check_topics([other, missing])
+    assert list(harness.log.check_topics([other, missing])) == [
+        Difference(topic=names.timers, setting="partitions", expected=str(PARTITIONS + 3), found=str(PARTITIONS)),
+        Difference(topic=names.timers, setting="cleanup.policy", expected="delete", found="compact"),
+        Difference(topic=names.timers, setting="segment.bytes", expected="1048576", found="67108864"),
+        Difference(topic=missing.name, setting="partitions", expected="1", found=None),
+    ]
 
-    count, absent = sorted(problems, key=lambda line: missing.name in line)
-    assert names.timers in count and str(PARTITIONS) in count and str(PARTITIONS + 3) in count
-    assert missing.name in absent
+
+def test_checking_tells_each_setting_of_each_topic_that_was_made_without_any(bare_harness: Harness) -> None:
+    log, names = bare_harness.log, bare_harness.log.names
+    log.create_topics(
+        [TopicSpec(name=spec.name, partitions=spec.partitions, config={}) for spec in topic_specs(names, partitions=2)]
+    )
+    told = {(one.topic, one.setting): one.expected for one in log.check_topics(topic_specs(names, partitions=2))}
+
+    # What a broker has by default happens to be right.
+    by_default = {"delete.retention.ms": "86400000", "cleanup.policy": "delete"}
+    wanted = {
+        (spec.name, setting): value
+        for spec in topic_specs(names, partitions=2)
+        for setting, value in spec.config.items()
+        if by_default.get(setting) != value
+    }
+    assert {place: value for place, value in told.items() if by_default.get(place[1]) != value} == wanted
 
 
 def test_an_inbox_without_topics_is_refused_by_their_names(bare_harness: Harness) -> None:

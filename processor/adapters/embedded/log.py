@@ -10,7 +10,7 @@ from processor.adapters.embedded.inbox import EmbeddedInbox
 from processor.adapters.embedded.store import MAX_RECORD_BYTES, Store
 from processor.engine.ports import Message, Record
 from processor.engine.staging import record_bytes
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec, differences
 from processor.errors import InvalidCommand, TopicsUnfit
 
 READ_RECORDS = 500
@@ -105,16 +105,15 @@ class EmbeddedLog(ABC):
         with _closing(self.store()) as store:
             return tuple(spec.name for spec in specs if store.create(spec))
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
-        problems = []
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
         with _closing(self.store()) as store:
-            for spec in specs:
-                match store.partitions(spec.name):
-                    case None:
-                        problems.append(f"{spec.name}: does not exist")
-                    case count if count != spec.partitions:
-                        problems.append(f"{spec.name}: has {count} partitions, expected {spec.partitions}")
-        return tuple(problems)
+            return tuple(
+                difference
+                for spec in specs
+                for difference in differences(
+                    spec, partitions=store.partitions(spec.name), config=store.config(spec.name)
+                )
+            )
 
     def expire(self, member: EmbeddedInbox | EmbeddedFeed) -> None:
         """Do to a member what happens when it is not heard of for too long; for tests."""

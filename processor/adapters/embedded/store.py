@@ -42,6 +42,9 @@ class Store(Protocol):
 
     def partitions(self, topic: str) -> int | None: ...
 
+    def config(self, topic: str) -> Mapping[str, str]:
+        """What the topic was made with; empty where there is none."""
+
     def ends(self, topic: str) -> Mapping[int, int]:
         """Per partition the offset after the last record; empty where there is no such topic."""
 

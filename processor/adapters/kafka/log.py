@@ -20,7 +20,7 @@ from processor.adapters.kafka.restore import Restorer
 from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.timing import SystemTiming, Timing
 from processor.adapters.kafka.transactions import Transactions
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec
 from processor.errors import LogUnavailable, TopicsUnfit
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class KafkaLog:
         except KafkaException as exception:
             raise connection.translate(exception) from exception
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
         connection = self._connect("admin")
         try:
             return tuple(topics.check_topics(connection.admin, specs, replication=self._settings.replication))

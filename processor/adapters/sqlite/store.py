@@ -79,6 +79,10 @@ class SqliteStore:
         found = self._topic(topic)
         return None if found is None else found.partitions
 
+    def config(self, topic: str) -> Mapping[str, str]:
+        row = self._connection.first("SELECT config FROM topics WHERE name = ?", (topic,))
+        return {} if row is None else orjson.loads(row[0])  # type: ignore[arg-type]  # text, as `create` wrote it
+
     def ends(self, topic: str) -> Mapping[int, int]:
         found = self._topic(topic)
         if found is None:

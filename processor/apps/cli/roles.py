@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from processor.apps.settings import Settings
     from processor.engine.ports import Log, Reader
     from processor.engine.topics import TopicNames
+    from processor.model.json import Json
 
     MakeFromLog: TypeAlias = Callable[[Log, Settings], Role]
 
@@ -164,7 +165,12 @@ def create_topics(
         replication_factor=replication_factor,
     )
     with opened_log(chosen, missing="MAKE_FILE") as opened:
-        created = create(opened, partitions=_partition_count(opened, chosen), task_partitions=chosen.task_partitions)
+        created = create(
+            opened,
+            partitions=_partition_count(opened, chosen),
+            task_partitions=chosen.task_partitions,
+            retention=chosen.retention,
+        )
     terminal = Terminal(as_json=json)
     if json:
         terminal.result({"created": list(created)})
@@ -180,30 +186,25 @@ def check_topics(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what is wrong with the topics; exit 2 where something is."""
+    """Say what of the topics is not as create would make it; exit 2 where something is."""
+    from processor.apps.render.values import struct_json
     from processor.apps.settings import load_settings
-    from processor.engine.topics import topic_specs
-    from processor.engine.topics_setup import verify_partitions
-    from processor.errors import TopicsUnfit
+    from processor.engine.topics_setup import check_topics as check
 
     chosen = load_settings(file=settings, log=log, prefix=prefix)
-    problems: list[str] = []
     with opened_log(chosen, missing="REFUSE") as opened:
-        reader = opened.reader()
-        try:
-            count = verify_partitions(reader, opened.names)
-            tasks = reader.partitions(opened.names.tasks)
-            specs = topic_specs(opened.names, partitions=count, task_partitions=tasks)
-            problems = [*_unlike(chosen, opened.names, reader), *opened.check_topics(specs)]
-        except TopicsUnfit as fault:
-            problems = list(fault.problems)
-        finally:
-            reader.close()
+        found = check(
+            opened,
+            partitions=chosen.partitions,
+            task_partitions=chosen.task_partitions,
+            retention=chosen.retention,
+        )
     if json:
-        Terminal(as_json=True).result({"fit": not problems, "problems": list(problems)})
+        problems: list[Json] = [struct_json(difference) for difference in found]
+        Terminal(as_json=True).result({"fit": not found, "problems": problems})
     else:
-        typer.echo("\n".join(problems) if problems else "the topics fit")
-    if problems:
+        typer.echo("\n".join(map(str, found)) if found else "the topics fit")
+    if found:
         raise typer.Exit(2)
 
 
