@@ -23,6 +23,12 @@ class MemoryLog(EmbeddedLog):
         super().__init__(address="memory:", names=names or TopicNames())
         self._store = MemoryStore(clock or SystemClock())
 
+    def under(self, names: TopicNames) -> MemoryLog:
+        """Return what else is in the same memory, under another prefix."""
+        other = MemoryLog(names)
+        other._store = self._store
+        return other
+
     def store(self) -> MemoryStore:
         return self._store
 
@@ -121,6 +127,14 @@ class MemoryStore:
     def committed(self, group: Group, partition: int) -> int | None:
         with self._changed:
             return self._group(group).offsets.get(partition)
+
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        with self._changed:
+            return dict(self._groups[group].offsets) if group in self._groups else {}
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        with self._changed:
+            return [(group.name, member) for group, state in self._groups.items() for member in state.members]
 
     def remember(self, group: Group, partition: int, offset: int) -> None:
         with self._changed:

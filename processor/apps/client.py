@@ -11,6 +11,7 @@ from processor.apps.executions import topic_partitions
 from processor.engine.definitions import Definitions, deployment
 from processor.engine.encoding import encode_command
 from processor.engine.ports import Clock, Log, Message
+from processor.engine.topics_setup import refuse_migrated
 from processor.errors import InvalidSettings
 from processor.model.commands import AnyCommand
 from processor.model.events import MachineType
@@ -21,13 +22,15 @@ ISSUER = "cli"
 
 
 class Client:
-    """A context manager; holds one outbox. Raises TopicsUnfit where a topic is missing that it would write to."""
+    """A context manager; holds one outbox. Raises TopicsUnfit where the topics were migrated, or where one is missing
+    that it would write to."""
 
     def __init__(self, log: Log, clock: Clock) -> None:
         self._names, self._clock = log.names, clock
         self._reader, self._outbox = log.reader(), log.outbox()
 
     def __enter__(self) -> Self:
+        refuse_migrated(self._reader, self._names)
         return self
 
     def __exit__(

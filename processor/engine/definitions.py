@@ -7,7 +7,8 @@ from collections import Counter
 
 from processor.engine.encoding import decode_definition_record, encode_definition_record
 from processor.engine.ports import Message, Reader, Record
-from processor.engine.topics import PARTITIONS_KEY, TopicNames
+from processor.engine.topics import MIGRATED_KEY, PARTITIONS_KEY, TopicNames
+from processor.engine.topics_setup import migrated_prefix
 from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
@@ -57,6 +58,7 @@ class Definitions:
         self._reader, self._sandbox = reader, sandbox
         self._topic = names.definitions
         self._counts: Counter[str] = Counter() if counts is None else counts
+        self.migrated_to: str | None = None  # another prefix, as far as was read
         self._next_offset = 0
         self._unreadable: dict[tuple[str, str], InvalidDefinition] = {}
         self._written: dict[tuple[str, str], Definition] = {}
@@ -76,7 +78,9 @@ class Definitions:
         self._fresh = True
         for record in self._reader.read(self._topic, 0, start=self._next_offset):
             self._next_offset = record.offset + 1
-            if record.value is not None and record.key != PARTITIONS_KEY:
+            if record.key == MIGRATED_KEY:
+                self.migrated_to = migrated_prefix(record)
+            elif record.value is not None and record.key != PARTITIONS_KEY:
                 self._take(record, record.value)
 
     def _take(self, record: Record, value: bytes) -> None:

@@ -34,8 +34,8 @@ from processor.engine.ports import (
     Transaction,
 )
 from processor.engine.staging import Overlay
-from processor.engine.topics_setup import verify_partitions
-from processor.errors import AslError, DecodingFailed, HistoryBroken
+from processor.engine.topics_setup import migrated_message, verify_partitions
+from processor.errors import AslError, DecodingFailed, HistoryBroken, TopicsUnfit
 from processor.interpreter.jsonata import Sandbox
 from processor.model.ids import Millis
 
@@ -223,6 +223,10 @@ class Processor:
         self.counts["stopped_partitions"] += 1
 
     def _open(self, partition: Partition, *, attempts: int) -> None:
+        # Asked once more: a migration sees whoever is a member by now, and who joined later sees what it wrote.
+        self._definitions.refresh()
+        if self._definitions.migrated_to is not None:
+            raise TopicsUnfit([migrated_message(self._names, self._definitions.migrated_to)])
         restoring = partition.restoring
         if restoring.cut_off:
             fields = {"partition": partition.number, "executions": restoring.cut_off}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec import Struct
@@ -12,6 +12,11 @@ DEFAULT_PARTITIONS = 24
 DEFAULT_RETENTION = timedelta(days=30)
 """How long ended executions are kept where their definition does not say."""
 PARTITIONS_KEY = b"#partitions"
+MIGRATED_KEY = b"#migrated"
+"""In the topic of definitions; `#` begins no state machine's name."""
+
+MOVED_HEADER = "asl-moved"
+"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
 
 _DAY_MS = 86_400_000
 _LONGEST = timedelta(days=365)
@@ -65,6 +70,11 @@ class TopicNames(Struct, frozen=True):
     @property
     def processor_group(self) -> str:
         return self.prefix + "processor"
+
+    def is_group(self, group: str) -> bool:
+        """Return whether it is the group of one of the roles."""
+        own = (self.processor_group, self.prefix + "timers", self.prefix + "janitor")
+        return group in own or group.startswith(self.prefix + "worker.")
 
     @property
     def co_partitioned(self) -> tuple[str, ...]:
@@ -154,6 +164,16 @@ def topic_specs(
         names.dead_letters: (partitions, deleted),
     }
     return tuple(TopicSpec(name=n, partitions=count, config=config) for n, (count, config) in settings.items())
+
+
+def moved_from(headers: Sequence[tuple[str, bytes]]) -> tuple[int, int] | None:
+    """Return partition and offset that a record had under another prefix; None where it was written here."""
+    for name, value in headers:
+        if name == MOVED_HEADER:
+            partition, _, offset = value.decode("ascii", "replace").partition("/")
+            if partition.isdecimal() and offset.isdecimal():
+                return int(partition), int(offset)
+    return None
 
 
 def partition_of(key: bytes, partitions: int) -> int:

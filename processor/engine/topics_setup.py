@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from processor.engine.encoding import decode_definition_record, encode_definition_record
-from processor.engine.ports import Log, Message, Reader
+from processor.engine.encoding import decode_definition_record, decode_migration, encode_definition_record
+from processor.engine.ports import Log, Message, Reader, Record
 from processor.engine.topics import (
     DEFAULT_PARTITIONS,
     DEFAULT_RETENTION,
+    MIGRATED_KEY,
     PARTITIONS_KEY,
     Difference,
     TopicNames,
@@ -79,6 +80,24 @@ def check_topics(
 
 
 def verify_partitions(reader: Reader, names: TopicNames) -> int:
+    """As verify_counts. Raises TopicsUnfit also where the topics were migrated to another prefix."""
+    count = verify_counts(reader, names)
+    refuse_migrated(reader, names)
+    return count
+
+
+def refuse_migrated(reader: Reader, names: TopicNames) -> None:
+    """Raise TopicsUnfit where the topics were migrated: what is written to them goes nowhere."""
+    moved = migrated_to(reader, names)
+    if moved is not None:
+        raise TopicsUnfit([migrated_message(names, moved)])
+
+
+def migrated_message(names: TopicNames, prefix: str) -> str:
+    return f"{names.definitions}: the topics were migrated; they go on with --prefix {prefix}"
+
+
+def verify_counts(reader: Reader, names: TopicNames) -> int:
     """Return the one partition count of commands, events, snapshots, closed and timers.
 
     Raises TopicsUnfit, naming each topic that is missing, that differs, or that was changed since its creation:
@@ -107,11 +126,9 @@ def _counts(reader: Reader, names: TopicNames) -> list[tuple[str, int | None]]:
 
 def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
     """Return the count written at creation, the last that can be read; None where there is none."""
-    if reader.partitions(names.definitions) is None:
-        return None
     found = None
-    for record in reader.read(names.definitions, 0):
-        if record.key == PARTITIONS_KEY and record.value is not None:
+    for record in _of_the_topics(reader, names, PARTITIONS_KEY):
+        if record.value is not None:
             try:
                 decoded = decode_definition_record(record.value)
             except DecodingFailed as fault:  # the topics' own counts still have to agree with what is found
@@ -120,3 +137,25 @@ def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
             if isinstance(decoded, PartitionCount):
                 found = decoded.partitions
     return found
+
+
+def migrated_to(reader: Reader, names: TopicNames) -> str | None:
+    """Return the prefix that the topics were migrated to; None where they were not, or that was taken back."""
+    found = None
+    for record in _of_the_topics(reader, names, MIGRATED_KEY):
+        found = migrated_prefix(record)
+    return found
+
+
+def migrated_prefix(mark: Record) -> str | None:
+    """Return what a record under the key `#migrated` says; one that cannot be read says nothing."""
+    try:
+        return None if mark.value is None else decode_migration(mark.value).prefix
+    except DecodingFailed as fault:
+        log.error("migration_unreadable", extra={"offset": mark.offset, "reason": fault.reason})
+        return None
+
+
+def _of_the_topics(reader: Reader, names: TopicNames, key: bytes) -> Iterator[Record]:
+    if reader.partitions(names.definitions) is not None:
+        yield from (record for record in reader.read(names.definitions, 0) if record.key == key)

@@ -79,6 +79,13 @@ class PartitionCount(Struct, frozen=True, kw_only=True):
     partitions: int
 
 
+class Migration(Struct, frozen=True, kw_only=True):
+    """Under the key `#migrated` of definitions: the topics were carried over to those of another prefix."""
+
+    prefix: str
+    time: Millis
+
+
 class Reply(Struct, frozen=True, kw_only=True):
     """ACCEPTED and REJECTED answer the command named; FINISHED tells the outcome to who started it."""
 

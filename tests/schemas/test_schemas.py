@@ -35,6 +35,7 @@ FINGERPRINTS = {
     "Command": "7e31960169c28258",
     "Definition": "297c66952169a0a6",
     "EventBatch": "03bc6933590568db",
+    "Migration": "12b4f160a629992a",
     "PartitionCount": "0ee02cd898a065a7",
     "Rejection": "2eef3c53f5e73840",
     "Reply": "389191a026cd8ae7",

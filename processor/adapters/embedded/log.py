@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from processor.adapters.embedded.feed import EmbeddedFeed
 from processor.adapters.embedded.inbox import EmbeddedInbox
-from processor.adapters.embedded.store import MAX_RECORD_BYTES, Store
+from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store
 from processor.engine.ports import Message, Record
 from processor.engine.staging import record_bytes
 from processor.engine.topics import Difference, TopicNames, TopicSpec, differences
@@ -98,8 +98,21 @@ class EmbeddedLog(ABC):
     def outbox(self) -> EmbeddedOutbox:
         return EmbeddedOutbox(self.store())
 
+    def atomic_outbox(self, name: str) -> EmbeddedOutbox:
+        return self.outbox()
+
     def reader(self) -> EmbeddedReader:
         return EmbeddedReader(self.store())
+
+    def at_work(self) -> Sequence[str]:
+        with _closing(self.store()) as store:
+            return tuple(
+                f"{member} of group {group} is alive" for group, member in store.members() if self.names.is_group(group)
+            )
+
+    def committed(self) -> Mapping[int, int]:
+        with _closing(self.store()) as store:
+            return store.offsets(Group(self.names.processor_group, self.names.commands))
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         with _closing(self.store()) as store:

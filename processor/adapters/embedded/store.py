@@ -64,6 +64,12 @@ class Store(Protocol):
 
     def committed(self, group: Group, partition: int) -> int | None: ...
 
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        """What was committed, per partition; the group need not be joined."""
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        """The living of all groups: group and member."""
+
     def remember(self, group: Group, partition: int, offset: int) -> None: ...
 
     def join(self, group: Group, *, slot: str | None) -> Member:

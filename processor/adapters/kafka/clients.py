@@ -120,6 +120,7 @@ class Admin(Protocol):
         """The last stable offset of each, or else the high watermark."""
 
     def members(self, group: str) -> Sequence[Member]: ...
+    def groups(self) -> Sequence[str]: ...
 
 
 class Clients(Protocol):
@@ -224,6 +225,13 @@ class ConfluentAdmin:
                 return ()
             raise
         return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
+
+    def groups(self) -> Sequence[str]:
+        self._client.poll(0)
+        answer = _result(self._client.list_consumer_groups(request_timeout=REQUEST_SECONDS))
+        if answer.errors:
+            raise answer.errors[0]
+        return sorted(group.group_id for group in answer.valid)
 
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
         self._client.poll(0)

@@ -61,6 +61,19 @@ def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int |
         yield from differences(wanted, partitions=state.partitions, config=configs[spec.name])
 
 
+def at_work(admin: Admin, names: TopicNames) -> Iterator[str]:
+    """Yield a line for each living member of a role's group, then for each partition with an open transaction."""
+    for group in filter(names.is_group, admin.groups()):
+        for member in admin.members(group):
+            yield f"{member.instance_id or member.client_id} of group {group} is alive"
+    places = [(name, p) for name, topic in admin.topics(names.all).items() for p in range(topic.partitions)]
+    if places:
+        written, stable = admin.ends(places, committed=False), admin.ends(places, committed=True)
+        for topic, partition in places:
+            if stable[topic, partition] < written[topic, partition]:
+                yield f"{topic}[{partition}] has a transaction that is open"
+
+
 def require_topics(admin: Admin, names: TopicNames) -> None:
     """Raise TopicsUnfit where topics are missing, or where the counts of those that go together differ."""
     existing = admin.topics(names.all)

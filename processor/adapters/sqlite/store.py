@@ -143,6 +143,20 @@ class SqliteStore:
         )
         return None if row is None else row[0]  # type: ignore[return-value]  # an integer column
 
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        rows = self._connection.rows(
+            "SELECT partition, offset FROM offsets JOIN groups ON groups.id = offsets.grp"
+            " WHERE groups.name = ? AND groups.topic = ?",
+            (group.name, group.topic),
+        )
+        return dict(rows)  # type: ignore[arg-type]  # columns of integers
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        with self._connection.writing() as db:
+            members.expel_expired(db, now=self._heart.lease().now)
+        rows = self._connection.rows("SELECT g.name, m.name FROM members m JOIN groups g ON g.id = m.grp ORDER BY 1, 2")
+        return [(str(group), str(member)) for group, member in rows]
+
     def remember(self, group: Group, partition: int, offset: int) -> None:
         with self._connection.writing() as db:
             db.execute(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import authoring, drawing, executions, recovery, retention, roles, run, trial
+from processor.apps.cli import authoring, drawing, executions, migration, recovery, retention, roles, run, trial
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -40,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-topics = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
+topics = typer.Typer(no_args_is_help=True, help="Create, check and migrate the topics.")
 
 app.command()(authoring.validate)
 app.command("test-state")(trial.test_state)
@@ -50,6 +50,7 @@ app.command()(authoring.dev)
 app.add_typer(topics, name="topics")
 topics.command("create")(roles.create_topics)
 topics.command("check")(roles.check_topics)
+topics.command("migrate")(migration.migrate_topics)
 app.command()(roles.processor)
 app.command()(roles.timers)
 app.command()(roles.worker)

@@ -250,6 +250,16 @@ def _run(name: str, make: MakeFromLog, settings: Settings, *, as_json: bool) -> 
         run_role(name, lambda: _Opened(make, settings), stop)
 
 
+def _refuse_migrated(log: Log) -> None:
+    from processor.engine.topics_setup import refuse_migrated
+
+    reader = log.reader()
+    try:
+        refuse_migrated(reader, log.names)
+    finally:
+        reader.close()
+
+
 class _Opened:
     """A role together with its log, made and closed with it: a log that could not be reached is opened anew."""
 
@@ -258,6 +268,7 @@ class _Opened:
 
         self._log = open_log(settings)
         try:
+            _refuse_migrated(self._log)
             self._role = make(self._log, settings)
         except BaseException:
             self._log.close()
