@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from processor.adapters.embedded.log import EmbeddedOutbox
-from processor.adapters.memory import MemoryLog
+from processor.adapters.clock import ManualClock
+from processor.adapters.embedded.log import EmbeddedOutbox, EmbeddedReader
+from processor.adapters.memory import MemoryLog, MemoryStore
 from processor.apps.client import Client
 from processor.engine import carrying
 from processor.engine.carrying import Moved
+from processor.engine.encoding import decode_events
 from processor.engine.migration import migrate
-from processor.engine.ports import Message
+from processor.engine.ports import Message, Record
 from processor.engine.processor import Processor
-from processor.engine.topics import DEFAULT_RETENTION, MOVED_HEADER, TopicNames, moved_from, partition_of
+from processor.engine.topics import (
+    DEFAULT_RETENTION,
+    MOVED_HEADER,
+    TopicNames,
+    TopicSpec,
+    moved_from,
+    partition_of,
+    topic_specs,
+)
 from processor.engine.topics_setup import check_topics, create_topics, migrated_to
 from processor.errors import LogUnavailable, MigrationRefused, TopicsUnfit
 from processor.model import commands as c
+from processor.model import events as e
+from processor.model.json import Json
 from tests.engine.world import PASS, TASK, WAIT, SameSeed, World, map_of_passes
 
 NEW = TopicNames("new.")
 PARTITIONS = 5
-FAILS = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
+FAILS: Json = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
+DEFINITIONS = {"pass": PASS, "task": TASK, "wait": WAIT, "fails": FAILS, "map": map_of_passes()}
 
 
 @pytest.fixture
 def world() -> World:
     """Executions in every condition; then the processor is gone, and more commands come."""
     world = World(partitions=2)
-    for machine, definition in (
-        ("pass", PASS),
-        ("task", TASK),
-        ("wait", WAIT),
-        ("fails", FAILS),
-        ("map", map_of_passes()),
-    ):
+    for machine, definition in DEFINITIONS.items():
         world.deploy(machine, definition)
     for number in range(4):
         for machine in ("pass", "task", "wait", "fails"):
@@ -96,17 +103,19 @@ def contents(log: MemoryLog) -> dict[tuple[str, int], list[tuple[bytes | None, b
 
 
 def test_nothing_is_lost_and_all_of_it_goes_on(world: World) -> None:
-    before = {id: [e for e in events] for id, events in histories(world).items()}
+    before = histories(world)
+    del before["pass:1"]  # a purge of it is among the commands that are to come
     counts: dict[str, tuple[int, int]] = {}
     send_late(world)
     after = moved(world, told=lambda m: counts.__setitem__(m.topic, (m.written, m.live)))
 
-    assert {id: events[: len(before.get(id, ()))] for id, events in histories(after).items() if id in before} == before
+    found = histories(after)
+    assert {id: found[id][: len(events)] for id, events in before.items()} == before
+    assert found.keys() - before.keys() == {"pass:late", "task:late"}
     assert after.processor.stopped == {}
     assert {task.execution_id for task in after.tasks()} == {"task:0", "task:3", "task:again", "task:late"}
     assert {timer.execution_id for timer in after.timers()} == {f"wait:{n}" for n in range(4)}
-    assert after.types("task:2")[-1] == "ExecutionSucceeded"
-    assert after.types("pass:late")[-1] == "ExecutionSucceeded"
+    assert {last(after, id) for id in ("task:1", "task:2", "pass:late")} == {"ExecutionSucceeded"}
     assert [reply.kind for reply in after.replies()] == ["ACCEPTED", "ACCEPTED", "FINISHED"]
     assert counts["new.commands"] == (5, 5)
     assert counts["new.definitions"] == (5, 5)
@@ -114,8 +123,7 @@ def test_nothing_is_lost_and_all_of_it_goes_on(world: World) -> None:
     assert counts["new.closed"][1] == 3 + 4 + 1 + 1  # of pass, fails, task:1, map:0
     after.answer("done")
     after.fire()
-    ended = [id for id, events in histories(after).items() if type(events[-1]).__name__ == "ExecutionSucceeded"]
-    assert sorted(ended) == sorted(
+    assert sorted(id for id in histories(after) if last(after, id) == "ExecutionSucceeded") == sorted(
         ["map:0", "pass:2", "pass:3", "pass:late", "task:again", "task:late"]
         + [f"{machine}:{n}" for machine in ("task", "wait") for n in range(4)]
     )
@@ -123,10 +131,13 @@ def test_nothing_is_lost_and_all_of_it_goes_on(world: World) -> None:
     assert sorted(letter.value or b"" for letter in after.dead_letters()) == [b"garbage", b"rubbish"]
 
 
-def histories(world: World) -> dict[str, list[object]]:
-    """Return the events of every execution that is not purged."""
-    from processor.engine.encoding import decode_events
+def last(world: World, id: str) -> str:
+    """Return the type of its last event."""
+    return type(histories(world)[id][-1]).__name__
 
+
+def histories(world: World) -> dict[str, list[e.AnyEvent]]:
+    """Return the events of every execution that is not purged."""
     return {
         id: found
         for id in sorted({key.decode().rpartition("#")[0] for key in world.table(world.names.events)})
@@ -150,7 +161,7 @@ def test_what_ended_stays_taken_and_can_be_redriven_and_what_was_purged_is_free(
 
     assert after.types("fails:2")[-2:] == ["ExecutionRedriven", "ExecutionFailed"]
     assert after.reasons() == [("CompleteTask", "TaskNotPending"), ("StartExecution", "ExecutionAlreadyExists")]
-    assert [type(e).__name__ for e in histories(after)["pass:0"]][-1] == "ExecutionSucceeded"
+    assert last(after, "pass:0") == "ExecutionSucceeded"
     restart(after)
     assert after.processor.stopped == {}
 
@@ -191,20 +202,20 @@ def test_offsets_of_other_commands_than_those_here_are_no_place_to_begin_at(worl
     """Without a committed offset a processor begins after the last command that an event names."""
     send_late(world)
     migrate_all(world, world.log.under(NEW))
-    last = TopicNames("last.")
+    third = TopicNames("third.")
     migrate(
         world.log.under(NEW),
-        world.log.under(last),
+        world.log.under(third),
         partitions=1,
         retention=DEFAULT_RETENTION,
         clock=world.clock,
         wait=lambda: False,
         told=lambda _: None,
     )
-    final = World(partitions=1, log=world.log.under(last), clock=world.clock)
+    final = World(partitions=1, log=world.log.under(third), clock=world.clock)
     final.settle()
 
-    assert final.types("pass:late")[-1] == "ExecutionSucceeded"
+    assert last(final, "pass:late") == "ExecutionSucceeded"
     assert [reply.kind for reply in final.replies()] == ["ACCEPTED", "ACCEPTED", "FINISHED"]
 
 
@@ -274,33 +285,46 @@ def test_a_run_that_dies_anywhere_is_gone_on_with_and_comes_to_the_same(
     assert deaths > 10
     whole = contents(undisturbed.log.under(NEW))
     assert contents(world.log.under(NEW)) == whole
-    assert sum(map(len, whole.values())) > 100
+    assert sum(map(len, whole.values())) > 60
 
 
-def copied(log: MemoryLog) -> object:
-    """Return a store with the same records, by deep copy of all but its lock."""
-    from processor.adapters.clock import ManualClock
-    from processor.adapters.memory import MemoryStore
-
+def copied(log: MemoryLog) -> MemoryStore:
+    """Return a store with the same records."""
     store, old = MemoryStore(ManualClock()), log.store()
     store._topics = {name: tuple(list(p) for p in partitions) for name, partitions in old._topics.items()}
     store._configs, store._groups = dict(old._configs), dict(old._groups)
     return store
 
 
+class CompactedLog(MemoryLog):
+    """Of each key under its own prefix only the last record is read, and no tombstone at all."""
+
+    def reader(self) -> EmbeddedReader:
+        return _CompactedReader(self)
+
+
+class _CompactedReader(EmbeddedReader):
+    def __init__(self, log: CompactedLog) -> None:
+        super().__init__(log.store())
+        self._topics = (*log.names.co_partitioned[1:], log.names.tasks, log.names.definitions)
+
+    def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        found = list(super().read(topic, partition, start=start, end=end))
+        if topic in self._topics:
+            latest = {record.key: record.offset for record in found}
+            found = [record for record in found if latest[record.key] == record.offset and record.value is not None]
+        return iter(found)
+
+
 def test_what_a_source_compacts_away_between_two_runs_is_not_missed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(carrying, "BATCH_RECORDS", 3)
+    new = mortal(world, left=12)
     with pytest.raises(LogUnavailable):
-        migrate_all(world, mortal(world, left=30))
-    store = world.log.store()
-    for topic in (world.names.events, world.names.closed, world.names.timers, world.names.tasks):
-        for records in store._topics[topic]:
-            latest = {record.key: record.offset for record in records}
-            for place, record in enumerate(records):
-                if latest[record.key] != record.offset:
-                    records[place] = records[-1]  # an offset is an index there: read again is as good as gone
+        migrate_all(world, new)
+    world.log = CompactedLog(world.names)
+    world.log._store = new.store()
     after = moved(world)
     assert after.processor.stopped == {}
     assert {task.execution_id for task in after.tasks()} == {"task:0", "task:2", "task:3", "task:again"}
@@ -402,10 +426,7 @@ def test_a_prefix_in_use_is_refused(world: World) -> None:
 
 def test_topics_that_are_there_must_be_empty_and_have_the_count_that_is_asked_for(world: World) -> None:
     other = TopicNames("other.")
-    world.log.create_topics(())
     target = world.log.under(other)
-    from processor.engine.topics import topic_specs
-
     target.create_topics(topic_specs(other, partitions=2, task_partitions=3))
     assert refusal(world, new=target)[0] == "other.commands: has 2 partitions, not 5"
     world.log.under(NEW).create_topics(topic_specs(NEW, partitions=PARTITIONS, task_partitions=3))
@@ -423,15 +444,13 @@ def test_what_does_not_stand_there_as_it_stood_here_is_told(world: World) -> Non
 
         return write
 
-    assert refusal(world, told=tamper(NEW.closed, b"pass:2", b"forged", b"0/900")) == (
-        "new.closed: holds other than these 10; delete the new topics, and run this again",
-    )
+    [told] = refusal(world, told=tamper(NEW.closed, b"pass:9", b"forged", b"0/0"))
+    assert told.startswith("new.closed: holds ")
+    assert told.endswith(" of 9; delete the new topics, and run this again")
 
 
 def test_a_reply_topic_of_ones_own_must_be_there_under_the_new_prefix(world: World) -> None:
     topic = world.names.replies + ".shop"
-    from processor.engine.topics import TopicSpec
-
     world.log.create_topics([TopicSpec(name=topic, partitions=1, config={})])
     world.send(c.StartExecution(execution_id="pass:shop", input=None, reply_to=topic))
     [reason] = refusal(world)
