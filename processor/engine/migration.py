@@ -13,7 +13,7 @@ is carried over is in carrying.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from processor.engine.carrying import Carrier, Moved
@@ -34,12 +34,12 @@ def migrate(
     task_partitions: int | None = None,
     retention: timedelta,
     clock: Clock,
-    wait: Callable[[], bool],
+    wait: Callable[[Sequence[str]], bool],
     told: Callable[[Moved], None],
 ) -> None:
     """Carry everything over; `told` hears of each topic once it is verified.
 
-    `wait` is called while somebody is at work; it waits a little and returns whether to look again. Raises
+    `wait` is told who is at work still; it waits a little and returns whether to look again. Raises
     MigrationRefused where going on would lose or double something. Whatever it raises, nothing is lost: the source
     stands as it was, and this can be called again.
     """
@@ -48,19 +48,19 @@ def migrate(
     try:
         verify_counts(reader, source.names)
         marked = _check_prefixes(reader, written, source.names, target.names)
-        _await_rest(source, target, wait)  # (1)
+        _await_rest(source, wait)  # (1)
         target.create_topics(specs)
         _check_counts(written, specs)
         outbox.send(())  # a run that is still under way is shut out, before what it wrote is read
+        _await_rest(target, wait)
         carrier = Carrier(reader, written, outbox, source=source.names, target=target.names)
         others = [topic for topic in carrier.order if topic != source.names.commands]
         for topic in others:
             told(carrier.carry(topic))  # (2)
-        carrier.refuse_growth(others)
         if not marked:
             _mark(source, Migration(prefix=target.names.prefix, time=clock.now()))  # (3)
         try:
-            _await_rest(source, target, lambda: False)
+            _await_rest(source, lambda _: False)
             carrier.refuse_growth(others)
         except MigrationRefused:
             if not marked:  # else commands may stand there already, and must not be applied here too
@@ -94,9 +94,9 @@ def _check_counts(written: Reader, specs: tuple[TopicSpec, ...]) -> None:
         raise MigrationRefused(wrong)
 
 
-def _await_rest(source: Log, target: Log, wait: Callable[[], bool]) -> None:
-    while busy := [*source.at_work(), *target.at_work()]:
-        if not wait():
+def _await_rest(log: Log, wait: Callable[[Sequence[str]], bool]) -> None:
+    while busy := log.at_work():
+        if not wait(busy):
             raise MigrationRefused([f"{line}; stop every role first" for line in busy])
 
 

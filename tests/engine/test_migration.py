@@ -83,7 +83,7 @@ def moved(world: World, *, told: Callable[[Moved], None] = lambda _: None, new: 
         task_partitions=3,
         retention=DEFAULT_RETENTION,
         clock=world.clock,
-        wait=lambda: False,
+        wait=lambda _: False,
         told=told,
     )
     assert check_topics(target, task_partitions=3) == []
@@ -193,7 +193,7 @@ def migrate_all(world: World, target: MemoryLog) -> None:
         task_partitions=3,
         retention=DEFAULT_RETENTION,
         clock=world.clock,
-        wait=lambda: False,
+        wait=lambda _: False,
         told=lambda _: None,
     )
 
@@ -209,7 +209,7 @@ def test_offsets_of_other_commands_than_those_here_are_no_place_to_begin_at(worl
         partitions=1,
         retention=DEFAULT_RETENTION,
         clock=world.clock,
-        wait=lambda: False,
+        wait=lambda _: False,
         told=lambda _: None,
     )
     final = World(partitions=1, log=world.log.under(third), clock=world.clock)
@@ -330,6 +330,36 @@ def test_what_a_source_compacts_away_between_two_runs_is_not_missed(
     assert {task.execution_id for task in after.tasks()} == {"task:0", "task:2", "task:3", "task:again"}
 
 
+class AgedLog(MemoryLog):
+    """Of the dead letters nothing is left."""
+
+    def reader(self) -> EmbeddedReader:
+        return _AgedReader(self)
+
+
+class _AgedReader(EmbeddedReader):
+    def __init__(self, log: AgedLog) -> None:
+        super().__init__(log.store())
+        self._gone = log.names.dead_letters
+
+    def read(self, topic: str, partition: int, *, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        return iter(()) if topic == self._gone else super().read(topic, partition, start=start, end=end)
+
+
+def test_what_a_source_loses_by_age_between_two_runs_is_kept_where_it_was_carried_to(world: World) -> None:
+    def die(carried: Moved) -> None:
+        if carried.topic == NEW.dead_letters:
+            assert carried.live == 1
+            raise LogUnavailable(address="memory:", reason="the test says so")
+
+    with pytest.raises(LogUnavailable):
+        moved(world, told=die)
+    store = world.log.store()
+    world.log = AgedLog(world.names)
+    world.log._store = store
+    assert [letter.value for letter in moved(world).dead_letters()] == [b"garbage"]
+
+
 # ---- refused
 
 
@@ -355,7 +385,8 @@ def test_nothing_is_carried_over_while_a_role_is_at_work(world: World) -> None:
 def test_a_role_that_stops_is_waited_for(world: World) -> None:
     world.restart()
 
-    def wait() -> bool:
+    def wait(busy: Sequence[str]) -> bool:
+        assert busy == ("0 of group asl.processor is alive",)
         world.processor.close()
         return True
 

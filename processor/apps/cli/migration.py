@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from processor.engine.carrying import Moved
 
 _LOOK_EVERY_SECONDS: Final = 0.5
-_REST_WITHIN_SECONDS: Final = 20.0
+_REST_WITHIN_SECONDS: Final = 40.0
 """A processor that was stopped is a member until its session ends, and its open transaction until that times out."""
 
 
@@ -51,9 +52,13 @@ def migrate_topics(
         replication_factor=replication_factor,
     )
     terminal = Terminal(as_json=json)
+    waiting: list[bool] = []
     deadline = time.monotonic() + _REST_WITHIN_SECONDS
 
-    def wait() -> bool:
+    def wait(busy: Sequence[str]) -> bool:
+        if not waiting:
+            terminal.say(f"asl: waits {_REST_WITHIN_SECONDS:.0f} s for: {'; '.join(busy)}")
+            waiting.append(True)
         time.sleep(_LOOK_EVERY_SECONDS)
         return time.monotonic() < deadline
 
