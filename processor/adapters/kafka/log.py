@@ -11,14 +11,14 @@ from confluent_kafka import KafkaException, TopicPartition
 from processor.adapters.kafka import topics
 from processor.adapters.kafka.clients import Admin, Clients, ConfluentClients, error_of
 from processor.adapters.kafka.connection import Connection, Refusals
-from processor.adapters.kafka.faults import is_passing
+from processor.adapters.kafka.faults import SETTLING, is_passing
 from processor.adapters.kafka.feed import KafkaFeed
 from processor.adapters.kafka.inbox import KafkaInbox, committed_metadata
 from processor.adapters.kafka.outbox import AtomicOutbox, KafkaOutbox
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.kafka.restore import Restorer
 from processor.adapters.kafka.settings import ClientSettings
-from processor.adapters.kafka.timing import SystemTiming, Timing
+from processor.adapters.kafka.timing import SystemTiming, Timing, backing_off
 from processor.adapters.kafka.transactions import Transactions
 from processor.engine.topics import Difference, TopicNames, TopicSpec
 from processor.errors import LogUnavailable, TopicsUnfit
@@ -118,8 +118,14 @@ class KafkaLog:
 
     def at_work(self) -> Sequence[str]:
         connection = self._connect("admin")
+        asking = backing_off(
+            self._timing,
+            retry=lambda error: error_of(error).code() in SETTLING,  # topics that were just made
+            within_seconds=topics.READY_SECONDS,
+            event="leaders_settle",
+        )
         try:
-            return tuple(topics.at_work(connection.admin, self._names))
+            return tuple(asking(lambda: list(topics.at_work(connection.admin, self._names))))
         except KafkaException as exception:
             raise connection.translate(exception) from exception
 
