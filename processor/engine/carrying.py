@@ -12,9 +12,8 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from processor.engine.encoding import content_type_of, decode_command, encode_command
+from processor.engine.encoding import content_type_of, decode_command
 from processor.engine.ports import Message, Outbox, Reader, Record
 from processor.engine.topics import MIGRATED_KEY, MOVED_HEADER, TopicNames, moved_from, partition_of
 from processor.errors import DecodingFailed, InvalidCommand, MigrationRefused
@@ -49,7 +48,6 @@ class Carrier:
         self._compacted = (*source.co_partitioned[1:], source.tasks, source.definitions)
         self._counts = {topic: written.partitions(to) or 0 for topic, to in self._to.items()}
         self._ends: dict[tuple[str, int], int] = {}
-        self._reply_topics: set[str] = set()
 
     def carry(self, topic: str, *, starts: Mapping[int, int] | None = None) -> Moved:
         """Write what is not there yet of a topic, up to its end as it is now, and verify all of it. `starts`: where
@@ -103,7 +101,9 @@ class Carrier:
             partition=partition_of(self._owner(topic, key), self._counts[topic]),
             headers=(origin, *(header for header in record.headers if header[0] != MOVED_HEADER)),
         )
-        return self._answered_there(message) if topic == self._source.commands else message
+        if topic == self._source.commands:
+            self._check_replies(message)
+        return message
 
     def _owner(self, topic: str, key: bytes) -> bytes:
         """Return what a record's partition is a hash of: its execution's id, where the key holds more."""
@@ -118,25 +118,18 @@ class Carrier:
                 return key
         return key
 
-    def _answered_there(self, message: Message) -> Message:
-        """A command that asks for replies in a topic of the source is to have them in the target's of that name: else
-        it would be refused there."""
+    def _check_replies(self, message: Message) -> None:
+        """A command whose replies cannot be delivered would be refused there."""
         if message.value is None or self._source.replies.encode() not in message.value:
-            return message
+            return
         try:
             command = decode_command(message.value, content_type=content_type_of(message.headers))
         except DecodingFailed:
-            return message  # to be a dead letter
-        if command.reply_to is None or not command.reply_to.startswith(self._source.replies):
-            return message
-        topic = self._target.replies + command.reply_to[len(self._source.replies) :]
-        if topic not in self._reply_topics and self._written.partitions(topic) is None:
+            return  # to be a dead letter
+        topic = self._target.reply_topic(command.reply_to or "", [self._source.prefix])
+        if topic.startswith(self._target.replies) and self._written.partitions(topic) is None:
             reason = "does not exist, and a command that is not yet applied asks for a reply there: make it first"
             raise MigrationRefused([f"{topic}: {reason}"])
-        self._reply_topics.add(topic)
-        headers = tuple(header for header in message.headers if header[0].lower() != "content-type")
-        value = encode_command(replace(command, reply_to=topic))
-        return Message(topic=message.topic, key=message.key, value=value, partition=message.partition, headers=headers)
 
     # ---- what stands there
 
@@ -146,6 +139,8 @@ class Carrier:
         for partition in range(self._counts[topic]):
             last: dict[int, int] = {}
             for record in self._written.read(to, partition):
+                if topic == self._source.definitions and (record.key or b"").startswith(b"#"):
+                    continue
                 place = moved_from(record.headers)
                 if place is None:
                     raise MigrationRefused([f"{to}: holds records that were not carried over; choose another prefix"])

@@ -7,7 +7,7 @@ from collections import Counter
 
 from processor.engine.encoding import decode_definition_record, encode_definition_record
 from processor.engine.ports import Message, Reader, Record
-from processor.engine.topics import MIGRATED_KEY, PARTITIONS_KEY, TopicNames
+from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, PARTITIONS_KEY, TopicNames
 from processor.engine.topics_setup import migrated_prefix
 from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition
 from processor.interpreter.jsonata import Sandbox
@@ -59,6 +59,7 @@ class Definitions:
         self._topic = names.definitions
         self._counts: Counter[str] = Counter() if counts is None else counts
         self.migrated_to: str | None = None  # another prefix, as far as was read
+        self.origins: set[str] = set()  # prefixes that the topics were carried over from
         self._next_offset = 0
         self._unreadable: dict[tuple[str, str], InvalidDefinition] = {}
         self._written: dict[tuple[str, str], Definition] = {}
@@ -80,6 +81,8 @@ class Definitions:
             self._next_offset = record.offset + 1
             if record.key == MIGRATED_KEY:
                 self.migrated_to = migrated_prefix(record)
+            elif (record.key or b"").startswith(ORIGIN_KEY):
+                self.origins.add((record.key or b"")[len(ORIGIN_KEY) :].decode(errors="replace"))
             elif record.value is not None and record.key != PARTITIONS_KEY:
                 self._take(record, record.value)
 

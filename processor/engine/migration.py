@@ -5,7 +5,7 @@
        topics is read and compared with what was there to be carried over
     3. `definitions` says that the topics were migrated: no role begins any more; whoever began before that is seen
     4. the commands that were not yet applied, likewise
-    5. the count of partitions is written down, without which no processor starts on the new topics
+    5. where they come from, and the count of partitions, without which no processor starts on the new topics
 
 So a run that died is gone on with: each write is all or nothing, and what is there is not written again. How a record
 is carried over is in carrying.py.
@@ -19,8 +19,8 @@ from datetime import timedelta
 from processor.engine.carrying import Carrier, Moved
 from processor.engine.encoding import decode_events, decode_snapshot_record, encode_definition_record
 from processor.engine.ports import Clock, Log, Message, Reader
-from processor.engine.topics import MIGRATED_KEY, TopicNames, TopicSpec, moved_from, topic_specs
-from processor.engine.topics_setup import create_topics, migrated_to, recorded_partitions, verify_counts
+from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, TopicNames, TopicSpec, moved_from, topic_specs
+from processor.engine.topics_setup import create_topics, migrated_to, origins, recorded_partitions, verify_counts
 from processor.errors import DecodingFailed, MigrationRefused
 from processor.model.ids import CHECKPOINT_KEY
 from processor.model.records import Checkpoint, Migration
@@ -67,6 +67,7 @@ def migrate(
                 _mark(source, None)
             raise
         told(carrier.carry(source.names.commands, starts=_next_commands(source, reader)))  # (4)
+        _name_origins(target, {source.names.prefix, *origins(reader, source.names)}, clock)
         create_topics(target, partitions=partitions, task_partitions=task_partitions, retention=retention)  # (5)
     finally:
         outbox.close()
@@ -105,6 +106,16 @@ def _mark(source: Log, migration: Migration | None) -> None:
     outbox = source.outbox()
     try:
         outbox.send([Message(topic=source.names.definitions, key=MIGRATED_KEY, value=value, partition=0)])
+    finally:
+        outbox.close()
+
+
+def _name_origins(target: Log, prefixes: set[str], clock: Clock) -> None:
+    """Replies that were asked for under another prefix are owed still."""
+    told = {prefix: encode_definition_record(Migration(prefix=prefix, time=clock.now())) for prefix in sorted(prefixes)}
+    outbox, topic = target.outbox(), target.names.definitions
+    try:
+        outbox.send([Message(topic=topic, key=ORIGIN_KEY + p.encode(), value=v, partition=0) for p, v in told.items()])
     finally:
         outbox.close()
 

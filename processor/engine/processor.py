@@ -83,7 +83,13 @@ class Processor:
         limit = self._inbox.max_record_bytes
         self.counts: Counter[str] = Counter()
         self._definitions = Definitions(self._reader, log.names, counts=self.counts, sandbox=sandbox)
-        self._answers = Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit)
+        self._answers = Answers(
+            names=log.names,
+            reader=self._reader,
+            clock=clock,
+            max_record_bytes=limit,
+            origins=self._definitions.origins,
+        )
         self._applier = Applier(
             names=log.names,
             partitions=self._count,

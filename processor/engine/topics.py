@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec import Struct
@@ -13,7 +13,9 @@ DEFAULT_RETENTION = timedelta(days=30)
 """How long ended executions are kept where their definition does not say."""
 PARTITIONS_KEY = b"#partitions"
 MIGRATED_KEY = b"#migrated"
-"""In the topic of definitions; `#` begins no state machine's name."""
+ORIGIN_KEY = b"#origin#"
+"""In the topic of definitions; `#` begins no state machine's name. The last one is followed by a prefix that the topics
+were carried over from."""
 
 MOVED_HEADER = "asl-moved"
 """Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
@@ -66,6 +68,15 @@ class TopicNames(Struct, frozen=True):
     @property
     def dead_letters(self) -> str:
         return self.prefix + "dead-letters"
+
+    def reply_topic(self, asked: str, origins: Iterable[str]) -> str:
+        """Return the topic for replies that were asked for in `asked`: the one of that name here, where that was under
+        a prefix that these topics were carried over from."""
+        for origin in origins:
+            there = TopicNames(origin).replies
+            if asked == there or asked.startswith(there + "."):
+                return self.replies + asked[len(there) :]
+        return asked
 
     @property
     def processor_group(self) -> str:

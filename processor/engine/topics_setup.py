@@ -12,6 +12,7 @@ from processor.engine.topics import (
     DEFAULT_PARTITIONS,
     DEFAULT_RETENTION,
     MIGRATED_KEY,
+    ORIGIN_KEY,
     PARTITIONS_KEY,
     Difference,
     TopicNames,
@@ -147,6 +148,12 @@ def migrated_to(reader: Reader, names: TopicNames) -> str | None:
     return found
 
 
+def origins(reader: Reader, names: TopicNames) -> list[str]:
+    """Return the prefixes that the topics were carried over from."""
+    keys = (record.key or b"" for record in _of_the_topics(reader, names, ORIGIN_KEY))
+    return [key[len(ORIGIN_KEY) :].decode() for key in keys]
+
+
 def migrated_prefix(mark: Record) -> str | None:
     """Return what a record under the key `#migrated` says; one that cannot be read says nothing."""
     try:
@@ -158,4 +165,4 @@ def migrated_prefix(mark: Record) -> str | None:
 
 def _of_the_topics(reader: Reader, names: TopicNames, key: bytes) -> Iterator[Record]:
     if reader.partitions(names.definitions) is not None:
-        yield from (record for record in reader.read(names.definitions, 0) if record.key == key)
+        yield from (r for r in reader.read(names.definitions, 0) if (r.key or b"").startswith(key))

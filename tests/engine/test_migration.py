@@ -271,7 +271,7 @@ def test_a_run_that_dies_anywhere_is_gone_on_with_and_comes_to_the_same(
 ) -> None:
     monkeypatch.setattr(carrying, "BATCH_RECORDS", 3)
     send_late(world)
-    undisturbed = World(partitions=2)
+    undisturbed = World(partitions=2, clock=world.clock)
     undisturbed.log._store = copied(world.log)
     migrate_all(undisturbed, undisturbed.log.under(NEW))
     deaths = 0
@@ -490,6 +490,30 @@ def test_a_reply_topic_of_ones_own_must_be_there_under_the_new_prefix(world: Wor
     after = moved(world)
 
     assert [reply.kind for reply in after.replies("new.replies.shop")] == ["ACCEPTED", "FINISHED"]
+
+
+def test_a_reply_that_is_owed_goes_to_the_topic_of_that_name_under_the_new_prefix_and_the_next(world: World) -> None:
+    world.restart()
+    world.start("task:owed", reply_to=world.names.replies)
+    world.settle()
+    world.processor.close()
+    moved(world).processor.close()
+    third = TopicNames("third.")
+    migrate(
+        world.log.under(NEW),
+        world.log.under(third),
+        partitions=1,
+        retention=DEFAULT_RETENTION,
+        clock=world.clock,
+        wait=lambda _: False,
+        told=lambda _: None,
+    )
+    final = World(partitions=1, log=world.log.under(third), clock=world.clock)
+    final.settle()
+    final.answer("done")
+
+    assert [(r.execution_id, r.kind) for r in final.replies()] == [("task:owed", "ACCEPTED"), ("task:owed", "FINISHED")]
+    assert "lost_replies" not in final.processor.counts
 
 
 def test_a_place_that_is_none_is_not_taken_for_one() -> None:
