@@ -473,7 +473,7 @@ def test_dev_runs_everything_in_one_process(folder: Path) -> None:
     try:
         assert process.stderr is not None
         for line in process.stderr:
-            if json.loads(line).get("message", "").startswith("asl: processor, timers and 1 workers"):
+            if json.loads(line).get("message", "").startswith("asl: processor, timers, janitor and 1 workers"):
                 break
         started = asl("start", "doubling", "--input", "4", "--wait", "--log", "sqlite:d.db")
         assert (started.exit_code, started.stdout) == (0, "8\n")
@@ -503,7 +503,7 @@ def test_dev_shows_what_is_refused(folder: Path, options: list[str], rejected: s
     process = asl_process(folder, "dev", *options)
     try:
         assert process.stdout is not None and process.stderr is not None
-        assert "processor, timers and 0 workers" in process.stderr.readline()
+        assert "processor, timers, janitor and 0 workers" in process.stderr.readline()
         assert asl("start", "nowhere", "--log", "sqlite:asl-dev.db").exit_code == 0
         assert any(re.search(rejected, line) for line in process.stdout)
         log = SqliteLog(folder / "asl-dev.db")
