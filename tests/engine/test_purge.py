@@ -12,6 +12,7 @@ from processor.model.execution import Execution
 from processor.model.ids import Millis
 from processor.model.records import ClosedExecution
 from tests.engine.test_checkpoints import checkpoint, keys, partition, restored
+from tests.engine.test_processor_crashes import Fuse, Unlucky
 from tests.engine.world import PASS, TASK, World, scheduled
 
 ID = "pass:a"
@@ -303,3 +304,42 @@ def test_one_that_is_being_purged_cannot_be_redriven_and_keeps_its_name(world: W
         ("StartExecution", "task:a has ended as ABORTED"),
     ]
     assert gone(world, "task:a")
+
+
+# ---- deaths
+
+
+def purged_and_begun_again(world: World) -> dict[str, object]:
+    """Purge a few, begin one again; return what is left on the topics."""
+    world.deploy("task", TASK)
+    world.deploy("pass", PASS)
+    world.start("task:a")
+    world.start("task:b")
+    world.start(ID)
+    world.settle()
+    world.answer("done")
+    world.send(
+        c.PurgeExecution(execution_id=ID, last_sequence=3),
+        c.PurgeExecution(execution_id="task:a", last_sequence=5),
+        c.PurgeExecution(execution_id="task:open", last_sequence=5),
+    )
+    world.settle()
+    world.start(ID, "again")
+    world.settle()
+    return {
+        "events": sorted(world.table(world.names.events)),
+        "closed": sorted(world.table(world.names.closed)),
+        "rejections": world.reasons(),
+    }
+
+
+def test_a_death_between_any_two_calls_changes_nothing_of_a_purge(few: None) -> None:
+    fuse = Fuse()
+    undisturbed = purged_and_begun_again(Unlucky(fuse))
+    assert undisturbed["closed"] == [b"pass:a", b"task:b"]
+    assert undisturbed["rejections"] == [("PurgeExecution", "UnknownExecution")]
+    for moment in range(1, fuse.passed + 1):
+        world = Unlucky(Fuse(moment))
+        assert purged_and_begun_again(world) == undisturbed, moment
+        assert world.processor.stopped == {}
+        assert world.deaths == 1, moment
