@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover conformance mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover conformance simulation mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -44,8 +44,11 @@ cover: .venv/.locked ## Branch coverage of model and interpreter: all of it
 	@$(BIN)/pytest -q tests/model tests/interpreter tests/scenarios tests/properties --cov=processor.model --cov=processor.interpreter \
 		--cov-branch --cov-report=term:skip-covered --cov-fail-under=100 $(ARGS)
 
-conformance: .venv/.locked ## Judge what AWS was recorded to do (CONFORMANCE_DIR; ARGS=FILE: what differs, as JSON)
+conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too little is right (CONFORMANCE_DIR; ARGS=FILE: what differs)
 	@$(BIN)/python -m tests.conformance $(ARGS)
+
+simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minutes; ARGS="--seed 428": one of them, told in full)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation
@@ -60,5 +63,5 @@ fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="pat
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: .venv/.locked ## Write docs/asl-coverage.md from the results over the shared cases
+docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage

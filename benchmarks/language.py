@@ -1,4 +1,4 @@
-"""What the interpreter itself costs, as ratios measured in one run: python -m benchmarks.language [--profile]
+"""What the interpreter itself costs, as ratios measured in one run: python -m benchmarks.language [--profile | --maps]
 
 Each figure is the median of interleaved pairs: both sides in turn, so that what else the machine does meets both. Time
 is the process's CPU. Beside the interpreter stand state-machine-amz-py 0.0.1, which walks a chain in memory and keeps
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from src.machine.state_machine import StateMachine  # state-machine-amz-py's own name for itself
 
 from processor import Succeeded, Workflow, parse, start
@@ -30,6 +31,7 @@ from processor.model.json import Json
 from tests.differential.moto_side import parsed_before, run, worker_of
 
 PAIRS = 7
+PAIRS_OF_MAPS = 3  # of those with further fields
 LENGTH = 10  # states in the chain
 EXECUTIONS = 1_000  # of it, on our side and amz's, in one measurement
 MOTO_EXECUTIONS = 10
@@ -53,6 +55,61 @@ MAP: Json = {
         }
     },
 }
+
+ONE: Json = {"StartAt": "One", "States": {"One": {"Type": "Pass", "Result": 1, "End": True}}}
+OUTPUT_ONE: Json = {"StartAt": "One", "States": {"One": {"Type": "Pass", "Output": 1, "End": True}}}
+
+
+def a_map(processor: Json, *, distributed: bool = False, **fields: Json) -> dict[str, Json]:
+    """Return a machine of one Map. Each iteration gives one byte, so that what all give is no more than a state may
+    hold."""
+    assert isinstance(processor, dict)
+    if distributed:
+        processor = {**processor, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    each: Json = {"Type": "Map", "ItemProcessor": processor, "End": True, **fields}
+    return {"StartAt": "Each", "States": {"Each": each}}
+
+
+FIELDS: dict[str, Json] = {"k.$": "$.k", "i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}
+SEARCHED: dict[str, Json] = {"first.$": "$[0]", "i.$": "$$.Map.Item.Index"}
+EXPRESSIONS: dict[str, Json] = {
+    "k": "{% $states.input.in.k %}",
+    "v": "{% $states.context.Map.Item.Value + $states.input.in.one %}",
+}
+AT_ONCE = 40
+"""Iterations of a distributed Map, as of an inline one: a thousand at once would all but hold the few items."""
+MAPS: dict[str, dict[str, Json]] = {
+    "InputPath, ItemsPath, ItemSelector": a_map(ONE, InputPath="$.in", ItemsPath="$.items", ItemSelector=FIELDS),
+    "InputPath that searches, ItemSelector": a_map(ONE, InputPath="$.in.items[*]", ItemSelector=SEARCHED),
+    "InputPath, ItemSelector, ItemBatcher": a_map(
+        ONE,
+        distributed=True,
+        MaxConcurrency=AT_ONCE,
+        InputPath="$.in",
+        ItemsPath="$.items",
+        ItemSelector=FIELDS,
+        ItemBatcher={"MaxItemsPerBatchPath": "$.one", "BatchInput": {"k.$": "$.k"}},
+    ),
+    "JSONata: Items, ItemSelector": {
+        **a_map(OUTPUT_ONE, Items="{% $states.input.in.items %}", ItemSelector=EXPRESSIONS),
+        "QueryLanguage": "JSONata",
+    },
+    "JSONata: Items, ItemSelector, ItemBatcher": {
+        **a_map(
+            OUTPUT_ONE,
+            distributed=True,
+            MaxConcurrency=AT_ONCE,
+            Items="{% $states.input.in.items %}",
+            ItemSelector=EXPRESSIONS,
+            ItemBatcher={
+                "MaxItemsPerBatch": "{% $states.input.in.one + 0 %}",
+                "BatchInput": {"k": "{% $states.input.in.k & '' %}"},
+            },
+        ),
+        "QueryLanguage": "JSONata",
+    },
+}
+"""Those whose iterations need the state's effective input."""
 
 MOST_US = 10.0
 MOST_OF_AMZ = 3.0
@@ -122,22 +179,35 @@ def moto_chains() -> int:
     return MOTO_EXECUTIONS * LENGTH
 
 
-def iterations(workflow: Workflow, items: int) -> Callable[[], int]:
-    """Return a run of a Map over so many items of one byte each, on as many executions as give MANY_ITEMS in all; no
-    event is kept, so that what is measured is the interpreter and not the memory of what it gave."""
+def iterations(
+    workflow: Workflow, items: int, *, input: Callable[[int], Json] = lambda items: [1] * items, all: int = MANY_ITEMS
+) -> Callable[[], int]:
+    """Return a run of a Map over so many items of one byte each, on as many executions as give `all` of them; no event
+    is kept, so that what is measured is the interpreter and not the memory of what it gave."""
 
     def work() -> int:
-        for _ in range(MANY_ITEMS // items):
-            command = StartExecution(execution_id="map:1", input=[1] * items)
+        for _ in range(all // items):
+            command = StartExecution(execution_id="map:1", input=input(items))
             started = first_event(workflow, command, now=Millis(0), seed=bytes(16), cause=NO_CAUSE)
             assert isinstance(started, ExecutionStarted)
             last = begin(workflow, started)
             for _, last in steps(last):  # noqa: B007, B020 - none is kept but the last
                 pass
-            assert last.status == "SUCCEEDED"
-        return MANY_ITEMS
+            assert last.output == [1] * items
+        return all
 
     return work
+
+
+def with_fields(definition: dict[str, Json]) -> Pairs:
+    """Measure one of MAPS over few items and over many."""
+    workflow = replace(parse(definition), history_quota=sys.maxsize)
+
+    def input(items: int) -> Json:
+        return {"in": {"k": "key", "one": 1, "items": [1] * items}}
+
+    few = iterations(workflow, FEW_ITEMS, input=input, all=20 * FEW_ITEMS)
+    return pairs(few, iterations(workflow, MANY_ITEMS, input=input), count=PAIRS_OF_MAPS)
 
 
 # ---- what is told
@@ -168,6 +238,20 @@ def report() -> bool:
         _goal("times faster than moto", with_moto.ratio, at_least=LEAST_OF_MOTO),
         _goal(f"times the cost of an item, {MANY_ITEMS:,} to {FEW_ITEMS:,}", map_items.ratio, at_most=MOST_OF_MANY),
     ]
+    print()
+    return report_maps() and all(goals)
+
+
+def report_maps() -> bool:
+    """As report, of Maps whose iterations need the state's effective input."""
+    maps = {name: with_fields(definition) for name, definition in MAPS.items()}
+    print(f"medians of {PAIRS_OF_MAPS} interleaved pairs\n")
+    print(f"| Map with | {FEW_ITEMS:,} items | {MANY_ITEMS:,} items | |")
+    print("|---|---|---|---|")
+    for name, measured in maps.items():
+        print(f"| {name} | {measured.told('an item')} |")
+    print()
+    goals = [_goal(f"times the cost, {name}", measured.ratio, at_most=MOST_OF_MANY) for name, measured in maps.items()]
     return all(goals)
 
 
@@ -187,14 +271,16 @@ def profile(work: Callable[[], int]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.language")
     parser.add_argument("--profile", choices=["chain", "map"], help="show where the time goes instead")
-    match parser.parse_args().profile:
+    parser.add_argument("--maps", action="store_true", help="measure only the Maps with fields")
+    wanted = parser.parse_args()
+    match wanted.profile:
         case "chain":
             workflow = parse(CHAIN)
             profile(lambda: chains(workflow))
         case "map":
             profile(iterations(parse(MAP, type="EXPRESS"), MANY_ITEMS))
         case _:
-            return 0 if report() else 1
+            return 0 if (report_maps() if wanted.maps else report()) else 1
     return 0
 
 

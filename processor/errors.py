@@ -12,6 +12,8 @@ AslError
 ├── MigrationRefused       topics that cannot be carried over to another prefix now; every reason
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
 ├── SlotTaken              another live process uses the same slot
+├── SandboxUnavailable     no process comes up to evaluate expressions in; says nothing of any expression
+├── ArchiveDamaged         an exported folder that is not whole, or not what was written
 ├── NotAuthorized          the broker refused the credentials or the rights of this role
 └── InvalidSettings        settings that cannot be used; names the setting and an example
 """
@@ -32,6 +34,29 @@ class AslError(Exception):
         return dict(vars(self))
 
 
+AslCode: TypeAlias = Literal[
+    "DUPLICATE_LABEL_NAME",
+    "DUPLICATE_STATE_NAME",
+    "DUPLICATE_VARIABLE_NAME",
+    "INVALID_JSONATA_EXPRESSION",
+    "INVALID_JSON_DESCRIPTION",
+    "INVALID_LABEL_NAME",
+    "INVALID_STATE_NAME",
+    "INVALID_VARIABLE_NAME",
+    "MISSING_END_STATE",
+    "MISSING_TRANSITION_TARGET",
+    "NO_DOLLAR",
+    "NO_PATH",
+    "PASS_RESULT_IS_STATIC",
+    "RESERVED_VARIABLE_NAME",
+    "SCHEMA_VALIDATION_FAILED",
+    "TOO_DEEPLY_NESTED",
+    "UNSUPPORTED_JSONATA_EXPRESSION",
+]
+"""What a diagnostic of a definition may be called, in AWS's words but for TOO_DEEPLY_NESTED."""
+Code: TypeAlias = AslCode | Literal["INVALID_MOCKS", "REVISION", "UNREADABLE"]
+"""These three are this project's, of what a definition comes in."""
+
 SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 """AWS's code for whatever has no code of its own."""
 
@@ -45,7 +70,7 @@ class Diagnostic:
     """
 
     pointer: str
-    code: str
+    code: Code
     message: str
     severity: Severity = "ERROR"
     found: str | None = None
@@ -132,6 +157,18 @@ class SlotTaken(AslError):
     def __init__(self, *, slot: str, reason: str) -> None:
         self.slot, self.reason = slot, reason
         super().__init__(f"slot {slot} is used by another live process: {reason}")
+
+
+class SandboxUnavailable(AslError):
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"no process can be had to evaluate JSONata in: {reason}")
+
+
+class ArchiveDamaged(AslError):
+    def __init__(self, *, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
 
 
 class NotAuthorized(AslError):

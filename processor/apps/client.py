@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from processor.apps.executions import topic_partitions
 from processor.engine.definitions import Definitions, deployment
-from processor.engine.encoding import encode_command
+from processor.engine.encoding import decode_command, encode_command
 from processor.engine.ports import Clock, Log, Message
 from processor.engine.topics_setup import refuse_migrated
-from processor.errors import InvalidSettings
+from processor.errors import DecodingFailed, InvalidCommand, InvalidSettings
 from processor.model.commands import AnyCommand
 from processor.model.events import MachineType
 from processor.model.ids import is_name
@@ -77,15 +77,31 @@ class Client:
         return definitions.retention_ms(state_machine)
 
     def send(self, command: AnyCommand) -> None:
-        """Return once the command is durably written; what comes of it is to be read from events and rejections."""
+        """Return once the command is durably written; what comes of it is to be read from events and rejections.
+
+        Raises InvalidCommand as `write_command` does.
+        """
         key = command.execution_id.encode()
-        self._write(Message(topic=self._names.commands, key=key, value=encode_command(command)))
+        self._write(Message(topic=self._names.commands, key=key, value=write_command(command)))
 
     def _write(self, message: Message) -> None:
         topic_partitions(
             self._reader, message.topic
         )  # asked first: of a missing topic a producer only says "timed out"
         self._outbox.send([message])
+
+
+def write_command(command: AnyCommand) -> bytes:
+    """Return the value of the command's record.
+
+    Raises InvalidCommand where the processor could not read it: of a dead letter nobody hears who waits for an answer.
+    """
+    value = encode_command(command)
+    try:
+        decode_command(value)
+    except DecodingFailed as fault:
+        raise InvalidCommand(where=type(command).__name__, rule="must be readable", value=fault.reason) from None
+    return value
 
 
 def new_command_id() -> str:

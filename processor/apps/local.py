@@ -14,7 +14,7 @@ from processor.apps.worker.executor import Result, Run
 from processor.engine.index import task_of
 from processor.engine.ports import Entropy, Log, Reader, Record
 from processor.engine.processor import Processor
-from processor.model.commands import HeartbeatTask
+from processor.model.commands import HeartbeatTask, SubmitTask
 from processor.model.events import TaskScheduled
 
 
@@ -47,24 +47,29 @@ def has_function_for(event: TaskScheduled, workers: Sequence[Worker]) -> bool:
     return any(worker.registration_for(event) is not None for worker in workers)
 
 
-def call_worker(event: TaskScheduled, workers: Sequence[Worker]) -> tuple[HeartbeatTask | Result, ...] | None:
+def call_worker(
+    event: TaskScheduled, workers: Sequence[Worker]
+) -> tuple[HeartbeatTask | SubmitTask | Result, ...] | None:
     """Call the task's function here and now; return the commands that a worker would send for it, None where no worker
     has a function for it.
 
-    Heartbeats that the function sends go nowhere: whoever calls it so has a clock that stands still meanwhile.
+    Pages that it submits come before its result. Heartbeats that it sends go nowhere: whoever calls it so has a clock
+    that stands still meanwhile.
     """
     task = task_of(event)
     for worker in workers:
         registration = worker.registration_for(task)
         if registration is None:
             continue
-        context = TaskContext(task, send=lambda _: None, worker=worker.name)
+        sent: list[HeartbeatTask | SubmitTask] = []
+        context = TaskContext(task, send=sent.append, worker=worker.name)
         run = Run(task, registration, context, issuer=worker.name)
         result = asyncio.run(run.call_async()) if registration.is_async else run.call()
+        commands = *(command for command in sent if isinstance(command, SubmitTask)), result
         if task.kind != "ACTIVITY":
-            return (result,)
+            return commands
         # AWS's activities start when a worker polls them: the first heartbeat says so.
-        return HeartbeatTask.of(event, worker=worker.name), result
+        return HeartbeatTask.of(event, worker=worker.name), *commands
     return None
 
 

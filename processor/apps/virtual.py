@@ -53,16 +53,23 @@ class VirtualExecution:
                 raise self._stuck(f"has written {MAX_EVENTS} events and goes on: it seems to loop without end")
             if self._tasks:
                 task = self._tasks.popleft()
-                # Cut, or timed out, before its turn came: a worker would have seen its tombstone.
-                if _is_pending(self.execution, task):
-                    for command in self._answer(task):
-                        yield from self._applied(command, now=self.execution.time)
+                yield from self._answered(task)
             elif (timer := self._next_timer()) is not None:
                 due, command = timer
                 yield from self._applied(command, now=due)
             else:
                 waiting = ", ".join(sorted({scope.state for scope in self.execution.scopes.values() if scope.state}))
                 raise self._stuck(f"waits in {waiting} for what nobody gives")
+
+    def _answered(self, task: e.TaskScheduled) -> Iterator[Batch]:
+        """Give the task its answers, as long as it waits for one: it may be cut, or have timed out, before its turn
+        (a worker would have seen its tombstone), and a page too large to be held ends it before the others."""
+        if not _is_pending(self.execution, task):
+            return
+        for command in self._answer(task):
+            yield from self._applied(command, now=self.execution.time)
+            if not _is_pending(self.execution, task):
+                return
 
     def _applied(self, command: AnyCommand, *, now: Millis) -> Iterator[Batch]:
         decision = decided(self.execution, command, now=now, offset=None)

@@ -29,7 +29,7 @@ from processor.engine.purging import purge
 from processor.engine.snapshots import snapshot_records
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
-from processor.errors import DecodingFailed, InvalidDefinition
+from processor.errors import DecodingFailed, InvalidDefinition, SandboxUnavailable
 from processor.interpreter.decide import Nothing, decide, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import cause_of, first_event, input_hash, steps
@@ -352,11 +352,17 @@ class Applier:
         workflow: Workflow | None = None,
     ) -> Staged:
         """Stage the command's own event and what follows; if the interpreter raises, or what it gave cannot be
-        written, the own event and a quarantine."""
+        written, the own event and a quarantine. Without a sandbox the own event alone: it goes on from there."""
         try:
             after = _after(before, own, workflow)
             first = () if own is None else ((own, after),)
-            return self._written(before, chain(first, steps(after, max_events=self._slice_events)), partition)
+            try:
+                return self._written(before, chain(first, steps(after, max_events=self._slice_events)), partition)
+            except SandboxUnavailable as fault:  # which says nothing of the execution: it stays runnable
+                log.warning("sandbox_unavailable", extra={"execution_id": after.execution_id, "reason": fault.reason})
+                staged = self._written(before, first, partition)
+                staged.counts += ("sandbox_unavailable",)
+                return staged
         except Exception as fault:  # a bug of ours must stop one execution, not the partition
             return self._quarantined(before, own, partition, fault, workflow=workflow)
 

@@ -9,7 +9,7 @@ from processor.engine.encoding import decode_definition_record, encode_definitio
 from processor.engine.ports import Message, Reader, Record
 from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, PARTITIONS_KEY, TopicNames
 from processor.engine.topics_setup import migrated_prefix
-from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition
+from processor.errors import Code, DecodingFailed, Diagnostic, InvalidDefinition
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
 from processor.model.definition import Workflow
@@ -160,5 +160,5 @@ def _key(state_machine: str, revision: str) -> bytes:
     return f"{state_machine}#{revision}".encode()
 
 
-def _invalid(code: str, message: str) -> InvalidDefinition:
+def _invalid(code: Code, message: str) -> InvalidDefinition:
     return InvalidDefinition([Diagnostic(pointer="", code=code, message=message)])

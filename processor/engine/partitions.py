@@ -84,6 +84,14 @@ class Partition:
         self._waiting_keys[record.key] += 1
         self._waiting_bytes += len(record.value or b"")
 
+    def forget_unapplied(self) -> None:
+        """Nothing at or after `applied` counts as dealt with: it comes again, in order.
+
+        Otherwise what waits behind a dropped command could go ahead of it, and the offset with it.
+        """
+        while self._waiting and self._waiting[-1].offset >= self.applied:
+            self._no_longer(self._waiting.pop())
+
     @property
     def full(self) -> bool:
         """So much waits, or so long, that no more commands should be asked for."""
@@ -133,12 +141,14 @@ class Partition:
     def fold_commands(self, *, applied: int, woken: int) -> None:
         self.applied, self.attempts = max(self.applied, applied), 0
         for _ in range(woken):
-            record = self._waiting.popleft()
-            self._waiting_offsets.remove(record.offset)
-            self._waiting_bytes -= len(record.value or b"")
-            self._waiting_keys[record.key] -= 1
-            if not self._waiting_keys[record.key]:
-                del self._waiting_keys[record.key]
+            self._no_longer(self._waiting.popleft())
+
+    def _no_longer(self, record: Record) -> None:
+        self._waiting_offsets.remove(record.offset)
+        self._waiting_bytes -= len(record.value or b"")
+        self._waiting_keys[record.key] -= 1
+        if not self._waiting_keys[record.key]:
+            del self._waiting_keys[record.key]
 
     # ---- what can go on
 

@@ -321,7 +321,10 @@ class Processor:
         log.warning("transaction_dropped", extra={"offsets": dict(offsets)})
         self.counts["dropped_transactions"] += 1
         self._answers.forget()
-        self._kept.clear()  # they come again, behind those that were dropped
+        # They come again, behind those that were dropped.
+        self._kept.clear()
+        for partition in self._partitions.values():
+            partition.forget_unapplied()
 
     def _fold(self, overlay: Overlay, committed: Committed, *, now: Millis) -> None:
         for number, applied in overlay.offsets.items():

@@ -13,6 +13,7 @@ from processor.interpreter.compile_parts import (
     Fields,
     array_of,
     check_at_most_one,
+    check_heartbeat,
     check_next,
     check_one_of,
     check_present,
@@ -101,8 +102,7 @@ def _task(name: str, fields: Fields, machine_type: MachineType, pointer: str, re
     check_at_most_one(fields, ("TimeoutSeconds", "TimeoutSecondsPath"), pointer, report)
     check_at_most_one(fields, ("HeartbeatSeconds", "HeartbeatSecondsPath"), pointer, report)
     timeout, heartbeat = integer_of(fields, "TimeoutSeconds"), integer_of(fields, "HeartbeatSeconds")
-    if timeout is not None and heartbeat is not None and heartbeat >= timeout:
-        report(pointer_to(pointer, "HeartbeatSeconds"), f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
+    check_heartbeat(timeout, heartbeat, pointer, report)
     timeout_path = compile_integer_path(fields, "TimeoutSecondsPath", at_least=1, pointer=pointer, report=report)
     heartbeat_path = compile_integer_path(fields, "HeartbeatSecondsPath", at_least=1, pointer=pointer, report=report)
     return TaskState(

@@ -10,6 +10,7 @@ from typing import assert_never
 from processor.interpreter.compile_map import object_of, processor_of, reader_of, writer_of
 from processor.interpreter.compile_parts import (
     array_of,
+    check_heartbeat,
     check_next,
     check_one_of,
     check_present,
@@ -90,8 +91,7 @@ def compile_jsonata_state(
 def _task(name: str, fields: Fields, machine_type: MachineType, report: Report) -> TaskState:
     timeout = fields.integer("TimeoutSeconds", at_least=1, at_most=MAX_SECONDS)
     heartbeat = fields.integer("HeartbeatSeconds", at_least=1, at_most=MAX_SECONDS)
-    if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
-        fields.fault("HeartbeatSeconds", f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
+    check_heartbeat(timeout, heartbeat, fields.pointer, report)
     return TaskState(
         name=name,
         prepare=fields.any("Arguments"),
@@ -216,8 +216,8 @@ def _batcher(fields: Fields, report: Report) -> ItemBatcher | None:
     if not any(limit in written for limit in limits):
         report(batcher.pointer, f"at least one of {', '.join(limits)} is required")
     return ItemBatcher(
-        max_items=batcher.integer(limits[0], at_least=1),
-        max_bytes=batcher.integer(limits[1], at_least=1, at_most=MAX_PAYLOAD_BYTES),
+        max_items=batcher.integer(limits[0], at_least=0),
+        max_bytes=batcher.integer(limits[1], at_least=0, at_most=MAX_PAYLOAD_BYTES),
         batch_input=batcher.any("BatchInput"),
     )
 

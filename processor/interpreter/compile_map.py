@@ -165,8 +165,8 @@ def _batcher(fields: Fields, pointer: str, report: Report) -> ItemBatcher | None
     batch_input: Evaluate | None = None
     if "BatchInput" in written:
         batch_input = compile_template(written["BatchInput"], pointer=pointer_to(at, "BatchInput"), report=report)
-    items = compile_integer_path(written, limits[1], at_least=1, pointer=at, report=report)
-    bytes_ = compile_integer_path(written, limits[3], at_least=1, pointer=at, report=report)
+    items = compile_integer_path(written, limits[1], at_least=0, pointer=at, report=report)
+    bytes_ = compile_integer_path(written, limits[3], at_least=0, pointer=at, report=report)
     return ItemBatcher(
         max_items=items or integer_of(written, limits[0]),
         max_bytes=bytes_ or integer_of(written, limits[2]),

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from processor.interpreter.dataflow import compile_assign, compile_caught
+from processor.interpreter.paths import rendered
 from processor.interpreter.resources import ResourceFault, parse_resource, refusal
 from processor.interpreter.templates import Report, compile_template, pointer_to
-from processor.model.definition import Catcher, Environment, Evaluate, Resource, Retrier
+from processor.model.definition import Catcher, Environment, Evaluate, Resource, Retrier, StateFailure
 from processor.model.events import MachineType, OutputOf
 from processor.model.json import Json
 
@@ -51,11 +52,17 @@ def compile_credentials(fields: Fields, pointer: str, report: Report) -> Evaluat
     at = pointer_to(pointer, "Credentials")
     if "RoleArn" not in credentials and "RoleArn.$" not in credentials:
         report(at, "The field 'RoleArn' is required but was missing")
+    if "RoleArn" in credentials and not isinstance(credentials["RoleArn"], str):
+        report(pointer_to(at, "RoleArn"), "Expected value of type [STRING]")
     evaluate = compile_template(credentials, pointer=at, report=report)
 
     def evaluate_role(value: Json, environment: Environment) -> Json:
         made = evaluate(value, environment)
-        return made.get("RoleArn") if isinstance(made, dict) else None
+        role = made.get("RoleArn") if isinstance(made, dict) else None
+        if not isinstance(role, str):  # by analogy with a Fail's paths; without a role the task would have other rights
+            said = f"The RoleArn parameter does not reference a string value: {credentials.get('RoleArn.$')}"
+            raise StateFailure("States.Runtime", f"{said} == {rendered(role)}")
+        return role
 
     return evaluate_role
 
@@ -100,6 +107,15 @@ def error_entries(
                 report(pointer_to(at, "ErrorEquals"), "States.ALL must appear alone and at end of list")
             entries.append((at, entry, errors))
     return entries
+
+
+def check_heartbeat(
+    timeout: int | Evaluate | None, heartbeat: int | Evaluate | None, pointer: str, report: Report
+) -> None:
+    """Report a written HeartbeatSeconds that is not less than TimeoutSeconds: it "MUST be smaller" (ASL specification,
+    "Task State"), "less than" (AWS Developer Guide, "Task workflow state"). The words are this project's."""
+    if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
+        report(pointer_to(pointer, "HeartbeatSeconds"), f"must be less than TimeoutSeconds {timeout}, got {heartbeat}")
 
 
 def start_of(scope: Json) -> str:

@@ -137,14 +137,26 @@ def _empty(_value: Json, _environment: Environment) -> Json:
 
 
 def _joined(select: Evaluate | None, place: ReferencePath | None, result: OutputOf) -> Finish:
-    """ResultSelector and ResultPath. The result is joined with the state's raw input, not with what InputPath left."""
+    """ResultSelector and ResultPath. The result is joined with the state's raw input, not with what InputPath left.
+
+    ResultSelector may fail where ResultPath is null, too: what it gives "replaces the state's result and is passed to
+    ResultPath" (AWS Developer Guide, "ResultSelector"), which only then discards it.
+    """
     if place is None:
-        return _hand_on_input
+        return _hand_on_input if select is None else _select_and_discard(select)
     if not place.steps:
         return _WHOLE[result] if select is None else _select_result(select)
     if select is None:
         return lambda value, result, environment: ("VALUE", place.insert(value, result))
     return lambda value, result, environment: ("VALUE", place.insert(value, select(result, environment)))
+
+
+def _select_and_discard(select: Evaluate) -> Finish:
+    def finish(value: Json, result: Json, environment: Environment) -> tuple[OutputOf, Json]:
+        select(result, environment)
+        return "INPUT", value
+
+    return finish
 
 
 def _select_result(select: Evaluate) -> Finish:

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from orjson import JSONEncodeError
 
 from processor.errors import InvalidCommand
-from processor.interpreter.context import child_root
 from processor.interpreter.evolve_map_run import run_of
 from processor.interpreter.quota import within_quota
 from processor.interpreter.redrive import redrive
@@ -21,7 +20,7 @@ from processor.interpreter.refused import Refused
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, TIMEOUT
 from processor.interpreter.states.simple import end_wait
 from processor.interpreter.step import evaluate, failure_of, handle, turn_of
-from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope, envelope_of
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES, DataLimitExceeded, Envelope, Turn, envelope_of
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.definition import StateFailure, TaskState
@@ -96,6 +95,7 @@ def _answer(execution: Execution, command: c.CompleteTask | c.FailTask | c.Submi
                 **envelope, output=command.output
             )
         case c.FailTask():
+            c.check_lengths(command)
             error = _OWN_ERRORS.get(scope.phase.kind) if command.error is None else command.error
             return e.TaskFailed(**envelope, error=error, cause=command.cause)
         case c.SubmitTask():
@@ -190,8 +190,9 @@ def _live(execution: Execution, key: ScopeKey) -> Scope | None:
 def timer_due(execution: Execution, timer_id: str) -> Millis | None:
     """Return when the timer is due as things stand; None where nothing waits for it.
 
-    A heartbeat's is counted from the last one recorded, plus the third of an interval in which further ones are not
-    recorded, so that a worker which calls in time is never timed out.
+    A heartbeat's is counted from when the task was scheduled, or a worker has taken the activity; after the first
+    heartbeat from the last one recorded, plus the third of an interval in which further ones are not recorded, so that
+    a worker which calls in time is never timed out.
     """
     _, key, sequence, kind = parse_timer_id(timer_id)
     if kind == "execution":
@@ -233,8 +234,9 @@ def _fire(execution: Execution, command: c.FireTimer) -> Decision:
         case "timeout":
             return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT)
         case "heartbeat":
-            # A timer applies whatever the clock says. Only one that a later heartbeat put off is early, and set again.
-            put_off = isinstance(scope.phase, Pending) and scope.phase.last_heartbeat is not None
+            # A timer applies whatever the clock says. Only one that has been put off since is early, and set again.
+            task = scope.phase
+            put_off = isinstance(task, Pending) and (task.started or task.last_heartbeat is not None)
             if put_off and execution.time < due:
                 return Nothing()
             return e.TaskTimedOut(**envelope_of(execution, key, scope.state), error=TIMEOUT, heartbeat=True)
@@ -248,24 +250,23 @@ def _end_wait(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
         return end_wait(turn)
     except StateFailure as failure:
         failed = failure_of(turn, failure)
-        if not isinstance(failed, Failed):
-            return failed
-        if child_root(execution, key) is not None:
-            return e.TaskFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
-        return e.ExecutionFailed(**envelope_of(execution, (), ""), error=failed.error, cause=failed.cause)
+        return _failure_told(turn, failed) if isinstance(failed, Failed) else failed
 
 
 def _retry(execution: Execution, key: ScopeKey, scope: Scope) -> e.AnyEvent:
-    """The state is evaluated anew. Where that fails and other scopes are to be cut first, the fact that this state
-    failed precedes them: nothing else would tell it after a cut."""
+    """The state is evaluated anew."""
     turn = turn_of(execution, key, scope)
     given = evaluate(turn)
-    if not isinstance(given, Failed):
-        return given
-    event = handle(turn, given)
-    if isinstance(event, e.ExecutionFailed) or (event.scope == key and not isinstance(event, e.StateAborted)):
+    return _failure_told(turn, given) if isinstance(given, Failed) else given
+
+
+def _failure_told(turn: Turn, failed: Failed) -> e.AnyEvent:
+    """Return the event of a state that rested and fails now. Where what follows is no event of its own, as when other
+    scopes are cut first, the fact that it failed precedes it: nothing else would tell it after a cut."""
+    event = handle(turn, failed)
+    if isinstance(event, e.ExecutionFailed) or (event.scope == turn.key and not isinstance(event, e.StateAborted)):
         return event
-    return e.TaskFailed(**turn.envelope(), error=given.error, cause=given.cause)
+    return e.TaskFailed(**turn.envelope(), error=failed.error, cause=failed.cause)
 
 
 # ---- the execution
@@ -280,4 +281,5 @@ def _release(execution: Execution) -> Decision:
 def _stop(execution: Execution, command: c.StopExecution) -> Decision:
     if execution.closed:
         return Refused("ExecutionEnded", f"{execution.execution_id} is {execution.status}")
+    c.check_lengths(command)
     return e.ExecutionAborted(**envelope_of(execution, (), ""), error=command.error, cause=command.cause)

@@ -20,8 +20,9 @@ def draw(seed: bytes, *, scope: ScopeKey, visit: int, attempt: int, number: int)
 
 
 def uuid_of(drawn: bytes) -> str:
-    """Return 16 drawn bytes as AWS writes a UUID."""
-    digits = drawn.hex()
+    """Return the version 4 UUID of 16 drawn bytes, six of whose bits it sets (RFC 9562, section 5.4)."""
+    bits = int.from_bytes(drawn, "big") & ~(0xF << 76) & ~(0x3 << 62)
+    digits = f"{bits | 0x4 << 76 | 0x2 << 62:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 

@@ -37,6 +37,8 @@ from processor.interpreter.evolve_map_run import (
     run_started,
 )
 from processor.interpreter.folding import assigned, on, put, put_also, turned
+from processor.interpreter.retry import DATA_LIMIT_EXCEEDED
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import (
@@ -45,6 +47,7 @@ from processor.model.execution import (
     FILLING,
     RUNNING,
     Branches,
+    Children,
     Cut,
     Ended,
     Execution,
@@ -54,12 +57,13 @@ from processor.model.execution import (
     Next,
     Pending,
     Phase,
+    Prepared,
     Retrying,
     Scope,
     Succeeded,
     Waiting,
 )
-from processor.model.ids import TOP
+from processor.model.ids import TOP, Millis
 from processor.model.runnable import NONE_RUNNABLE, Runnable
 
 ABORTABLE = frozenset(("Task", "Wait", "Parallel", "Map"))
@@ -251,9 +255,10 @@ def _pending(event: e.TaskScheduled) -> Pending:
 
 
 def _task_event(execution: Execution, event: e.Event) -> int:
-    """How many AWS events an answer to a task renders to. A Retrying scope failed before it was scheduled again."""
+    """How many AWS events an answer to a task renders to: none where none was asked for, as when a Wait's end fails, or
+    a state that was to be tried again before its task is scheduled."""
     phase = execution.scopes[event.scope].phase
-    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 1
+    return _TASK_SCHEDULED[phase.kind] and 1 if isinstance(phase, Pending) else 0
 
 
 def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e.TaskHeartbeatRecorded) -> Execution:
@@ -262,7 +267,9 @@ def _progressed(execution: Execution, event: e.TaskStarted | e.TaskSubmitted | e
     assert isinstance(pending, Pending)
     match event:
         case e.TaskStarted():
-            after, aws = replace(pending, started=True, last_heartbeat=event.time), 1
+            seconds = pending.heartbeat_seconds
+            due = None if seconds is None else Millis(event.time + seconds * 1000)
+            after, aws = replace(pending, started=True, heartbeat_at=due), 1
         case e.TaskSubmitted():
             after, aws = replace(pending, submitted=True), _task_event(execution, event)
         case e.TaskHeartbeatRecorded():
@@ -337,15 +344,32 @@ def _redriven(execution: Execution, event: e.ExecutionRedriven) -> Execution:
     return opened
 
 
+def _runs_again(scope: Scope, children: Children) -> bool:
+    """Whether a container of which all has ended is run again as a whole: it came to more than a state may hold.
+
+    Source: AWS Developer Guide, "Redrive behavior of individual states".
+    """
+    failed = isinstance(scope.phase, Failed) and scope.phase.error == DATA_LIMIT_EXCEEDED
+    return children.all_ended and (failed or children.joined_bytes > MAX_PAYLOAD_BYTES)
+
+
 def _reopened(scope: Scope) -> Scope:
     phase: Phase = scope.phase
     children = scope.children
-    if isinstance(children, Iterations):
-        running = children.next_index - len(children.results)
-        children = replace(children, running=running, failures=Map(), failed=0)
+    if children is not None and _runs_again(scope, children):
+        phase, children = ENTERED, None
+    elif isinstance(children, Iterations):
+        children = replace(
+            children,
+            running=children.next_index - children.ended,
+            failures=Map(),
+            failure_bytes=0,
+            failed=0,
+            prepared=Prepared(),  # the context object tells of the redrive
+        )
         phase = FILLING if children.has_work else RUNNING
     elif isinstance(children, Branches):
-        phase = FILLING if len(children.results) == children.count else RUNNING
+        phase = FILLING if children.all_ended else RUNNING
     elif isinstance(phase, Cut) and phase.before is not None:
         phase = phase.before
     elif not isinstance(phase, (Next, Ended)):

@@ -5,11 +5,13 @@ What a distributed Map has besides, its run, is in `evolve_map_run.py`.
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TypeVar, assert_never
 
+from immutables import Map
 from msgspec.structs import replace
 
 from processor.interpreter.folding import on, put, put_also
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model import events as e
 from processor.model.execution import (
     FILLING,
@@ -32,6 +34,8 @@ from processor.model.execution import (
 from processor.model.ids import ScopeKey
 from processor.model.json import Json, json_bytes
 
+C = TypeVar("C", bound=Branches | Iterations)
+
 
 def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> Execution:
     """A branch has no event for its end: its value goes to the Parallel, which goes on after the last one."""
@@ -45,13 +49,16 @@ def branch_ended(execution: Execution, event: e.StateExited, branch: Scope) -> E
     )
     parent = execution.scopes[container]
     assert isinstance(parent.children, Branches)
-    children = replace(
-        parent.children,
-        results=parent.children.results.set(index, branch.value),
-        result_bytes=parent.children.result_bytes + len(json_bytes(branch.value)),
+    children = kept(
+        replace(
+            parent.children,
+            ended=parent.children.ended + 1,
+            results=parent.children.results.set(index, branch.value),
+            result_bytes=parent.children.result_bytes + len(json_bytes(branch.value)),
+        )
     )
     phase: Phase = parent.phase
-    if isinstance(phase, Running) and len(children.results) == children.count:
+    if isinstance(phase, Running) and children.all_ended:
         phase = FILLING
     return put_also(execution, container, replace(parent, children=children, phase=phase))
 
@@ -140,10 +147,11 @@ def iteration_succeeded(execution: Execution, event: e.MapIterationSucceeded) ->
     children = replace(
         children,
         running=children.running - 1,
+        ended=children.ended + 1,
         results=children.results.set(index, value),
         result_bytes=children.result_bytes + len(json_bytes(value)),
     )
-    return put_also(execution, container, _with_iterations(parent, children))
+    return put_also(execution, container, _with_iterations(parent, kept(children)))
 
 
 def iteration_broke_off(execution: Execution, event: e.MapIterationFailed | e.MapIterationAborted) -> Execution:
@@ -170,6 +178,16 @@ def container_succeeded(execution: Execution, event: e.ParallelSucceeded | e.Map
     assert children is not None
     result = event.output if isinstance(event, e.MapSucceeded) and event.has_output else joined(children)
     return put(execution, event, replace(scope, phase=Succeeded(result)), aws=1)
+
+
+def kept(children: C) -> C:
+    """Return them without their results if these are sure to exceed what a state may hold, whatever is still to come.
+    Their count stays, and which of them failed."""
+    if children.least_bytes <= MAX_PAYLOAD_BYTES:
+        return children
+    if isinstance(children, Iterations) and not children.dropped:
+        children = replace(children, failures=Map(dict.fromkeys(children.failures)))
+    return replace(children, results=Map(), dropped=True)
 
 
 def joined(children: Branches | Iterations) -> Json:
@@ -246,7 +264,7 @@ def cut(phase: Phase) -> Cut:
 def without_children(execution: Execution, key: ScopeKey) -> Execution:
     """Drop all scopes below `key`. After a success there are none left, and nothing is searched."""
     children = execution.scopes[key].children
-    if children is None or (isinstance(children, Iterations) and len(children.results) == children.next_index):
+    if children is None or (isinstance(children, Iterations) and children.ended == children.next_index):
         return execution
     doomed = below(execution, key)
     with execution.scopes.mutate() as scopes:

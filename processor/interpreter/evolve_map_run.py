@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from processor.interpreter.children import EXCEEDED, failure_record
-from processor.interpreter.evolve_containers import below, cut, iterations_of, members
+from processor.interpreter.evolve_containers import below, cut, iterations_of, kept, members
 from processor.interpreter.folding import put, put_also
 from processor.interpreter.item_reader import source_of
 from processor.model import events as e
@@ -24,7 +24,7 @@ from processor.model.execution import (
     Running,
     Scope,
 )
-from processor.model.json import Json
+from processor.model.json import Json, json_bytes
 
 
 def is_of_run(execution: Execution, event: e.TaskSubmitted | e.TaskSucceeded) -> bool:
@@ -113,13 +113,15 @@ def child_failed(execution: Execution, event: e.MapIterationFailed) -> Execution
     execution = put(execution, event, replace(scope, phase=cut(scope.phase)), aws=1)
     parent = execution.scopes[container]
     children = iterations_of(parent)
+    record = failure_record(execution, event)
     children = replace(
         children,
         running=children.running - 1,
-        failures=children.failures.set(index, failure_record(execution, event)),
+        failures=children.failures.set(index, None if children.dropped else record),
+        failure_bytes=children.failure_bytes + len(json_bytes(record)),
         failed=children.failed + scope.child.items,
     )
-    return put_also(execution, container, _after_failure(parent, children))
+    return put_also(execution, container, _after_failure(parent, kept(children)))
 
 
 def _after_failure(parent: Scope, children: Iterations) -> Scope:

@@ -16,7 +16,7 @@ from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.retry import TIMEOUT
 from processor.model import events as e
 from processor.model.definition import Workflow
-from processor.model.execution import Execution, Iterations, Scope, Succeeded
+from processor.model.execution import Execution, Iterations, Pending, Scope, Succeeded
 from processor.model.ids import TOP, ScopeKey
 from processor.model.json import Json, render_json
 
@@ -199,7 +199,8 @@ def _rendered(before: Execution, event: e.AnyEvent, chains: _Chains) -> Iterator
         case e.TaskStarted():
             yield "ActivityStarted", "activityStarted", {"workerName": event.worker}
         case e.TaskSubmitted() | e.TaskSucceeded() | e.TaskFailed() | e.TaskTimedOut():
-            yield from _answered(chains.scheduled[event.scope], event)
+            if isinstance(before.scopes[event.scope].phase, Pending):  # else AWS was asked for nothing
+                yield from _answered(chains.scheduled[event.scope], event)
         case e.ParallelStarted():
             yield "ParallelStateStarted", None, {}
         case e.ParallelSucceeded():

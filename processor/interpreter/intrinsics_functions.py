@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from processor.errors import DecodingFailed
+from processor.interpreter.entropy import uuid_of
 from processor.interpreter.intrinsics_java import (
     TooDeep,
     TooLarge,
@@ -110,7 +111,7 @@ def _apply(name: str, arguments: Sequence[Json], draw: Draw) -> Json:
         case "States.StringToJson":
             return _string_to_json(_text(arguments[0]))
         case _:
-            return _uuid(draw())
+            return uuid_of(draw())
 
 
 # ---- argument types
@@ -320,12 +321,3 @@ def _math_random(arguments: Sequence[Json], draw: Draw) -> int:
     if end - start >= _INT_32:  # beyond the range of a Java int
         raise InvalidArguments
     return start + seeded_below(end - start, seed=int(_number(arguments[2])))
-
-
-def _uuid(drawn: bytes) -> str:
-    """Return the version 4 UUID (RFC 9562) of 16 random bytes."""
-    bits = int.from_bytes(drawn, "big")
-    bits = bits & ~(0xF << 76) | 0x4 << 76
-    bits = bits & ~(0x3 << 62) | 0x2 << 62
-    text = f"{bits:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -108,6 +108,19 @@ def _as_java(token: re.Match[str]) -> str:
     return double_text(float(text)) if token[1] is None and ("." in text or "e" in text) else text
 
 
+def compare_texts(one: str, other: str) -> int:
+    """Return -1, 0 or 1 as String.compareTo has it: by UTF-16 units, not by characters, so that one beyond the first
+    65,536 stands before those from U+E000 on. Source: the documentation of java.lang.String.
+
+    Takes no longer than the shorter text does.
+    """
+    if one.isascii() or other.isascii():  # where these differ, the order of units is that of characters
+        return (one > other) - (one < other)
+    most = min(len(one), len(other)) + 1
+    first, second = (text[:most].encode("utf-16-be", "surrogatepass") for text in (one, other))
+    return (first > second) - (first < second)
+
+
 # ---- hashes
 
 
@@ -207,16 +220,31 @@ def rounded(number: int | float) -> int:
 
 
 def seeded_below(bound: int, *, seed: int) -> int:
-    """Return `new Random(seed).nextInt(bound)`, for a bound of 1 to 2**31 - 1.
-
-    Source: the algorithm in the documentation of java.util.Random, a linear congruential generator of 48 bits.
-    """
-    state = (seed ^ 0x5DEECE66D) & ((1 << 48) - 1)
+    """Return `new Random(seed).nextInt(bound)`, for a bound of 1 to 2**31 - 1."""
+    state = _scrambled(seed)
     while True:
-        state = (state * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
+        state = _following(state)
         bits = state >> 17
         if bound & (bound - 1) == 0:
             return (bound * bits) >> 31
         drawn = bits % bound
         if bits - drawn + bound - 1 < _INT_32:  # else the last, incomplete stretch of 2**31 would be favoured
             return drawn
+
+
+def seeded_fraction(seed: int) -> float:
+    """Return `new Random(seed).nextDouble()`, a number in [0, 1)."""
+    first = _following(_scrambled(seed))
+    return ((first >> 22 << 27) + (_following(first) >> 21)) / (1 << 53)
+
+
+_MULTIPLIER, _MASK = 0x5DEECE66D, (1 << 48) - 1
+"""Of java.util.Random, as its documentation has it: a linear congruential generator of 48 bits."""
+
+
+def _scrambled(seed: int) -> int:
+    return (seed ^ _MULTIPLIER) & _MASK
+
+
+def _following(state: int) -> int:
+    return (state * _MULTIPLIER + 0xB) & _MASK

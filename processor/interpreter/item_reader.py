@@ -4,7 +4,9 @@ objects hands them in.
     items = read_items(task.resource, task.arguments, objects)      an array, or an object whose members are the items
     *first, last = pages(items)                                     SubmitTask each as output, then CompleteTask
 
-Formats: AWS Developer Guide, "ItemReader (Map)". Texts of causes that no recording shows are this project's.
+Formats: those of AWS's Developer Guide, "ItemReader (Map)", but for the InputType PARQUET and objects compressed with
+ZSTD, which would take a library each: a definition may name them, for another executor may read them; here they fail
+with States.ItemReaderFailed, saying so. Texts of causes that no recording shows are this project's.
 """
 
 from __future__ import annotations
@@ -85,8 +87,7 @@ def read_items(action: str, arguments: Json, objects: Objects) -> Items:
         items = reading.manifest()
     else:
         items = decode_items(reading.main(), config)
-    limit = config.get("MaxItems")
-    return _limited(items, limit) if isinstance(limit, int) and limit > 0 else items
+    return limited(items, config)
 
 
 def pages(items: Items) -> Iterator[dict[str, Json]]:
@@ -122,7 +123,11 @@ def _chunks(values: Sequence[_T], size_of: Callable[[_T], int]) -> Iterator[list
     yield chunk
 
 
-def _limited(items: Items, limit: int) -> Items:
+def limited(items: Items, config: Mapping[str, Json]) -> Items:
+    """Return no more of the items than MaxItems says; 0, as nothing, is all of them."""
+    limit = config.get("MaxItems")
+    if not isinstance(limit, int) or limit < 1:
+        return items
     if isinstance(items, dict):
         return dict(list(items.items())[:limit])
     return items[:limit]
@@ -220,7 +225,8 @@ def decode_items(content: bytes, config: Mapping[str, Json]) -> Items:
         case "CSV":
             return _csv_items(_decoded(content), config)
         case other:
-            raise ItemReaderFailed(f"The InputType {other} is not supported by this release")
+            known = "JSON, JSONL, CSV and MANIFEST are"
+            raise ItemReaderFailed(f"The InputType {other} is not supported by this release; {known}")
 
 
 def _json_items(value: Json, pointer: str) -> Items:
@@ -289,7 +295,7 @@ def _lines(text: str) -> Iterator[str]:
 def _decompressed(key: str, content: bytes) -> bytes:
     """Compression is told by the end of the key."""
     if key.endswith((".zst", ".zstd")):
-        raise ItemReaderFailed("ZSTD compression is not supported by this release")
+        raise ItemReaderFailed("ZSTD compression is not supported by this release; GZIP is")
     if key.endswith((".gz", ".gzip")):
         content = _gunzipped(content)
     if len(content) > MAX_OBJECT_BYTES:

@@ -1,9 +1,9 @@
 """JSONata: the one place that knows the engine (jlens). An expression is compiled once; evaluated it gives a value,
 UNDEFINED, or StateFailure in AWS's words. Time and entropy are arguments; an evaluation reads nothing else.
 
-What a text refers to is found in `jsonata_syntax.py`, AWS's own functions are in `jsonata_functions.py`, objects
-and arrays with expressions in them in `jsonata_template.py`. Why this engine, and what its limits leave open:
-docs/decisions/0010.
+What a text refers to is found in `jsonata_syntax.py`, plain paths are read by `jsonata_paths.py`, AWS's own functions
+are in `jsonata_functions.py`, objects and arrays with expressions in them in `jsonata_template.py`. Why this engine,
+and how it is bounded: docs/decisions/0010 and 0019.
 
 Sources: AWS's documentation, "Transforming data with JSONata in Step Functions", and the recordings that name
 States.QueryEvaluationError; the wording of the limits, and that nesting ends at 100, users have measured on AWS.
@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
 from typing import Literal, TypeAlias
 
 import jlens
 
+from processor.errors import AslCode
 from processor.interpreter.jsonata_engine import (
     MAX_LENGTH,
     TAME,
     UNDEFINED,
     WILD,
-    Bounded,
     Engine,
     Panicked,
     Sandbox,
@@ -30,10 +32,12 @@ from processor.interpreter.jsonata_engine import (
     Undefined,
 )
 from processor.interpreter.jsonata_functions import Exhausted, Refused
+from processor.interpreter.jsonata_paths import compile_path
 from processor.interpreter.jsonata_syntax import BUILT_IN, Scan, scan
-from processor.model.definition import StateFailure
+from processor.interpreter.paths import rendered
+from processor.model.definition import Budget, StateFailure
 from processor.model.ids import Millis
-from processor.model.json import Json, render_json
+from processor.model.json import Json
 
 __all__ = [
     "UNDEFINED",
@@ -41,6 +45,7 @@ __all__ = [
     "Entropy",
     "EvaluationFailed",
     "Expression",
+    "Expressions",
     "JsonataFault",
     "Sandbox",
     "Task",
@@ -51,6 +56,9 @@ __all__ = [
 ]
 
 QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
+
+MAX_CAUSE = 32_768
+"""Characters of a cause, AWS's limit where one is given (SendTaskFailure): errors may repeat a value of megabytes."""
 
 
 Entropy: TypeAlias = Callable[[], bytes]
@@ -66,7 +74,7 @@ class JsonataFault(ValueError):
         message: str,
         *,
         position: int | None = None,
-        code: Literal["INVALID_JSONATA_EXPRESSION", "UNSUPPORTED_JSONATA_EXPRESSION"] = "INVALID_JSONATA_EXPRESSION",
+        code: AslCode = "INVALID_JSONATA_EXPRESSION",
     ) -> None:
         super().__init__(message)
         self.message, self.position, self.code = message, position, code
@@ -77,7 +85,7 @@ class EvaluationFailed(StateFailure):
     expression was at fault."""
 
     def __init__(self, cause: str, *, location: str | None) -> None:
-        super().__init__(QUERY_EVALUATION_ERROR, cause)
+        super().__init__(QUERY_EVALUATION_ERROR, cause[:MAX_CAUSE])
         self.location = location
 
 
@@ -101,6 +109,16 @@ def type_name(value: Json) -> TypeName:
             return "object"
 
 
+class Bounded:
+    """Where the expressions of one event are evaluated, and what they may take together. `sandbox` None: here, where
+    some cannot be ended."""
+
+    __slots__ = ("budget", "sandbox")
+
+    def __init__(self, sandbox: Sandbox | None, budget: Budget) -> None:
+        self.sandbox, self.budget = sandbox, budget
+
+
 class Expression:
     """An expression of the field at `field`, ready to evaluate; shared, and never changed by evaluating.
 
@@ -120,6 +138,12 @@ class Expression:
         self.constant = _SCALAR.fullmatch(text) is not None
         self._read = read
 
+    def at(self, field: str) -> Expression:
+        """Return the same expression as that of another field."""
+        other = copy(self)
+        other.field = field
+        return other
+
     def evaluate(
         self,
         states: Json,
@@ -127,14 +151,14 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
     ) -> Json | Undefined:
         """Return what the expression gives for `$states` and the variables. `now` is what `$now` and `$millis` tell.
 
-        Without a sandbox an expression that is not tame runs here, where some cannot be ended. Raises EvaluationFailed.
+        `bounded` None: it is evaluated here, by itself. Raises EvaluationFailed.
         """
         try:
-            return self._read(states, variables, entropy, now, sandbox)
+            return self._read(states, variables, entropy, now, bounded or Bounded(None, Budget()))
         except Panicked:
             cause = f"{self._subject} threw an internal error during evaluation."
             raise EvaluationFailed(cause, location=self.field) from None
@@ -151,11 +175,11 @@ class Expression:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
         expected: TypeName | None = None,
     ) -> Json:
         """Return what a field takes: a value, of the expected type. Raises EvaluationFailed, for undefined too."""
-        value = self.evaluate(states, variables, entropy=entropy, now=now, sandbox=sandbox)
+        value = self.evaluate(states, variables, entropy=entropy, now=now, bounded=bounded)
         if isinstance(value, Undefined):
             raise EvaluationFailed(f"{self._subject} returned nothing (undefined).", location=self.field)
         if expected is not None and type_name(value) != expected:
@@ -165,13 +189,33 @@ class Expression:
     def unexpected(self, value: Json, expected: TypeName) -> EvaluationFailed:
         cause = (
             f"{self._subject} returned an unexpected result type. Expected '{expected}', but was "
-            f"'{type_name(value)}' for value: {_rendered(value)}"
+            f"'{type_name(value)}' for value: {rendered(value)}"
         )
         return EvaluationFailed(cause, location=self.field)
 
     @property
     def _subject(self) -> str:
         return f"The JSONata expression '{self.text}' specified for the field '{self.field}'"
+
+
+class Expressions:
+    """The expressions of one definition: a text is compiled once, wherever it stands and whoever asks for it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Expression | JsonataFault] = {}
+
+    def compile(self, text: str, *, field: str) -> Expression:
+        """As compile_expression. Raises JsonataFault."""
+        known = self._known.get(text)
+        if known is None:
+            try:
+                known = compile_expression(text, field=field)
+            except JsonataFault as fault:
+                known = fault
+            self._known[text] = known
+        if isinstance(known, JsonataFault):
+            raise known
+        return known.at(field)
 
 
 def compile_expression(text: str, *, field: str) -> Expression:
@@ -186,6 +230,9 @@ def compile_expression(text: str, *, field: str) -> Expression:
     except UnicodeEncodeError as fault:
         raise JsonataFault("The expression is no Unicode text: half of a pair", position=fault.start) from None
     found = scan(text)
+    if found.newer is not None:  # in the words of JSONata 2.0.6, which reads one symbol after another
+        symbol, position = found.newer
+        raise JsonataFault(f'The symbol "{symbol}" cannot be used as a unary operator', position=position)
     for name in found.top_level:
         where = "" if name == "$$" else "at the top level "
         raise JsonataFault(f"Reference to '{name}' {where}is not supported.", code="UNSUPPORTED_JSONATA_EXPRESSION")
@@ -194,10 +241,8 @@ def compile_expression(text: str, *, field: str) -> Expression:
 
 # ---- the three ways to evaluate: a path and a constant need no engine
 
-_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded | None], Json | Undefined]"
+_Read: TypeAlias = "Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded], Json | Undefined]"
 
-_NAME = r"(?!(?:true|false|null|function|λ)\b)[^\W\d]\w*"
-_PATH = re.compile(rf"\$({_NAME})((?:\.{_NAME})*)")
 _SCALAR = re.compile(r"""true|false|null|-?(?:0|[1-9][0-9]{0,14})|"[^"\\]*"|'[^'\\]*'""")
 _WHOLE: Mapping[str, Literal["INPUT", "RESULT"]] = {"$states.input": "INPUT", "$states.result": "RESULT"}
 _DRAWING = frozenset({"random", "shuffle", "uuid"})
@@ -205,77 +250,37 @@ _UNUSED_SEED = bytes(16)
 
 
 def _compile(text: str, found: Scan) -> _Read:
+    path = compile_path(text)
+    if path is not None:
+        return lambda states, variables, entropy, now, bounded: path(states, variables, bounded.budget)
     engine = Engine(text, found)
     if _SCALAR.fullmatch(text):
-        value = engine.evaluate({}, {}, seed=_UNUSED_SEED, now=Millis(0), clock=WILD)
+        value = engine.evaluate({}, {}, seed=_UNUSED_SEED, now=Millis(0), limits=WILD, budget=Budget())
         return lambda *_: value
-    run = _run_tame(engine, text, found) if found.tame else _run_wild(engine, text, found)
-    if (path := _PATH.fullmatch(text)) and path[1] not in BUILT_IN:
-        return _read_path(None if path[1] == "states" else path[1], tuple(path[2].split(".")[1:]), run)
-    return run
+    return _run(engine, text, found)
 
 
-def _read_path(root: str | None, steps: tuple[str, ...], run: _Read) -> _Read:
-    """`$states.input.a`, `$x.a`: objects all the way. Where an array stands on it, the engine maps the rest over it."""
-
-    def read(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
-    ) -> Json | Undefined:
-        found: Json | Undefined = states if root is None else variables.get(root, UNDEFINED)
-        for step in steps:
-            if type(found) is dict:
-                found = found.get(step, UNDEFINED)
-            elif type(found) is list:
-                return run(states, variables, entropy, now, sandbox)
-            else:
-                return UNDEFINED
-        # JSONata's numbers have no "1.0": users saw 1 come of it on AWS.
-        return int(found) if type(found) is float and found.is_integer() and abs(found) < 2**53 else found
-
-    return read
-
-
-def _run_tame(engine: Engine, text: str, found: Scan) -> _Read:
-    """Evaluate here; what needs more than a tame expression may have, again in the sandbox."""
+def _run(engine: Engine, text: str, found: Scan) -> _Read:
+    """What is tame is evaluated here, and what of it needs more than it may have here again in the sandbox, as all else
+    is."""
     draws = not _DRAWING.isdisjoint(found.names)
 
     def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded
     ) -> Json | Undefined:
         seed = entropy() if draws else _UNUSED_SEED
+        budget, sandbox = bounded.budget, bounded.sandbox
+
+        limits = WILD if sandbox is None else TAME
+        evaluate = partial(engine.evaluate, states, variables, seed=seed, now=now, limits=limits, budget=budget)
         if sandbox is None:
-            return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
-        if sandbox.may_run_here():
+            return evaluate()
+        if found.tame and budget.here:
             try:
-                return engine.evaluate(states, variables, seed=seed, now=now, clock=TAME)
+                return sandbox.timed(evaluate, budget)
             except Exhausted:
-                sandbox.runs_long()
-        return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
+                budget.here = False
+        read = {name: variables[name] for name in engine.names if name in variables}
+        return sandbox.evaluate(Task(text=text, states=states, variables=read, seed=seed, now=now), budget)
 
     return run
-
-
-def _run_wild(engine: Engine, text: str, found: Scan) -> _Read:
-    draws = not _DRAWING.isdisjoint(found.names)
-
-    def run(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
-    ) -> Json | Undefined:
-        seed = entropy() if draws else _UNUSED_SEED
-        if sandbox is None:
-            return engine.evaluate(states, variables, seed=seed, now=now, clock=WILD)
-        return sandbox.evaluate(_task(engine, text, states, variables, seed, now))
-
-    return run
-
-
-def _task(engine: Engine, text: str, states: Json, variables: Mapping[str, Json], seed: bytes, now: Millis) -> Task:
-    read = {name: variables[name] for name in engine.names if name in variables}
-    return Task(text=text, states=states, variables=read, seed=seed, now=now)
-
-
-def _rendered(value: Json) -> str:
-    try:
-        return render_json(value)
-    except TypeError:
-        return "…"

@@ -7,8 +7,8 @@ does not keep, is measured in docs/decisions/0010.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 import jlens
 import orjson
@@ -37,7 +37,7 @@ class Undefined(enum.Enum):
     UNDEFINED = enum.auto()
 
 
-UNDEFINED = Undefined.UNDEFINED
+UNDEFINED: Final = Undefined.UNDEFINED
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -52,60 +52,57 @@ class Task(Struct, frozen=True, kw_only=True):
 
 
 class Sandbox(Protocol):
-    """Evaluates where an expression can be ended, whatever it does: in a process of its own."""
+    """Evaluates where an expression can be ended, whatever it does: in a process of its own. It has the clock that this
+    layer has not.
+
+    Both ways of evaluating take the seconds that they took from the budget, and raise Exhausted where none are left.
+    SandboxUnavailable says that the sandbox failed: nothing is known of the expression.
+    """
 
     def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
-        """Return what `Engine.evaluate` gives, and take the time it took from the budget.
+        """Return what `Engine.evaluate` gives, charged as there.
 
-        Raises Refused as that does; Exhausted for one that had to be ended, or found nothing left.
+        Raises Refused as that does; Exhausted for one that had to be ended.
         """
+
+    def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
+        """Return what `evaluate` gives, called in this process. Raises what that raises."""
 
     def close(self) -> None:
         """Give up what it runs in. There is no evaluating afterwards."""
 
 
-class Bounded:
-    """A sandbox, and what an event may still take of it and of this process."""
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one evaluation may take; `seconds`: of each of its tries. Steps and depth are the same for all.
 
-    __slots__ = ("_budget", "_sandbox")
-
-    def __init__(self, sandbox: Sandbox, budget: Budget) -> None:
-        self._sandbox, self._budget = sandbox, budget
-
-    def may_run_here(self) -> bool:
-        self._budget.here -= 1
-        return self._budget.here >= 0
-
-    def runs_long(self) -> None:
-        """From here on nothing of this event is tried in this process."""
-        self._budget.here = 0
-
-    def evaluate(self, task: Task) -> Json | Undefined:
-        return self._sandbox.evaluate(task, self._budget)
-
-
-class Clock(Struct, frozen=True):
-    """How long one try may take, and how many there are."""
+    The clock is there for what takes long in few steps, such as regular expressions. It is looked at every hundred
+    steps or so: what one step may cost is bounded by the sizes alone. A machine that stalls must do so in each try.
+    """
 
     seconds: float
     tries: int
+    string: int  # bytes
+    array: int  # items
+    result: int  # bytes of JSON text
 
 
-# ---- limits. Steps and sizes are the same on every machine. The clock ends only what takes long without steps: regular
-# expressions and copying. A machine that stalls must do so in each of the tries.
+# ---- limits. But for the clock they are the same on every machine.
 MAX_LENGTH = 131_072  # characters of an expression; bounds the compiler
 MAX_DEPTH = 100  # of evaluation, as AWS: 100 terms in `1+1+…`, 99 brackets
 MAX_STEPS = 1_000_000  # 40 to 100 ms
 MAX_ARRAY = MAX_RANGE  # items; twice what a payload of 256 KiB can hold
 MAX_ARRAY_COMPARED = 10_000  # where the engine compares each item with each (0.1 s, and no clock ends it)
 MAX_STRING = 4_194_304  # bytes, as AWS
-MAX_RESULT = 2_097_152  # bytes of JSON: room above the quota, so that exceeding that is told by its own error
+MAX_RESULT = 1_048_576  # bytes of JSON: room above the quota, so that exceeding that is told by its own error
+MAX_MESSAGE = 32_768  # characters of an error's message, which may repeat a value
 
-TAME = Clock(0.03, 3)  # a tame expression copies at most 200 MB in that time
-WILD = Clock(0.25, 2)  # any, where there is no sandbox
-SANDBOXED = Clock(0.6, 1)  # within one; the rest of AWS's second is for the process around it
+# With whole payloads of 256 KiB the clock is overrun by 0.15 s and 20 MB at most (docs/decisions/0019).
+TAME = Limits(seconds=0.03, tries=3, string=262_144, array=10_000, result=262_144)
+WILD = Limits(seconds=0.25, tries=2, string=MAX_STRING, array=MAX_ARRAY, result=MAX_RESULT)  # any, without a sandbox
+SANDBOXED = Limits(seconds=10.0, tries=1, string=MAX_STRING, array=MAX_ARRAY, result=MAX_RESULT)
 
 _WRAPPER_DEPTH = 2  # levels that `_wrapped` adds
+_WRAPPER_BYTES = len('{"r":}')
 _COMPARING = frozenset({"distinct"})
 TIMEOUT = "Expression evaluation timeout: Check for infinite loop"
 _STACK_OVERFLOW = (
@@ -151,22 +148,36 @@ class Engine:
         return wrapped
 
     def evaluate(
-        self, states: Json, variables: Mapping[str, Json], *, seed: bytes, now: Millis, clock: Clock
+        self,
+        states: Json,
+        variables: Mapping[str, Json],
+        *,
+        seed: bytes,
+        now: Millis,
+        limits: Limits,
+        budget: Budget,
     ) -> Json | Undefined:
-        """Return the value. Raises Refused: Exhausted where a limit is met, Panicked where the engine fails itself."""
+        """Return the value, and take its JSON text from the budget's `result_bytes`.
+
+        Raises Refused: Exhausted where a limit is met, or a value is nested too deeply to be written down; Panicked
+        where the engine fails itself.
+        """
         if self._lone_surrogate:
             raise Refused(None, "A string literal holds half of a surrogate pair")
         root = {name: variables[name] for name in self._read if name in variables}
         root["states"] = states
         shadowing = {name: variables[name] for name in self._shadowable if name in variables}
-        result = self._tried(self._expression, root, shadowing, seed, now, clock)
+        room = budget.result_bytes
+        result = self._tried(self._expression, root, shadowing, seed, now, limits, room)
         if "r" not in result:
             return UNDEFINED
         value = result["r"]
         nan = self._nan if self._nan is not None and _holds_null(value) else None
-        if nan is not None and self._tried(nan, root, shadowing, seed, now, clock)["r"]:
+        if nan is not None and self._tried(nan, root, shadowing, seed, now, limits, len("false"))["r"]:
             raise Refused("D1001", "Number out of range: NaN")
-        return _storable(value)
+        value, size = _storable(value)
+        budget.result_bytes -= size
+        return value
 
     def _tried(
         self,
@@ -175,19 +186,20 @@ class Engine:
         shadowing: Mapping[str, Json],
         seed: bytes,
         now: Millis,
-        clock: Clock,
+        limits: Limits,
+        room: int,
     ) -> dict[str, Json]:
-        tries_left = clock.tries
+        tries_left = limits.tries
         while True:
             tries_left -= 1
             try:
-                return self._evaluated(expression, root, shadowing, seed, now, clock.seconds)
+                return self._evaluated(expression, root, shadowing, seed, now, limits, room)
             except jlens.JlensError as fault:
                 if fault.code == "D1012" and tries_left:
                     continue
                 if fault.code in _LIMITS:
                     raise Exhausted(_LIMITS[fault.code]) from None
-                raise Refused(fault.code, str(fault)) from None
+                raise Refused(fault.code, str(fault)[:MAX_MESSAGE]) from None
             except BaseException as panic:
                 if type(panic).__name__ != "PanicException":  # which is no Exception
                     raise
@@ -200,7 +212,8 @@ class Engine:
         shadowing: Mapping[str, Json],
         seed: bytes,
         now: Millis,
-        seconds: float,
+        limits: Limits,
+        room: int,
     ) -> dict[str, Json]:
         draws = Draws(seed)
         bindings: dict[str, object] = {name: drawing(name, draws) for name in self._drawing}
@@ -208,12 +221,12 @@ class Engine:
         result: dict[str, Json] = expression.evaluate(
             root,
             bindings or None,
-            timeout=seconds,
+            timeout=limits.seconds,
             max_depth=MAX_DEPTH + _WRAPPER_DEPTH,
             max_steps=MAX_STEPS,
-            max_string_length=MAX_STRING,
-            max_array_length=self._max_array,
-            max_result_size=MAX_RESULT,
+            max_string_length=limits.string,
+            max_array_length=min(limits.array, self._max_array),
+            max_result_size=max(0, min(room, limits.result)) + _WRAPPER_BYTES,
             now=now,
             seed=int.from_bytes(draws.draw()[:8], "big") >> 1 if "shuffle" in self._shadowable else None,
         )
@@ -239,28 +252,31 @@ def _holds_null(value: Json) -> bool:
     return False
 
 
-def _storable(value: Json) -> Json:
-    """Return `value` with integers beyond 64 bits as floats. What holds one was made by this evaluation, not by others,
-    as no input holds one: it may be changed."""
+def _storable(value: Json) -> tuple[Json, int]:
+    """Return `value` with integers beyond 64 bits as floats, and the length of its text. What holds such an integer was
+    made by this evaluation, not by others, as no input holds one: it may be changed. Raises Exhausted for a value
+    nested too deeply to have a text."""
+    try:
+        return value, len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        value = _narrowed(value)
+    try:
+        return value, len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        raise Exhausted(MEMORY_LIMIT) from None
+
+
+def _narrowed(value: Json) -> Json:
     if type(value) is int:
         return value if -(2**63) <= value < 2**64 else float(value)
-    if type(value) is not dict and type(value) is not list:
-        return value
-    try:
-        orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        _make_storable(value)
-    return value
-
-
-def _make_storable(value: Json) -> None:
     stack: list[Json] = [value]
     while stack:
         container = stack.pop()
         if type(container) is dict:
             for key, member in container.items():
-                container[key] = _storable(member) if type(member) is int else member
+                container[key] = _narrowed(member) if type(member) is int else member
             stack.extend(container.values())
         elif type(container) is list:
-            container[:] = [_storable(element) if type(element) is int else element for element in container]
+            container[:] = [_narrowed(element) if type(element) is int else element for element in container]
             stack.extend(container)
+    return value

@@ -11,7 +11,16 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-from processor.interpreter.jsonata import Bounded, EvaluationFailed, JsonataFault, Sandbox, TypeName, type_name
+from processor.errors import SCHEMA, AslCode
+from processor.interpreter.jsonata import (
+    Bounded,
+    EvaluationFailed,
+    Expressions,
+    JsonataFault,
+    Sandbox,
+    TypeName,
+    type_name,
+)
 from processor.interpreter.jsonata_template import Template, compile_jsonata_template, is_expression
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.timestamps import parse_timestamp
@@ -20,31 +29,39 @@ from processor.model.events import OutputOf
 from processor.model.ids import Millis
 from processor.model.json import Json, render_json
 
-Note: TypeAlias = Callable[[str, str, str], None]
+Note: TypeAlias = Callable[[str, AslCode, str], None]
 """(JSON pointer, code, message)"""
 
 ResultName: TypeAlias = Literal["result", "errorOutput"]
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
 
 
 class Fields:
     """An object of the definition (a state, a rule, a catcher, a reader) whose fields are compiled.
 
-    `prefix` is how causes name the place of the object: 'Choices[0]/'. Total: faults go to `note`, and something is
-    returned.
+    `known`: the definition's expressions. `prefix` is how causes name the place of the object: 'Choices[0]/'. Total:
+    faults go to `note`, and something is returned.
     """
 
     def __init__(
-        self, written: Mapping[str, Json], *, pointer: str, note: Note, sandbox: Sandbox | None, prefix: str = ""
+        self,
+        written: Mapping[str, Json],
+        *,
+        pointer: str,
+        note: Note,
+        sandbox: Sandbox | None,
+        known: Expressions,
+        prefix: str = "",
     ) -> None:
         self.written, self.pointer = written, pointer
-        self._note, self._sandbox, self._prefix = note, sandbox, prefix
+        self._note, self._sandbox, self._known, self._prefix = note, sandbox, known, prefix
 
     def within(self, written: Mapping[str, Json], field: str, *tokens: str | int) -> Fields:
         """Return the fields of an object further in: `field` is its name for causes, the tokens lead to it."""
         pointer = pointer_to(self.pointer, *tokens)
         prefix = f"{self._prefix}{field}/"
-        return Fields(written, pointer=pointer, note=self._note, sandbox=self._sandbox, prefix=prefix)
+        return Fields(
+            written, pointer=pointer, note=self._note, sandbox=self._sandbox, known=self._known, prefix=prefix
+        )
 
     def fault(self, field: str, message: str) -> None:
         self._note(pointer_to(self.pointer, field), SCHEMA, message)
@@ -54,7 +71,9 @@ class Fields:
             self._note(pointer, fault.code, fault.message)
 
         at = pointer_to(self.pointer, field)
-        return compile_jsonata_template(self.written[field], field=self._prefix + field, pointer=at, report=report)
+        return compile_jsonata_template(
+            self.written[field], field=self._prefix + field, pointer=at, report=report, known=self._known
+        )
 
     # ---- values of any type
 
@@ -221,7 +240,7 @@ class Fields:
                 states["context"] = environment.context
             if result is not None:
                 states[result] = made
-            bounded = None if sandbox is None else Bounded(sandbox, environment.budget)
+            bounded = Bounded(sandbox, environment.budget)
             return make(states, environment.variables, _Draws(environment, number), environment.now, bounded)
 
         return make_value

@@ -16,11 +16,12 @@ from functools import partial
 
 import orjson
 
-from processor.interpreter.entropy import fraction
+from processor.interpreter.entropy import fraction, uuid_of
+from processor.interpreter.intrinsics_java import seeded_fraction
 from processor.model.json import Json
 
 MAX_RANGE = 262_144
-"""Elements of a `$range`: what the engine holds in one array (see `jsonata.py`). AWS ends at 360,145."""
+"""Elements of a `$range`: what the engine holds in one array (see `jsonata_engine.py`). AWS ends at 360,145."""
 
 _LONG = 2**63
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
@@ -124,32 +125,18 @@ def draw_random(draws: Draws, *arguments: Json) -> Json:
         return fraction(draws.draw())
     seed = arguments[0]
     assert isinstance(seed, int | float)
-    return _java_random(_whole(seed))
+    return seeded_fraction(_whole(seed))
 
 
 def draw_uuid(draws: Draws, *arguments: Json) -> Json:
     _check_arguments("uuid", arguments, numbers=0)
-    drawn = bytearray(draws.draw())
-    drawn[6] = drawn[6] & 0x0F | 0x40  # version and variant, RFC 9562
-    drawn[8] = drawn[8] & 0x3F | 0x80
-    text = drawn.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    return uuid_of(draws.draw())
 
 
 def _check_arguments(name: str, arguments: tuple[Json, ...], *, numbers: int) -> None:
     for number, argument in enumerate(arguments, 1):
         if number > numbers or not (argument is None or type(argument) in (int, float)):
             raise Refused("T0410", f'Argument {number} of function "{name}" does not match function signature')
-
-
-def _java_random(seed: int) -> float:
-    """The first double of java.util.Random: its generator is public and 48 bits long."""
-    state = (seed ^ 0x5DEECE66D) & ((1 << 48) - 1)
-    drawn = []
-    for bits in (26, 27):
-        state = (state * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
-        drawn.append(state >> (48 - bits))
-    return ((drawn[0] << 27) + drawn[1]) / (1 << 53)
 
 
 PURE: Mapping[str, Function] = {

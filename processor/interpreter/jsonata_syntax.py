@@ -43,12 +43,14 @@ MAY_GIVE_NAN = frozenset({"parseInteger"})
 class Scan:
     """`names`: every `$name` not bound within the text, `states` and functions too. `states_fields`: the names that
     follow `$states`; None where it stands alone or is read in another way. `top_level`: what is read of the context
-    outside any step, predicate, sort term or grouping, `$` and `$$` too, in order. `tame`: the text itself shows that
-    values cannot grow by repetition (see docs/decisions/0010)."""
+    outside any step, predicate, sort term or grouping, `$` and `$$` too, in order. `newer`: of the first operator that
+    AWS's JSONata 2.0.6 does not have, `??` or `?:`, the second character and where it ends. `tame`: the text itself
+    shows that values cannot grow by repetition (see docs/decisions/0010)."""
 
     names: frozenset[str]
     states_fields: frozenset[str] | None
     top_level: tuple[str, ...]
+    newer: tuple[str, int] | None
     lone_surrogate: bool
     may_give_nan: bool
     tame: bool
@@ -66,6 +68,7 @@ _ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)|(.)", re.DOTALL)
 _VALUES = frozenset({"true", "false", "null"})
 _LAMBDA = frozenset({"function", "λ"})
 _WORD_OPERATORS = frozenset({"and", "or", "in"})
+_NEWER = frozenset({"??", "?:"})
 _CLOSING = frozenset(")]}")
 
 
@@ -142,6 +145,7 @@ class _Scanner:
         self.names: set[str] = set()
         self.fields: set[str] | None = set()
         self.top_level: dict[str, None] = {}
+        self.newer: tuple[str, int] | None = None
         self.lone_surrogate = False
         self.may_give_nan = False
         self.function = ""  # the built-in function that stands right before
@@ -174,6 +178,7 @@ class _Scanner:
             names=frozenset(self.names),
             states_fields=None if self.fields is None else frozenset(self.fields),
             top_level=tuple(self.top_level),
+            newer=self.newer,
             lone_surrogate=self.lone_surrogate,
             may_give_nan=self.may_give_nan or not MAY_GIVE_NAN.isdisjoint(self.names),
             tame=not self.wild and REPEATING.isdisjoint(self.names) and (not self.reuses or self.growth <= MAX_GROWTH),
@@ -276,6 +281,8 @@ class _Scanner:
                 self._close()
             case _:
                 self.may_give_nan = self.may_give_nan or word in ("/", "%")
+                if word in _NEWER:
+                    self.newer = self.newer or (word[1], self.position)
                 self._follow(word)
                 if word in (";", ","):
                     self._bind_assigned()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from processor.interpreter.jsonata import Bounded, Entropy, Expression, JsonataFault, compile_expression
+from processor.errors import SCHEMA
+from processor.interpreter.jsonata import Bounded, Entropy, Expression, Expressions, JsonataFault
 from processor.interpreter.templates import pointer_to
 from processor.model.ids import Millis
 from processor.model.json import Json
@@ -19,6 +20,7 @@ Report: TypeAlias = Callable[[str, JsonataFault], None]
 Make: TypeAlias = Callable[[Json, Mapping[str, Json], Entropy, Millis, Bounded | None], Json]
 
 OPENING, CLOSING = "{%", "%}"
+NO_EXPRESSION = f"JSONata string must start with {OPENING} and end with {CLOSING}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,13 @@ class Template:
         *,
         entropy: Entropy,
         now: Millis,
-        sandbox: Bounded | None = None,
+        bounded: Bounded | None = None,
     ) -> Json:
         """Return the value of the field; its expressions are evaluated in the order they are written.
 
         Raises EvaluationFailed for the first that fails, or gives undefined.
         """
-        return self.make(states, variables, entropy, now, sandbox)
+        return self.make(states, variables, entropy, now, bounded)
 
 
 def is_expression(text: str) -> bool:
@@ -56,18 +58,25 @@ def is_expression(text: str) -> bool:
     return text.startswith(OPENING) and text.endswith(CLOSING) and len(text) >= len(OPENING) + len(CLOSING)
 
 
-def expression_in(text: str) -> str:
-    """Return what stands between `{%` and `%}`."""
-    return text[len(OPENING) : -len(CLOSING)].strip()
+def expression_in(text: str) -> str | None:
+    """Return what stands between `{%` and `%}`; None for a text that is no expression. Raises JsonataFault for half of
+    one."""
+    if is_expression(text):
+        return text[len(OPENING) : -len(CLOSING)].strip()
+    if text.startswith(OPENING) or text.endswith(CLOSING):
+        raise JsonataFault(NO_EXPRESSION, code=SCHEMA)
+    return None
 
 
-def compile_jsonata_template(value: Json, *, field: str, pointer: str, report: Report) -> Template:
+def compile_jsonata_template(
+    value: Json, *, field: str, pointer: str, report: Report, known: Expressions | None = None
+) -> Template:
     """Return what makes the field. Faults go to `report`; what is returned then is of no use.
 
-    `field` is how AWS names the place in causes: 'Output', 'Choices[0]/Assign'.
+    `field` is how AWS names the place in causes: 'Output', 'Choices[0]/Assign'. `known`: the definition's expressions.
     """
     expressions: list[Expression] = []
-    make = _compile(value, field, pointer, report, expressions)
+    make = _Compilation(known or Expressions(), report, expressions).compile(value, field, pointer)
     whole = expressions[0].whole if isinstance(value, str) and expressions else None
     return Template(
         make=make or (lambda *_: value),
@@ -77,46 +86,52 @@ def compile_jsonata_template(value: Json, *, field: str, pointer: str, report: R
     )
 
 
-def _compile(value: Json, field: str, pointer: str, report: Report, expressions: list[Expression]) -> Make | None:
-    """Return None for what holds no expression. Recursion is bounded by the depth of definitions."""
-    match value:
-        case str():
-            return _compile_text(value, field, pointer, report, expressions)
-        case dict():
-            members = [
-                (key, _compile(member, f"{field}/{key}", pointer_to(pointer, key), report, expressions))
-                for key, member in value.items()
-            ]
-            return _object(value, tuple((key, make) for key, make in members if make is not None))
-        case list():
-            elements = [
-                (index, _compile(element, f"{field}[{index}]", pointer_to(pointer, index), report, expressions))
-                for index, element in enumerate(value)
-            ]
-            return _array(value, tuple((index, make) for index, make in elements if make is not None))
-        case _:
+@dataclass(frozen=True, slots=True)
+class _Compilation:
+    """One field being compiled. `found`: its expressions so far."""
+
+    known: Expressions
+    report: Report
+    found: list[Expression]
+
+    def compile(self, value: Json, field: str, pointer: str) -> Make | None:
+        """Return None for what holds no expression. Recursion is bounded by the depth of definitions."""
+        match value:
+            case str():
+                return self._text(value, field, pointer)
+            case dict():
+                members = [
+                    (key, self.compile(member, f"{field}/{key}", pointer_to(pointer, key)))
+                    for key, member in value.items()
+                ]
+                return _object(value, tuple((key, make) for key, make in members if make is not None))
+            case list():
+                elements = [
+                    (index, self.compile(element, f"{field}[{index}]", pointer_to(pointer, index)))
+                    for index, element in enumerate(value)
+                ]
+                return _array(value, tuple((index, make) for index, make in elements if make is not None))
+            case _:
+                return None
+
+    def _text(self, text: str, field: str, pointer: str) -> Make | None:
+        try:
+            written = expression_in(text)
+            expression = None if written is None else self.known.compile(written, field=field)
+        except JsonataFault as fault:
+            self.report(pointer, fault)
             return None
+        if expression is None:
+            return None
+        self.found.append(expression)
+        evaluate = expression.value
 
+        def make(
+            states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
+        ) -> Json:
+            return evaluate(states, variables, entropy=entropy, now=now, bounded=bounded)
 
-def _compile_text(text: str, field: str, pointer: str, report: Report, expressions: list[Expression]) -> Make | None:
-    if not is_expression(text):
-        if text.startswith(OPENING) or text.endswith(CLOSING):
-            report(pointer, JsonataFault(f"JSONata string must start with {OPENING} and end with {CLOSING}"))
-        return None
-    try:
-        expression = compile_expression(expression_in(text), field=field)
-    except JsonataFault as fault:
-        report(pointer, fault)
-        return None
-    expressions.append(expression)
-    evaluate = expression.value
-
-    def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
-    ) -> Json:
-        return evaluate(states, variables, entropy=entropy, now=now, sandbox=sandbox)
-
-    return make
+        return make
 
 
 def _object(skeleton: dict[str, Json], computed: tuple[tuple[str, Make], ...]) -> Make | None:
@@ -124,11 +139,11 @@ def _object(skeleton: dict[str, Json], computed: tuple[tuple[str, Make], ...]) -
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for key, evaluate in computed:
-            made[key] = evaluate(states, variables, entropy, now, sandbox)
+            made[key] = evaluate(states, variables, entropy, now, bounded)
         return made
 
     return make
@@ -139,11 +154,11 @@ def _array(skeleton: list[Json], computed: tuple[tuple[int, Make], ...]) -> Make
         return None
 
     def make(
-        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, sandbox: Bounded | None
+        states: Json, variables: Mapping[str, Json], entropy: Entropy, now: Millis, bounded: Bounded | None
     ) -> Json:
         made = skeleton.copy()
         for index, evaluate in computed:
-            made[index] = evaluate(states, variables, entropy, now, sandbox)
+            made[index] = evaluate(states, variables, entropy, now, bounded)
         return made
 
     return make

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
+from processor.errors import SCHEMA, AslCode, Diagnostic, InvalidDefinition
 from processor.interpreter.compilation import compile_state
 from processor.interpreter.compile_jsonata import compile_jsonata_state
-from processor.interpreter.jsonata import Sandbox
+from processor.interpreter.jsonata import Expressions, Sandbox
 from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.quota import MAX_HISTORY_EVENTS
 from processor.interpreter.templates import pointer_to
@@ -56,7 +56,7 @@ def parse(definition: Json | bytes, *, type: MachineType = "STANDARD", sandbox: 
     read = read_definition(definition)
     reading = _Reading(type, sandbox)
     reading.machine(read)
-    faults = all_faults(read, machine_type=type, found=reading.diagnostics)
+    faults = all_faults(read, machine_type=type, found=reading.diagnostics, known=reading.expressions)
     warnings = tuple(dict.fromkeys(check_warnings(read)))
     if faults:
         raise InvalidDefinition((*faults, *warnings))
@@ -81,12 +81,13 @@ class _Reading:
 
     def __init__(self, machine_type: MachineType, sandbox: Sandbox | None) -> None:
         self.machine_type, self.sandbox = machine_type, sandbox
+        self.expressions = Expressions()
         self.diagnostics: list[Diagnostic] = []
         self.states: dict[str, AnyState] = {}
         self.names: set[str] = set()
         self.language: Language = "JSONPath"
 
-    def note(self, pointer: str, code: str, message: str) -> None:
+    def note(self, pointer: str, code: AslCode, message: str) -> None:
         self.diagnostics.append(Diagnostic(pointer=pointer, code=code, message=message))
 
     def report(self, pointer: str, message: str) -> None:
@@ -145,7 +146,7 @@ class _Reading:
         model = (JSONATA_STATES if jsonata else STATES)[kind]
         self.shape(model, state, pointer)
         if jsonata:
-            fields = Fields(state, pointer=pointer, note=self.note, sandbox=self.sandbox)
+            fields = Fields(state, pointer=pointer, note=self.note, sandbox=self.sandbox, known=self.expressions)
             self.states[name] = compile_jsonata_state(
                 name, fields, kind=kind, machine_type=self.machine_type, report=self.report
             )

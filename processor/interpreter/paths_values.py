@@ -12,7 +12,7 @@ from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final, TypeAlias
 
-from processor.interpreter.intrinsics_java import printed
+from processor.interpreter.intrinsics_java import compare_texts, printed
 from processor.interpreter.paths_regex import Regex
 from processor.interpreter.paths_syntax import Literally
 from processor.model.json import Json
@@ -85,7 +85,7 @@ def compare_with_literal(symbol: str, literal: Literally) -> Callable[[Found], b
     def test(found: Found) -> bool:
         kind = type(found)
         if kind is str:
-            return relation(found, text)
+            return compare_texts(found, text) in signs  # type: ignore[arg-type]  # kind says that it is one
         if kind is int or kind is float:
             return relation(found, number) if number is not None else text == "null" and _UNLIKE in signs
         if kind is bool and boolean is not None:
@@ -109,7 +109,9 @@ def _order(left: Found, right: Found, search: Search) -> int | None:
         return None
     if isinstance(left, dict | list) or isinstance(right, dict | list):
         return None
-    return (left > right) - (left < right)  # type: ignore[operator]  # two of one scalar type
+    if isinstance(left, str) and isinstance(right, str):
+        return compare_texts(left, right)
+    return (left > right) - (left < right)  # type: ignore[operator]  # two numbers, or two booleans
 
 
 def _as_number(text: str) -> int | float | None:

@@ -10,10 +10,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from processor.interpreter.intrinsics_java import compare_texts
 from processor.interpreter.paths import Missing, Path, PathFault, compile_path
 from processor.interpreter.paths_values import MAX_VISITS, is_number
 from processor.interpreter.templates import Report, pointer_to
-from processor.interpreter.timestamps import is_timestamp, parse_timestamp
+from processor.interpreter.timestamps import is_timestamp, parse_nanoseconds
 from processor.model.definition import Environment, Predicate, StateFailure
 from processor.model.json import Json, render_json
 
@@ -39,7 +40,7 @@ def _boolean(value: Json) -> object:
 
 
 def _timestamp(value: Json) -> object:
-    return parse_timestamp(value) if isinstance(value, str) else None
+    return parse_nanoseconds(value) if isinstance(value, str) else None
 
 
 _RELATIONS: dict[str, Relation] = {
@@ -61,6 +62,11 @@ _COMPARISONS: dict[str, tuple[Read, str, Relation]] = {
         for prefix, (read, type_name) in _TYPES.items()
         for name, relation in _RELATIONS.items()
     },
+    # Nothing is recorded of the order of characters beyond the first 65,536: by analogy, Java's.
+    "StringLessThan": (_string, "[STRING]", lambda one, other: compare_texts(one, other) < 0),
+    "StringGreaterThan": (_string, "[STRING]", lambda one, other: compare_texts(one, other) > 0),
+    "StringLessThanEquals": (_string, "[STRING]", lambda one, other: compare_texts(one, other) <= 0),
+    "StringGreaterThanEquals": (_string, "[STRING]", lambda one, other: compare_texts(one, other) >= 0),
 }
 _TYPE_TESTS: dict[str, Callable[[Json], bool]] = {
     "IsNull": lambda value: value is None,

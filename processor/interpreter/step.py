@@ -24,7 +24,7 @@ from processor.interpreter.states.containers import fill, run_map, run_parallel
 from processor.interpreter.states.distributed import end_of_child, has_open_run
 from processor.interpreter.states.simple import run_choice, run_fail, run_pass, run_succeed, run_wait
 from processor.interpreter.states.task import run_task
-from processor.interpreter.turn import BareFailure, Turn, envelope_of, exit_by, exit_with
+from processor.interpreter.turn import BareFailure, Turn, as_failed, envelope_of, exit_by, exit_with
 from processor.model import events as e
 from processor.model.definition import (
     AnyState,
@@ -152,9 +152,9 @@ def failure_of(turn: Turn, failure: StateFailure) -> e.EvaluationFailed | Failed
 def failed_of(turn: Turn, failure: StateFailure) -> Failed:
     """AWS opens the causes of what it found out itself with the state and the id of its StateEntered."""
     if isinstance(failure, BareFailure):
-        return Failed(failure.error, failure.cause)
+        return as_failed(failure.error, failure.cause)
     where = f"the state '{turn.scope.state}' (entered at the event id #{turn.scope.entered_id})"
-    return Failed(failure.error, f"An error occurred while executing {where}. {failure.cause}")
+    return as_failed(failure.error, f"An error occurred while executing {where}. {failure.cause}")
 
 
 def _enter(execution: Execution, key: ScopeKey, name: str) -> e.StateEntered:
@@ -243,6 +243,7 @@ def _report(turn: Turn, failed: Failed) -> e.AnyEvent:
 
 def _catch(turn: Turn, failed: Failed, index: int) -> e.AnyEvent:
     catcher = handlers(turn.state)[1][index]
+    # Both fields are always there: recorded, of a failure without either they are null.
     error_output: Json = {"Error": failed.error, "Cause": failed.cause}
     try:
         return exit_by(turn, catcher, error_output, catcher=index)

@@ -15,10 +15,16 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def parse_timestamp(text: str) -> Millis | None:
-    """Return the moment, or None where the text is not of the profile: no zone, a month 13, a space for the `T`.
+    """Return the moment, cut to milliseconds: what is waited for. None where the text is not of the profile."""
+    nanoseconds = parse_nanoseconds(text)
+    return None if nanoseconds is None else Millis(nanoseconds // 1_000_000)
 
-    Digits beyond milliseconds are cut off. Source: ASL specification, "Timestamps"; recorded refusals of a missing
-    zone and of a month 13.
+
+def parse_nanoseconds(text: str) -> int | None:
+    """Return the moment in nanoseconds since 1970-01-01T00:00:00Z, which is what two timestamps are compared by; None
+    where the text is not of the profile: no zone, a month 13, a space for the `T`.
+
+    Source: ASL specification, "Timestamps"; recorded refusals of a missing zone and of a month 13.
     """
     match = _PROFILE.fullmatch(text)
     if match is None:
@@ -38,7 +44,7 @@ def parse_timestamp(text: str) -> Millis | None:
             return None
         offset = (int(offset_hours) * 60 + int(offset_minutes)) * (-60 if sign == "-" else 60)
     seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset
-    return Millis(seconds * 1_000 + int(((fraction or "") + "000")[:3]))
+    return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
 
 
 def is_timestamp(text: str) -> bool:

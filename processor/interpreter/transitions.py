@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from processor.errors import AslCode
 from processor.interpreter.templates import pointer_to
 from processor.model.json import Json
 
-Note = Callable[[str, str, str], None]
+Note = Callable[[str, AslCode, str], None]
 """(JSON pointer, code, message)"""
 
 

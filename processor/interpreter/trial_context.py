@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, NoReturn, TypeAlias
 
 from processor.interpreter.context import ARN_PREFIX, timestamp
-from processor.interpreter.entropy import draw
+from processor.interpreter.entropy import draw, uuid_of
 from processor.interpreter.trial_request import STATE_NAME, refuse
 from processor.model.definition import AnyState, MapState, ParallelState, TaskState
 from processor.model.ids import TOP, Millis
@@ -76,7 +76,8 @@ def default_context(
 ) -> Json:
     """Return what AWS makes up: an Express execution of a machine that nobody has, both named by UUIDs. There is no
     RedriveCount, and every state is called StateName."""
-    machine, name = _uuid(seed, 0), _uuid(seed, 1)
+    drawn = (draw(seed, scope=TOP, visit=0, attempt=0, number=number) for number in (0, 1))
+    machine, name = map(uuid_of, drawn)
     entered: dict[str, Json] = {"Name": STATE_NAME, "EnteredTime": timestamp(now)}
     if isinstance(state, TaskState | MapState | ParallelState):
         entered["RetryCount"] = retry_count
@@ -91,8 +92,3 @@ def default_context(
         "StateMachine": {"Id": f"{ARN_PREFIX}:stateMachine:{machine}", "Name": machine},
         "State": entered,
     }
-
-
-def _uuid(seed: bytes, number: int) -> str:
-    drawn = draw(seed, scope=TOP, visit=0, attempt=0, number=number).hex()
-    return "-".join((drawn[:8], drawn[8:12], drawn[12:16], drawn[16:20], drawn[20:]))

@@ -7,7 +7,6 @@ are recorded, but for those marked as this project's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Literal, NoReturn, TypeAlias
 
 from msgspec import Struct
@@ -15,8 +14,8 @@ from msgspec import Struct
 from processor.errors import DecodingFailed, InvalidCommand, RequestRefused
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
-from processor.interpreter.templates import pointer_to
 from processor.interpreter.transitions import targets_of
+from processor.interpreter.validation.walk import states_in
 from processor.model.definition import AnyState, MapState, ParallelState, Resource, TaskState, Workflow
 from processor.model.json import Json, parse_json, private_json
 
@@ -64,7 +63,7 @@ class Subject(Struct, frozen=True, kw_only=True):
 
     workflow: Workflow
     state: AnyState
-    fields: Mapping[str, Json]
+    fields: dict[str, Json]
     pointer: str
     jsonata: bool
 
@@ -80,15 +79,14 @@ def find_state(definition: Json | bytes, state_name: str | None, *, sandbox: San
     workflow = parse(definition, sandbox=sandbox)
     machine = workflow.definition
     assert isinstance(machine, dict)
-    for name, fields, pointer in _all_states(machine, ""):
-        if name == state_name:
-            language = fields.get("QueryLanguage", machine.get("QueryLanguage"))
+    for found in states_in(machine):
+        if found.name == state_name:
             return Subject(
                 workflow=workflow,
-                state=workflow.states[name],
-                fields=fields,
-                pointer=pointer,
-                jsonata=language == "JSONata",
+                state=workflow.states[state_name],
+                fields=found.fields,
+                pointer=found.pointer,
+                jsonata=found.language == "JSONata",
             )
     refuse("State not found in definition")  # not recorded; as LocalStack words it
 
@@ -102,30 +100,15 @@ def _machine_of(definition: Json | bytes) -> Json | bytes:
         return definition  # `parse` says what is wrong with it
     if not isinstance(state, dict):
         return definition
-    within = {name for name, _, _ in _inner_states(state, "")}
-    beyond = {target for _, target in targets_of(state)} - within - {STATE_NAME}
+    beyond = {target for _, target in targets_of(state)} - _names_within(state) - {STATE_NAME}
     ends: dict[str, Json] = {target: {"Type": "Succeed"} for target in sorted(beyond)}
     return {"StartAt": STATE_NAME, "States": {STATE_NAME: state, **ends}}
 
 
-def _all_states(scope: Mapping[str, Json], pointer: str) -> Iterator[tuple[str, Mapping[str, Json], str]]:
-    """Yield every state of the scope and of those within it: name, fields, JSON pointer."""
-    states = scope.get("States")
-    for name, state in states.items() if isinstance(states, dict) else ():
-        if isinstance(state, dict):
-            at = pointer_to(pointer, "States", name)
-            yield name, state, at
-            yield from _inner_states(state, at)
-
-
-def _inner_states(state: Mapping[str, Json], pointer: str) -> Iterator[tuple[str, Mapping[str, Json], str]]:
-    branches = state.get("Branches")
-    for index, branch in enumerate(branches if isinstance(branches, list) else ()):
-        if isinstance(branch, dict):
-            yield from _all_states(branch, pointer_to(pointer, "Branches", index))
-    for field in ("ItemProcessor", "Iterator"):
-        if isinstance(processor := state.get(field), dict):
-            yield from _all_states(processor, pointer_to(pointer, field))
+def _names_within(state: dict[str, Json]) -> set[str]:
+    """Return the names of the states in the branches or the processor of `state`, however deep."""
+    _, *inner = states_in({"States": {STATE_NAME: state}})
+    return {each.name for each in inner}
 
 
 # ---- what may be asked of it
@@ -194,7 +177,7 @@ def _check_configuration(tested: Subject, mock: Mock, configuration: StateConfig
         return
     if not isinstance(mock, MockedError) or isinstance(tested.state, TaskState):
         refuse("errorCausedByState can only be specified when an error is mocked for a Map or Parallel state")
-    if name not in {inner for inner, _, _ in _inner_states(tested.fields, tested.pointer)}:
+    if name not in _names_within(tested.fields):
         refuse(f"errorCausedByState '{name}' is not a state within the state under test")
 
 

@@ -3,6 +3,9 @@
 The models are not here: whoever has them implements ServiceModels (`adapters/aws_models.py`). Texts are recorded, but
 for those marked by analogy. Fields that the model does not know are accepted, recorded for PRESENT and, with
 SdkHttpMetadata, for STRICT.
+
+A `blob` is a text, so what an execution has as an object, the Payload of Lambda's Invoke, is to be mocked as one, or
+with mode NONE. So is the Output of a nested execution on AWS: reported of both (boto3 issues 4682 and 4683).
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from processor.interpreter.context import MapItem, context_object
 from processor.interpreter.entropy import draw
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
-from processor.model.definition import AnyState, Assign, Budget, Finish, StateFailure
-from processor.model.execution import Execution, Scope
+from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
+from processor.model.definition import AnyState, Assign, Budget, Evaluate, Finish, StateFailure
+from processor.model.execution import Execution, Failed, Filling, Iterations, Prepared, Scope
 from processor.model.ids import Millis, ScopeKey
 from processor.model.json import Json, is_longer, json_bytes
 
@@ -101,7 +102,29 @@ class Turn:
     def prepared(self) -> Json:
         """Return the state's input after InputPath and Parameters. Raises StateFailure."""
         prepare = self.state.prepare
-        return self.scope.value if prepare is None else self.bounded(prepare(self.scope.value, self))
+        if prepare is None:
+            return self.scope.value
+        children = self.scope.children
+        if isinstance(children, Iterations) and isinstance(self.scope.phase, Filling):
+            return self._kept(children.prepared, prepare)
+        return self.bounded(prepare(self.scope.value, self))
+
+    def _kept(self, prepared: Prepared, prepare: Evaluate) -> Json:
+        """As prepared, for a Map whose iterations run: worked out once, however many of them ask. What that takes
+        counts for none of them, or a failure would depend on whether it was there."""
+        if not prepared.there:
+            alone = Turn(self.execution, self.key, self.scope, self.state)
+            prepared.value = self.bounded(prepare(self.scope.value, alone))
+            prepared.there = True
+        return prepared.value
+
+    def select(self, item: MapItem, selector: Evaluate) -> Json:
+        """Return what an ItemSelector makes for the item, with what this event may still use. Raises StateFailure."""
+        selecting = Turn(self.execution, self.key, self.scope, self.state, item=item)
+        selecting.visited, selecting._budget = self.visited, self.budget
+        value = selecting.bounded(selector(self.prepared(), selecting))
+        self.visited = selecting.visited
+        return value
 
     def bounded(self, value: Json) -> Json:
         """Return `value`, newly made here, if a state may hold so much. Raises StateFailure."""
@@ -137,6 +160,12 @@ class DataLimitExceeded(BareFailure):
         super().__init__(
             DATA_LIMIT_EXCEEDED, f"{what} with a size exceeding the maximum number of bytes service limit."
         )
+
+
+def as_failed(error: str | None, cause: str | None) -> Failed:
+    """Return a failure found here, cut to what AWS's events hold. Nothing tells what AWS does with a longer one, of a
+    Fail's ErrorPath for example; that its history's fields have these bounds is documented."""
+    return Failed(error and error[:MAX_ERROR_LENGTH], cause and cause[:MAX_CAUSE_LENGTH])
 
 
 class Exit(Protocol):

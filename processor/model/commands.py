@@ -22,6 +22,10 @@ from processor.model.ids import (
 )
 from processor.model.json import Json
 
+MAX_ERROR_LENGTH = 256
+MAX_CAUSE_LENGTH = 32_768
+"""Characters of an error and a cause: AWS's API reference, SendTaskFailure and ExecutionFailedEventDetails."""
+
 
 class Command(Struct, frozen=True, kw_only=True):
     """The envelope. `command_id` None: the log's `<partition>/<offset>` stands for it."""
@@ -170,3 +174,10 @@ def check_command(command: AnyCommand) -> None:
         raise InvalidCommand(
             where="execution_id", rule=f"must be {named}, as its token says", value=command.execution_id
         )
+
+
+def check_lengths(command: FailTask | StopExecution) -> None:
+    """Raise InvalidCommand where an error or a cause is longer than AWS takes it: its API refuses these, too."""
+    for name, text, most in (("error", command.error, MAX_ERROR_LENGTH), ("cause", command.cause, MAX_CAUSE_LENGTH)):
+        if text is not None and len(text) > most:
+            raise InvalidCommand(where=name, rule=f"must be at most {most} characters", value=len(text))

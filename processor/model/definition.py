@@ -26,16 +26,18 @@ class StateFailure(Exception):
 
 
 class Budget:
-    """What the JSONata expressions of one event may take together, so that many that end in time are bounded as one is.
+    """What the JSONata expressions of one event may take together, so that many are bounded as one is.
 
-    `here`: how many more may be tried in this process, where each has 30 ms; `seconds`: what is left of those in the
-    sandbox, at first what AWS gives one expression. Spent by whoever evaluates.
+    `result_bytes`: of JSON text that they may still give; `visits`: values that their paths may still look at. Both are
+    counted, so an expression that finds too little left fails on every machine. `seconds`: of a processor's time, spent
+    by the Sandbox, which alone has a clock. `here`: whether one may still be tried in this process: not after one that
+    met a limit there.
     """
 
-    __slots__ = ("here", "seconds")
+    __slots__ = ("here", "result_bytes", "seconds", "visits")
 
     def __init__(self) -> None:
-        self.here, self.seconds = 32, 1.0
+        self.result_bytes, self.visits, self.seconds, self.here = 1_048_576, 1_000_000, 0.7, True
 
 
 class Environment(Protocol):
@@ -186,7 +188,8 @@ class ItemReader(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class ItemBatcher(Struct, frozen=True, kw_only=True, eq=False):
-    """How many items go to one child, and what besides. The closures of the limits give an int, 1 or more, or raise."""
+    """How many items go to one child, and what besides. The closures of the limits give an int, 0 or more, or raise; 0
+    sets no limit."""
 
     max_items: int | Evaluate | None = None
     max_bytes: int | Evaluate | None = None

@@ -188,6 +188,9 @@ class TaskSucceeded(Event, frozen=True, kw_only=True):
 
 
 class TaskFailed(Event, frozen=True, kw_only=True):
+    """Also of a state that rested without a task (a Wait, or one to be tried again) and failed by itself, where others
+    are to be cut first: AWS has no event for that."""
+
     error: str | None = None
     cause: str | None = None
 

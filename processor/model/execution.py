@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, TypeAlias
 
 from immutables import Map
-from msgspec import Struct
+from msgspec import Struct, field
 
 from processor.model.definition import Workflow
 from processor.model.events import Cause, ExecutionStarted, MapMode, StateType, TaskKind
@@ -124,15 +124,32 @@ FILLING = Filling()
 
 
 class Branches(Struct, frozen=True, kw_only=True, gc=False):
-    """A Parallel's: `results` by branch index."""
+    """A Parallel's: `results` by branch index, `ended`: how many there are. `dropped`: they are not kept any more, for
+    together they are more than a state may hold."""
 
     count: int
+    ended: int = 0
     results: Map[int, Json] = Map()
     result_bytes: int = 0
+    dropped: bool = False
 
     @property
     def started(self) -> int:
         return self.count
+
+    @property
+    def all_ended(self) -> bool:
+        return self.ended == self.count
+
+    @property
+    def joined_bytes(self) -> int:
+        """Of the array of all results: with its commas and brackets."""
+        return self.result_bytes + self.count + 1
+
+    @property
+    def least_bytes(self) -> int:
+        """What those that have ended come to at least."""
+        return self.result_bytes
 
 
 STATE_DATA = "STATE_DATA"
@@ -157,10 +174,29 @@ class MapRun(Struct, frozen=True, kw_only=True, gc=False):
         return self.id.rpartition(":")[0]
 
 
+class Prepared:
+    """The input of a Map after InputPath, once it was asked for: worked out of the state around it, and no part of
+    that. Therefore it may be filled where all else is frozen, all are equal, and none is written."""
+
+    __slots__ = ("there", "value")
+
+    def __init__(self) -> None:
+        self.there = False
+        self.value: Json = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prepared)
+
+    __hash__ = None  # type: ignore[assignment]  # nothing that holds one has a hash
+
+    def __repr__(self) -> str:
+        return "Prepared()"
+
+
 class Iterations(Struct, frozen=True, kw_only=True, gc=False):
     """A Map's. Iterations [0, next_index) were started and have taken the items [0, next_item); `running` of them have
-    not ended. `keys`: of items that were an object's members. `failures`: what the tolerated ones came to, `failed`:
-    how many items they had taken."""
+    not ended. `keys`: of items that were an object's members. `ended`, `results`, `dropped`: as of Branches.
+    `failures`: what the tolerated ones came to, `failed`: how many items they had taken."""
 
     items: list[Json]
     keys: list[str] | None = None
@@ -173,11 +209,15 @@ class Iterations(Struct, frozen=True, kw_only=True, gc=False):
     next_index: int = 0
     next_item: int = 0
     running: int = 0
+    ended: int = 0
     results: Map[int, Json] = Map()
     result_bytes: int = 0
     failures: Map[int, Json] = Map()
+    failure_bytes: int = 0
     failed: int = 0
+    dropped: bool = False
     run: MapRun | None = None
+    prepared: Prepared = field(default_factory=Prepared)
 
     @property
     def started(self) -> int:
@@ -189,6 +229,20 @@ class Iterations(Struct, frozen=True, kw_only=True, gc=False):
         if self.next_item < len(self.items):
             return self.running < self.max_concurrency
         return self.running == 0
+
+    @property
+    def all_ended(self) -> bool:
+        return self.ended == self.next_index and self.next_item == len(self.items)
+
+    @property
+    def joined_bytes(self) -> int:
+        """Of the array of all results and failures."""
+        return self.result_bytes + self.failure_bytes + self.next_index + 1
+
+    @property
+    def least_bytes(self) -> int:
+        """What those that have ended come to at least, however they are transformed: FLATTEN takes brackets away."""
+        return self.result_bytes - 2 * self.ended + self.failure_bytes
 
     @property
     def exceeds_tolerance(self) -> bool:

@@ -73,6 +73,12 @@ def test_the_models_say_what_a_result_must_be_however_deep_and_whatever_refers_t
     assert faults(service, operation, result) == fault
 
 
+def test_a_functions_payload_is_a_text_though_an_executions_is_an_object() -> None:
+    """Reported of AWS: who mocked the results of real executions was refused (boto3 issues 4682 and 4683)."""
+    assert faults("lambda", "invoke", {"Payload": {"ok": True}}) == "Field 'Payload' must be a string"
+    assert faults("lambda", "invoke", {"Payload": '{"ok": true}', "StatusCode": 200}) is None
+
+
 def test_without_botocore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(InvalidSettings, match=r"asl-processor\[aws\]"):

@@ -210,12 +210,13 @@ def test_a_folder_stands_for_s3_in_distributed_maps(folder: Path) -> None:
     each = {"Type": "Map", "ItemProcessor": {**inner, "ProcessorConfig": config}, "ItemReader": reader, "End": True}
     (folder / "map.json").write_text(json.dumps({"StartAt": "M", "States": {"M": {**each, "ResultWriter": writer}}}))
 
-    result = asl("run", "map.json", "--s3", "s3", "--input", '{"key": "rows.csv"}')
-    assert result.exit_code == 0, result.stderr
-    output = json.loads(result.stdout)
-    manifest = json.loads((folder / "s3" / "out" / output["ResultWriterDetails"]["Key"]).read_text())
-    [succeeded] = manifest["ResultFiles"]["SUCCEEDED"]
-    assert json.loads((folder / "s3" / "out" / succeeded["Key"]).read_text()) == [str(n) for n in range(300)]
+    for time in ("--real-time", "--virtual-time"):
+        result = asl("run", "map.json", "--s3", "s3", time, "--input", '{"key": "rows.csv"}')
+        assert result.exit_code == 0, result.stderr
+        output = json.loads(result.stdout)
+        manifest = json.loads((folder / "s3" / "out" / output["ResultWriterDetails"]["Key"]).read_text())
+        [succeeded] = manifest["ResultFiles"]["SUCCEEDED"]
+        assert json.loads((folder / "s3" / "out" / succeeded["Key"]).read_text()) == [str(n) for n in range(300)]
 
     missing = asl("run", "map.json", "--s3", "s3", "--input", '{"key": "no.csv"}')
     assert (missing.exit_code, missing.stdout) == (1, "")

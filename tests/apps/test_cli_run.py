@@ -207,6 +207,22 @@ def test_what_no_limit_of_the_engine_ends_fails_the_run(folder: Path) -> None:
         assert told["cause"].endswith(TIMEOUT)
 
 
+def test_an_input_that_no_processor_could_read_is_refused_where_it_is_sent(folder: Path) -> None:
+    """Nobody would answer: it would be a dead letter, and a run would wait for ever."""
+    (folder / "deep.json").write_text('{"a":' * 253 + "1" + "}" * 253)
+    (folder / "pass.json").write_text(json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}))
+    log = ("--log", f"sqlite:{folder / 'asl.db'}")
+    assert asl("topics", "create", *log).exit_code == 0
+    assert asl("deploy", "pass.json", *log).exit_code == 0
+    for command in (("run", "pass.json", "--real-time"), ("start", "pass", "--wait", *log)):
+        result = asl(*command, "--input", "@deep.json")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert (
+            result.stderr
+            == "asl: StartExecution: must be readable, got \"input: must nest at most 200 deep, got 'more'\"\n"
+        )
+
+
 def test_what_is_only_warned_of_is_run_drawn_and_tried(folder: Path) -> None:
     state: Json = {"Type": "Pass", "Result": "$.a", "End": True}
     warned: Json = {"StartAt": "A", "States": {"A": state}}

@@ -184,4 +184,21 @@ def test_bad_usage_is_answered_with_what_would_do(arguments: tuple[str, ...], me
 def test_a_faulty_definition_is_refused_as_validate_tells_it(folder: Path) -> None:
     (folder / "faulty.json").write_text('{"Type": "Pass", "Next": 7}')
     result = trial("--definition", "faulty.json")
-    assert (result.exit_code, result.stdout, "/States/StateName/Next" in result.stderr) == (2, "", True)
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = json.loads(trial("--definition", "faulty.json", "--json").stderr)["diagnostics"]
+    assert [(fault["pointer"], fault["line"], fault["column"]) for fault in told] == [
+        ("/Next", 1, 18), ("", 1, 1),
+    ]  # fmt: skip
+
+
+def test_a_faulty_machine_is_refused_at_the_places_of_its_file(folder: Path) -> None:
+    states = {"StateName": {"Type": "Pass", "Next": 7}, "B": {"Type": "Pass", "End": True}}
+    (folder / "faulty.json").write_text(json.dumps({"StartAt": "B", "States": states}))
+    told = json.loads(trial("--definition", "faulty.json", "--state", "B", "--json").stderr)["diagnostics"]
+    assert {fault["pointer"] for fault in told} == {"/States/StateName", "/States/StateName/Next"}
+
+
+def test_of_a_machine_it_is_asked_which_state(folder: Path) -> None:
+    result = trial("--definition", "machine.yaml")
+    asked = "--state: must name a state of the machine, such as Say, Stop, for example --state Say"
+    assert (result.exit_code, asked in result.stderr) == (2, True)

@@ -107,7 +107,7 @@ def test_json_that_is_none_is_one_fault_with_its_place(
 def test_a_diagnostic_is_placed_in_the_file(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     source = read_source(tmp_path / name)
-    diagnostic = Diagnostic(pointer="/States/A", code="C", message="m")
+    diagnostic = Diagnostic(pointer="/States/A", code="NO_PATH", message="m")
     assert source.located([diagnostic, replace(diagnostic, pointer="/nowhere")]) == (
         replace(diagnostic, line=3, column=3),
         replace(diagnostic, pointer="/nowhere"),

@@ -49,6 +49,19 @@ def test_every_command_line_is_one_that_asl_takes(command: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "command", [line for line in COMMANDS if re.match(r"asl (validate|test-state|run|graph examples)", line)]
+)
+def test_what_needs_no_log_does_what_it_is_there_for(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == (1 if "--case broken" in command else 0), result.stderr
+    assert (tmp_path / "order.svg").exists() is ("--graph order.svg" in command)
+
+
 def test_the_start_as_json_is_an_order_that_the_example_ships() -> None:
     [written] = re.findall(r"^    (\{\"type\": .*)$", README, re.MULTILINE)
     command = decode_command(written.encode(), content_type="application/json")

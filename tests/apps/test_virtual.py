@@ -12,6 +12,7 @@ from processor import (
     ZERO,
     AnyEvent,
     CompleteTask,
+    ExecutionFailed,
     ExecutionSucceeded,
     ExecutionTimedOut,
     FailTask,
@@ -19,6 +20,7 @@ from processor import (
     Millis,
     StartExecution,
     StateExited,
+    SubmitTask,
     TaskScheduled,
     TaskTimedOut,
     parse,
@@ -29,6 +31,7 @@ from processor.apps.virtual import AnswerTask, VirtualExecution, start_virtual
 from processor.errors import InvalidSettings
 from processor.interpreter.refused import Refused
 from processor.model.commands import AnyCommand
+from processor.model.json import Json
 
 BEGAN = Millis(1_767_225_600_000)  # 2026-01-01
 YEAR = timedelta(days=365) // timedelta(milliseconds=1)
@@ -132,6 +135,25 @@ def test_a_task_that_was_cut_is_not_asked_for() -> None:
     run(machine(All={"Type": "Parallel", "Branches": branches, "Catch": catch, "End": True}, Done={"Type": "Succeed"}),
         answer=answer)  # fmt: skip
     assert asked_for == ["First"]
+
+
+def test_a_page_that_is_too_large_fails_the_reader_and_those_behind_it_are_let_go() -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    inner = {"StartAt": "I", "States": {"I": {"Type": "Pass", "End": True}}}
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": {"Bucket": "b", "Key": "k"},
+        "ReaderConfig": {"InputType": "JSON"},
+    }
+    each = {"Type": "Map", "ItemProcessor": {**inner, "ProcessorConfig": config}, "ItemReader": reader, "End": True}
+
+    def answer(task: TaskScheduled) -> Sequence[AnyCommand]:
+        pages: list[Json] = [{"Page": 0, "Items": ["x" * 300_000]}, {"Page": 1, "Items": [1]}]
+        return SubmitTask.of(task, pages[0]), CompleteTask.of(task, pages[1])
+
+    *_, ended = run(machine(M=each), answer=answer)
+    assert isinstance(ended, ExecutionFailed)
+    assert ended.error == "States.DataLimitExceeded"
 
 
 def test_a_task_without_a_timeout_that_nobody_answers_is_where_the_run_stops() -> None:

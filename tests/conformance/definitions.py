@@ -16,7 +16,7 @@ from processor.errors import InvalidDefinition
 from processor.interpreter.parse import parse
 from processor.interpreter.validation.answers import refusal_message, validate_definition
 from processor.model.events import MachineType
-from tests.conformance.runner import Case, conformance_dir, load_cases, load_compare
+from tests.conformance.runner import Case, Watch, conformance_dir, load_cases, load_compare, unwatched
 
 LATER = "by this release"
 INVALID_DEFINITION = "InvalidDefinition"
@@ -36,15 +36,17 @@ class Tally:
     worded: dict[str, list[str]] = field(default_factory=dict)
 
 
-def judge_definitions(folder: Path) -> dict[str, Tally]:
+def judge_definitions(folder: Path, *, watch: Watch = unwatched) -> dict[str, Tally]:
     """Return a tally per kind. Cases of create_error that refuse no definition are the API's, and counted there."""
     compare = load_compare(folder)
     tallies = {"validate_definition": Tally(), "create_error": Tally()}
     for case in load_cases(folder):
         if case["kind"] == "validate_definition":
-            _judge_answer(case, compare, tallies["validate_definition"])
+            with watch(case["id"]):
+                _judge_answer(case, compare, tallies["validate_definition"])
         elif case["kind"] == "create_error" and _code_of(case) == INVALID_DEFINITION:
-            _judge_refusal(case, tallies["create_error"])
+            with watch(case["id"]):
+                _judge_refusal(case, tallies["create_error"])
     return tallies
 
 

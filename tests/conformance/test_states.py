@@ -19,11 +19,12 @@ from botocore.validate import ParamValidator
 
 from processor.adapters.aws_models import AwsModels
 from processor.errors import RequestRefused
+from processor.interpreter.trial import Invoke
 from processor.interpreter.trial_api import answer_test_state
 from processor.interpreter.trial_request import MockedResult
 from processor.model.events import TaskScheduled
 from processor.model.json import Json
-from tests.conformance.runner import Case, conformance_dir, load_cases, load_compare, now_of
+from tests.conformance.runner import Case, Watch, conformance_dir, load_cases, load_compare, now_of, unwatched
 
 FOLDER = conformance_dir()
 
@@ -33,7 +34,10 @@ KNOWN: dict[str, str] = {}
 
 @dataclass
 class StatesReport:
+    """`made_up`: the cases whose Task ran outside, and is given what the recording shows of its result."""
+
     cases: int = 0
+    made_up: list[str] = field(default_factory=list)
     failures: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -44,14 +48,17 @@ class StatesReport:
         return {"cases": self.cases, "passed": self.passed}
 
 
-def run_test_states(folder: Path) -> StatesReport:
+def run_test_states(folder: Path, *, watch: Watch = unwatched) -> StatesReport:
     """Judge every case of kind test_state. Each failure: what was recorded, what was given."""
     compare, report = load_compare(folder), StatesReport()
     for case in load_cases(folder):
         if case["kind"] != "test_state":
             continue
         report.cases += 1
-        given = answer(case)
+        with watch(case["id"]):
+            given, made_up = answer(case)
+        if made_up:
+            report.made_up.append(case["id"])
         recorded = compare.fix_constants({k: v for k, v in case["api_response"].items() if k != "ResponseMetadata"})
         names = [p for p in case.get("placeholders_in_expected", ()) if not p.startswith("<")]
         if not compare.same(recorded, given, names, case.get("substitutions", ())):
@@ -59,12 +66,23 @@ def run_test_states(folder: Path) -> StatesReport:
     return report
 
 
-def answer(case: Case) -> dict[str, Any]:
-    """Return what AWS's client would have given for the request: an answer, or what a test saw of an exception."""
+def answer(case: Case) -> tuple[dict[str, Any], bool]:
+    """Return what AWS's client would have given for the request, an answer, or what a test saw of an exception; and
+    whether the result of its Task had to be made up."""
+    asked: list[TaskScheduled] = []
+
+    def stand_in(scheduled: TaskScheduled) -> MockedResult:
+        asked.append(scheduled)
+        return _stand_in(case)
+
+    return _answer(case, stand_in), bool(asked)
+
+
+def _answer(case: Case, invoke: Invoke) -> dict[str, Any]:
     seen_as_text = "exception_typename" in case["api_response"]
     try:
         _check_by_client(case["request"])
-        return dict(answer_test_state(case["request"], models=_models(), invoke=_stand_in(case), now=now_of(case)))
+        return dict(answer_test_state(case["request"], models=_models(), invoke=invoke, now=now_of(case)))
     except ParamValidationError as fault:
         return {"exception_typename": type(fault).__name__, "exception_value": str(fault)}
     except RequestRefused as refused:
@@ -93,15 +111,11 @@ def _models() -> AwsModels:
     return AwsModels()
 
 
-def _stand_in(case: Case) -> Any:
+def _stand_in(case: Case) -> MockedResult:
     """A Task without a mock ran outside: what it gave there is what the recording shows of it."""
     recorded = case["api_response"]
     result = recorded.get("inspectionData", recorded).get("result", recorded.get("output"))
-
-    def invoke(_scheduled: TaskScheduled) -> MockedResult:
-        return MockedResult(result=json.loads(result) if isinstance(result, str) else result)
-
-    return invoke
+    return MockedResult(result=json.loads(result) if isinstance(result, str) else result)
 
 
 # ---- the test

@@ -218,11 +218,14 @@ def test_a_log_out_of_reach_when_an_execution_ends_ends_the_step_and_not_the_exe
     assert [reply.kind for reply in world.replies(INBOX)] == ["ACCEPTED", "FINISHED"]
 
 
-def test_a_reply_too_large_for_a_record_is_lost_and_the_execution_ends(world: World) -> None:
+def test_a_reply_too_large_for_a_record_is_lost_and_the_execution_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The cause fits into the events, not into the reply, which names what it is about at length."""
+    monkeypatch.setattr(world.processor._answers, "_max_record_bytes", 33_800)
     world.start("task:a", correlation_id="x" * 1_024, reply_to=world.names.replies)
     world.settle()
-    world.send(c.FailTask.of(scheduled(world, "task:a"), cause="x" * 1_047_900))
+    world.send(c.FailTask.of(scheduled(world, "task:a"), cause="x" * 32_768))
     world.settle()
 
     assert world.types("task:a")[2:] == ["TaskScheduled", "TaskFailed", "ExecutionFailed"]

@@ -18,7 +18,7 @@ from processor.model import events as e
 from processor.model.definition import PassState
 from processor.model.execution import Execution
 from processor.model.json import Json
-from tests.engine.world import PASS, TASK, World, now_of, scheduled
+from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
 
 BOOM: Json = {
     "StartAt": "Both",
@@ -190,18 +190,19 @@ def test_an_own_event_that_nobody_could_fold_is_not_written(world: World, monkey
 
 
 def test_an_answer_too_large_for_a_record_is_refused_and_the_task_stays_pending(world: World) -> None:
-    world.start("task:a")
+    world.deploy("beating", BEATING)
+    world.start("beating:a")
     world.settle()
-    task = scheduled(world, "task:a")
-    world.send(c.FailTask.of(task, cause="x" * 1_048_420))
+    task = scheduled(world, "beating:a")
+    world.send(c.HeartbeatTask.of(task, detail="x" * 1_048_420))
     world.start("pass:a")
     world.settle()
 
-    assert world.reasons() == [("FailTask", "InputTooLarge")]
-    assert [one.token for one in world.tasks()] == ["task:a##2"]
+    assert world.reasons() == [("HeartbeatTask", "InputTooLarge")]
+    assert [one.token for one in world.tasks()] == ["beating:a##2"]
     assert world.types("pass:a")[-1] == "ExecutionSucceeded"
     world.answer("small")
-    assert world.types("task:a")[-1] == "ExecutionSucceeded"
+    assert world.types("beating:a")[-1] == "ExecutionSucceeded"
 
 
 def test_an_output_over_the_payload_limit_fails_the_task_and_no_record_is_dropped(world: World) -> None:

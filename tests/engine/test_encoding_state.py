@@ -91,11 +91,14 @@ runs = structs(
     s.MapRun, id=texts, pages=st.lists(jsons, max_size=2).map(tuple), read=st.booleans(), written=st.booleans(),
     output=jsons, ended=st.booleans(),
 )  # fmt: skip
-children = structs(s.Branches, count=ints, results=results, result_bytes=ints) | structs(
+children = structs(
+    s.Branches, count=ints, ended=ints, results=results, result_bytes=ints, dropped=st.booleans()
+) | structs(
     s.Iterations, items=st.lists(jsons, max_size=3), keys=maybe(st.lists(texts, max_size=3)), source=texts,
     mode=symbols(e.MapMode), first=texts, max_concurrency=ints, tolerated_count=maybe(ints),
-    tolerated_percentage=maybe(floats), next_index=ints, next_item=ints, running=ints, results=results,
-    result_bytes=ints, failures=results, failed=ints, run=maybe(runs),
+    tolerated_percentage=maybe(floats), next_index=ints, next_item=ints, running=ints, ended=ints,
+    results=results, result_bytes=ints, failures=results, failure_bytes=ints, failed=ints, dropped=st.booleans(),
+    run=maybe(runs), prepared=st.builds(s.Prepared),
 )  # fmt: skip
 scopes = structs(
     Scope, value=jsons, phase=phases, state=texts, type=maybe(symbols(e.StateType)), visit=ints, entered_id=ints,
@@ -291,9 +294,24 @@ def test_a_waiting_execution_takes_little_more_than_its_variables(size: int) -> 
     assert len(encode_execution(execution)) < size + 300
 
 
+def test_results_past_the_limit_take_nothing() -> None:
+    execution = started(map_over(), list(range(40)))
+    for n in range(30):
+        phase = execution.scopes[(n,)].phase
+        assert isinstance(phase, s.Pending)
+        token = task_token(execution.execution_id, (n,), phase.sequence)
+        answer = CompleteTask(execution_id=execution.execution_id, token=token, output="x" * 200_000)
+        outcome = resume(execution, answer)
+        assert outcome.execution is not None
+        execution = reread(outcome.execution)
+        assert len(encode_execution(execution)) < 210_000
+
+    assert len(encode_execution(execution)) < 2_000
+
+
 # ---- the format
 
-PINNED = "f45963c6a1ea2de4"
+PINNED = "488e237b8dc4ac5a"
 GOLDEN = (
     "95a56c6f63616cb06532346139616164323937323366386405c3c4f693dc001300c0dc001802a76c6f63616c3a3100009503a0ae"
     "5374617274457865637574696f6ea0c090a0a56c6f63616cb065323461396161643239373233663864c420e24a9aad29723f8d23"

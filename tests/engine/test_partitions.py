@@ -266,7 +266,7 @@ def test_a_revision_that_no_longer_parses_stops_its_partition(world: World, monk
     from processor.errors import Diagnostic, InvalidDefinition
 
     def refuses(*_: object, **__: object) -> object:
-        raise InvalidDefinition([Diagnostic(pointer="/States", code="X", message="is too old")])
+        raise InvalidDefinition([Diagnostic(pointer="/States", code="NO_PATH", message="is too old")])
 
     monkeypatch.setattr(definitions, "parse", refuses)
     world.restart()
@@ -354,6 +354,7 @@ class Scripted:
     def __init__(self, *polls: list[Delivery]) -> None:
         self._polls = list(polls)
         self.committed: list[Transaction] = []
+        self.drops = 0  # so many of the next transactions fail
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> list[Delivery]:
         return self._polls.pop(0)
@@ -364,7 +365,10 @@ class Scripted:
     def open(self, *, partition: int, assignment: int, fallback_offset: int) -> int:
         return 10 * assignment
 
-    def commit(self, transaction: Transaction) -> Committed:
+    def commit(self, transaction: Transaction) -> Committed | None:
+        if self.drops:
+            self.drops -= 1
+            return None
         self.committed.append(transaction)
         return Committed(ends={})
 
@@ -418,6 +422,47 @@ def test_what_belongs_to_an_older_assignment_is_ignored(monkeypatch: pytest.Monk
     world, _ = scripted(monkeypatch, [taken, stale, AllRestored(partition=0, assignment=1, of="events")])
 
     assert (world.processor.partitions, world.processor.stopped) == ((), {})
+
+
+def test_what_waited_behind_a_dropped_command_does_not_go_ahead_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = World(partitions=1)
+    before.deploy("task", TASK)
+    before.start("task:a")
+    before.settle()
+    history = tuple(before.records(before.names.events))
+    answer = c.CompleteTask(execution_id="task:a", token=before.tasks()[0].token, output=None)
+    dropped = CommandArrived(
+        record=Record(
+            topic=before.names.commands,
+            partition=0,
+            offset=10,
+            key=b"task:a",
+            value=encode_command(answer),
+            time=before.clock.now(),
+        )
+    )
+    waiting = arrived(before, 11)
+    all_of = {of: AllRestored(partition=0, assignment=1, of=of) for of in RESTORED}
+    world, inbox = (
+        World(partitions=1),
+        Scripted(
+            [PartitionTaken(partition=0, assignment=1), all_of["snapshots"]],
+            [RecordsRestored(partition=0, assignment=1, of="events", records=history), all_of["events"]],
+            [dropped, waiting],
+            [all_of["closed"]],
+            [],
+            [dropped, waiting],
+        ),
+    )
+    world.deploy("task", TASK)
+    world.deploy("pass", PASS)
+    inbox.drops = 1
+    monkeypatch.setattr(world.log, "inbox", lambda slot: inbox)
+    world.restart()
+    world.step(5)
+
+    written = [(t.offsets, [m.key for m in t.messages if m.topic == world.names.events]) for t in inbox.committed]
+    assert written == [({0: 12}, [b"task:a#3", b"pass:a#0"])]
 
 
 def test_without_a_committed_offset_commands_flow_from_behind_the_last_that_an_event_names(world: World) -> None:

@@ -1,6 +1,7 @@
 """Definitions made to exhaust time or memory, each run in a process of its own, which reports what it took.
 
-`python -m tests.fuzz.hostile` prints one line of JSON for each; `test_hostile.py` holds them to their limits.
+`python -m tests.fuzz.hostile` prints one line of JSON for each; `test_hostile.py` holds them to their limits. Those in
+JSONata are in `hostile_jsonata.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import os
 import resource
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from processor import Continued, InvalidDefinition, Outcome, parse, resume, start
+from processor.adapters import jsonata_sandbox
+from processor.adapters.jsonata_sandbox import ProcessSandbox
 from processor.model.json import Json
+from tests.fuzz import hostile_jsonata
 
 Case = tuple[str, Json, Json]
 """name, definition, input."""
@@ -199,24 +204,46 @@ def cases() -> Iterator[Case]:
     )
 
 
+class MeasuredSandbox(ProcessSandbox):
+    """`seconds`: what its processes have used for tasks. The time in which they start is the machine's, not an
+    expression's; their memory is limited by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        asked = jsonata_sandbox._asked
+
+        def measured(process: subprocess.Popen[bytes], line: bytes, *, until: float) -> bytes:
+            before = jsonata_sandbox._used(process)
+            try:
+                return asked(process, line, until=until)
+            finally:
+                self.seconds += jsonata_sandbox._used(process) - before
+
+        jsonata_sandbox._asked = measured
+
+
 def run(definition: Json, value: Json) -> dict[str, Any]:
     """Run one to its end, and say how it ended."""
+    sandbox = MeasuredSandbox()
     before = time.process_time()
     try:
-        workflow = parse(definition)
+        workflow = parse(definition, sandbox=sandbox)
     except InvalidDefinition as invalid:
         return {"status": "REFUSED", "cause": str(invalid)[:200], "seconds": time.process_time() - before}
     before = time.process_time()
     outcome: Outcome = start(workflow, value)
     while isinstance(outcome, Continued) and outcome.execution.runnable:
         outcome = resume(outcome.execution)
+    seconds = time.process_time() - before
+    sandbox.close()
     execution = outcome.execution
-    assert execution is not None
+    assert execution is not None, outcome
     return {
         "status": execution.status,
         "error": execution.error,
         "cause": (execution.cause or "")[:200],
-        "seconds": time.process_time() - before,
+        "seconds": seconds + sandbox.seconds,
     }
 
 
@@ -248,6 +275,9 @@ def run_apart(definition: Json, value: Json) -> dict[str, Any]:
 def main() -> int:
     for name, definition, value in cases():
         print(json.dumps({"name": name, **run_apart(definition, value)}), flush=True)
+    for name, definition, value, error in hostile_jsonata.cases():
+        expected = "SUCCEEDED" if error is None else error
+        print(json.dumps({"name": name, "expected": expected, **run_apart(definition, value)}), flush=True)
     return 0
 
 

@@ -224,7 +224,7 @@ def run_jsonata(data: bytes) -> str:
     bounded = Bounded(_sandbox(), surroundings.budget)
     try:
         made = expression.evaluate(
-            states, {"x": [1, {"a": "b"}], "y": None}, entropy=lambda: bytes(16), now=EPOCH, sandbox=bounded
+            states, {"x": [1, {"a": "b"}], "y": None}, entropy=lambda: bytes(16), now=EPOCH, bounded=bounded
         )
     except EvaluationFailed as failure:
         failure.cause.encode()

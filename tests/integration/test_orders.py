@@ -188,6 +188,9 @@ def check_orders(fleet: Fleet, watch: Watch, orders: dict[str, dict[str, Any]], 
     seen = check_states_entered(watch.histories.values())
     say("driven: " + ", ".join(f"{name} {count}" for name, count in sorted(seen.items())))
     say(check_ledger(ledger, watch.histories.values()))
+    [verified] = fleet.asl("replay", "--verify", "--all")  # the roles are still there
+    assert (verified["executions"], verified["ended"], verified["faults"]) == (len(orders), len(orders), 0)
+    say(f"verified: {verified['events']} events, {verified['snapshots']} snapshots, {verified['closed']} ends")
     listed = fleet.asl("list")
     assert {one["execution_id"]: one["status"] for one in listed} == {
         f"order:{name}": expected_end(order)[0] for name, order in orders.items()

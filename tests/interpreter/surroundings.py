@@ -20,22 +20,25 @@ class Surroundings:
     """An Environment whose context object and variables are given; a draw is its number."""
 
     now = EPOCH
-    budget = Budget()
 
     def __init__(self, context: Json = CONTEXT, *, variables: Mapping[str, Json] | None = None) -> None:
         self.context = context
         self.variables = variables or {}
         self.visited = 0
+        self.budget = Budget()
 
     def draw(self, number: int) -> bytes:
         return number.to_bytes(16, "big")
 
 
 class _Nowhere(Surroundings):
-    """Each evaluation by itself: it forgets what was looked at."""
+    """Each evaluation by itself: it forgets what was looked at and spent."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, 0 if name == "visited" else value)
+
+    def __getattribute__(self, name: str) -> object:
+        return Budget() if name == "budget" else super().__getattribute__(name)
 
 
 NOWHERE = _Nowhere()

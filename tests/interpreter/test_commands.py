@@ -13,6 +13,7 @@ from processor import (
     EvaluationFailed,
     Execution,
     ExecutionAborted,
+    ExecutionFailed,
     ExecutionQuarantined,
     ExecutionRedriven,
     ExecutionReleased,
@@ -28,6 +29,7 @@ from processor import (
     StartExecution,
     StopExecution,
     SubmitTask,
+    TaskFailed,
     TaskScheduled,
     TaskSucceeded,
     recover,
@@ -65,6 +67,39 @@ def test_stop_ends_the_execution_and_keeps_its_scopes() -> None:
 def test_stop_may_say_nothing() -> None:
     run = two_tasks()
     assert run.stop() == run.built((ExecutionAborted, (), ""))
+
+
+TOO_LONG = [
+    ({"error": "e" * 257}, "error: must be at most 256 characters, got 257"),
+    ({"cause": "c" * 32_769}, "cause: must be at most 32768 characters, got 32769"),
+]
+LONGEST = {"error": "\U0001f600" * 256, "cause": "\U0001f600" * 32_768}
+
+
+@pytest.mark.parametrize(("fields", "detail"), TOO_LONG)
+def test_a_failure_longer_than_awss_api_takes_is_refused_and_the_task_waits_on(
+    fields: dict[str, str], detail: str
+) -> None:
+    waiting = Run(scope_of("A", task("A")), {})
+    command = FailTask.of(waiting.task("A"), **fields)
+    assert resume(waiting.execution, command) == Rejected(
+        execution=waiting.execution, reason="InvalidCommand", detail=detail
+    )
+
+
+@pytest.mark.parametrize(("fields", "detail"), TOO_LONG)
+def test_a_stop_that_says_more_than_awss_api_takes_is_refused(fields: dict[str, str], detail: str) -> None:
+    running = two_tasks().execution
+    refused = resume(running, StopExecution(execution_id=ID, **fields))
+    assert refused == Rejected(execution=running, reason="InvalidCommand", detail=detail)
+
+
+def test_the_longest_errors_and_causes_are_taken() -> None:
+    run = two_tasks()
+    assert run.stop(**LONGEST) == run.built((ExecutionAborted, (), "", LONGEST))
+    run = Run(scope_of("A", task("A")), {})
+    failed = run.fail("A", LONGEST["error"], LONGEST["cause"])
+    assert failed == run.built((TaskFailed, (), "A", LONGEST), (ExecutionFailed, (), "", LONGEST))
 
 
 def test_an_execution_times_out_as_a_whole() -> None:

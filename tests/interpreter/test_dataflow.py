@@ -97,6 +97,18 @@ def test_a_result_handed_on_whole_lies_where_the_caller_says(handed: OutputOf, o
     assert finished({"ResultSelector": {}}, handed) == ("VALUE", {})
 
 
+def test_a_result_that_is_discarded_is_selected_first_and_that_may_fail() -> None:
+    finish = compile_finish(
+        {"ResultSelector": {"x.$": "$.no"}, "ResultPath": None}, result="RESULT", pointer="", report=refuse
+    )
+    with pytest.raises(StateFailure) as failure:
+        finish(INPUT, RESULT, NOWHERE)
+    assert (failure.value.error, failure.value.cause) == (
+        "States.Runtime",
+        "The JSONPath '$.no' specified for the field 'x.$' could not be found in the input '{\"r\":5}'",
+    )
+
+
 def test_where_the_output_lies_does_not_depend_on_values() -> None:
     finish = compile_finish({"OutputPath": "$.a"}, result="RESULT", pointer="", report=refuse)
     same: Json = {}

@@ -193,8 +193,8 @@ def test_a_negative_max_items_fails_the_run() -> None:
         ),
         (
             {"ItemBatcher": {"MaxInputBytesPerBatchPath": "$.n"}, "ItemsPath": "$.l"},
-            {"n": 0, "l": []},
-            'The MaxInputBytesPerBatchPath field refers to value "0" which is not between 1 and 99999999: $.n',
+            {"n": -1, "l": []},
+            'The MaxInputBytesPerBatchPath field refers to value "-1" which is not between 0 and 99999999: $.n',
         ),
     ],
 )
@@ -327,6 +327,9 @@ def test_a_batch_holds_selected_items_each_with_its_own_index() -> None:
         ({"MaxInputBytesPerBatch": 23}, [3, 2]),
         ({"MaxInputBytesPerBatch": 23, "MaxItemsPerBatch": 1}, [1] * 5),
         ({"MaxInputBytesPerBatch": 1}, [1] * 5),
+        ({"MaxItemsPerBatch": 0}, [5]),
+        ({"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 23}, [3, 2]),
+        ({"MaxItemsPerBatch": 2, "MaxInputBytesPerBatch": 0}, [2, 2, 1]),
         ({"MaxInputBytesPerBatch": 33, "BatchInput": 7}, [1] * 5),  # {"BatchInput":7,"Items":["a","b"]} has 34
         ({"MaxInputBytesPerBatch": 34, "BatchInput": 7}, [2, 2, 1]),
         ({"MaxItemsPerBatch": 9}, [5]),
@@ -372,7 +375,7 @@ def test_a_writer_is_asked_with_the_records_and_gives_the_result() -> None:
     run = Run(scope_of("M", each), {"l": ["x", "y"], "p": "jobs"}, now=1000)
     run.complete("A", [5], scope=(1,), now=2000)
     asked = run.fail("A", "E", scope=(0,), now=3000)
-    names = ["cd0029ca-83e1-bfdf-f4e5-80c898008c38", "ad6e2a01-adbb-ade7-c735-22c1aac6093c"]
+    names = ["cd0029ca-83e1-4fdf-b4e5-80c898008c38", "ad6e2a01-adbb-4de7-8735-22c1aac6093c"]
     about = [
         {
             "ExecutionArn": f"{ARN}:execution:local/L:{name}",
@@ -463,10 +466,10 @@ def test_an_exported_result_is_not_limited_by_the_size_of_the_states_own() -> No
 @pytest.mark.parametrize(
     ("execution_type", "id"),
     [
-        ("STANDARD", f"{ARN}:execution:local/L:cd0029ca-83e1-bfdf-f4e5-80c898008c38"),
+        ("STANDARD", f"{ARN}:execution:local/L:cd0029ca-83e1-4fdf-b4e5-80c898008c38"),
         (
             "EXPRESS",
-            f"{ARN}:express:local/L:cd0029ca-83e1-bfdf-f4e5-80c898008c38:b1efd4a9-364f-e315-4944-7c12bb6600a5",
+            f"{ARN}:express:local/L:cd0029ca-83e1-4fdf-b4e5-80c898008c38:b1efd4a9-364f-4315-8944-7c12bb6600a5",
         ),
     ],
 )
@@ -487,7 +490,7 @@ def test_a_childs_context_is_that_of_an_execution_of_its_own(execution_type: str
                     "Id": id,
                     "Input": {"n": "x"},
                     "StartTime": "1970-01-01T00:00:05.000Z",
-                    "Name": "cd0029ca-83e1-bfdf-f4e5-80c898008c38",
+                    "Name": "cd0029ca-83e1-4fdf-b4e5-80c898008c38",
                     "RoleArn": None,
                     "RedriveCount": 0,
                 },

@@ -143,7 +143,7 @@ def test_a_parallel_keeps_each_result_and_the_bytes_of_all() -> None:
     run = Run(parallel(scope_of("X", PASSES), scope_of("A", task("A")), scope_of("Y", PASSES)), {"n": 1})
     each_gives: Json = {"n": 1}
     results = Map({0: each_gives, 2: each_gives})
-    assert run.execution.scopes[()].children == Branches(count=3, results=results, result_bytes=14)
+    assert run.execution.scopes[()].children == Branches(count=3, ended=2, results=results, result_bytes=14)
 
 
 def test_a_map_that_failed_counts_what_failed_and_nothing_as_running() -> None:
@@ -158,6 +158,7 @@ def test_a_map_that_failed_counts_what_failed_and_nothing_as_running() -> None:
         next_index=4,
         next_item=4,
         running=0,
+        ended=1,
         results=Map({1: "r"}),
         result_bytes=3,
         failed=1,
@@ -346,6 +347,7 @@ def test_a_redriven_map_counts_what_runs_and_no_failure() -> None:
         next_index=3,
         next_item=3,
         running=2,
+        ended=1,
         results=Map({0: "kept"}),
         result_bytes=6,
         failed=0,

@@ -13,6 +13,7 @@ from processor.interpreter.intrinsics_java import (
     printed,
     rounded,
     seeded_below,
+    seeded_fraction,
     set_order,
 )
 from processor.model.json import Json
@@ -126,6 +127,11 @@ def test_a_map_made_of_two_is_walked_bucket_by_bucket(first: str, second: str, o
 )
 def test_a_seed_draws(bound: int, seed: int, drawn: int) -> None:
     assert seeded_below(bound, seed=seed) == drawn
+
+
+@pytest.mark.parametrize(("seed", "drawn"), [(42, 0.7275636800328681), (0, 0.730967787376657)])
+def test_a_seed_draws_a_fraction(seed: int, drawn: float) -> None:
+    assert seeded_fraction(seed) == drawn
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,9 @@ def test_what_is_not_there_is_named() -> None:
     assert failure({}, InputType="JSON") == "The specified key does not exist: S3://b/k"
     with pytest.raises(ItemReaderFailed, match=r"The parameter Key must be a string, got null"):
         read_items("getObject", {"Parameters": {"Bucket": "b"}, "ReaderConfig": {"InputType": "JSON"}}, Bucket({}))
-    assert failure({"k": ""}, InputType="PARQUET") == "The InputType PARQUET is not supported by this release"
+    assert failure({"k": ""}, InputType="PARQUET") == (
+        "The InputType PARQUET is not supported by this release; JSON, JSONL, CSV and MANIFEST are"
+    )
 
 
 def test_compressed_objects_are_told_by_their_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +215,9 @@ def test_compressed_objects_are_told_by_their_key(monkeypatch: pytest.MonkeyPatc
         assert read({key: packed}, key=key, InputType="JSON") == [1, 2]
     assert failure({"k.gz": b"no"}, key="k.gz", InputType="JSON").startswith("The file is not in GZIP format: ")
     assert failure({"k.gz": packed[:-3]}, key="k.gz", InputType="JSON") == "The file is not complete in GZIP format"
-    assert failure({"k.zst": b""}, key="k.zst", InputType="JSON").startswith("ZSTD compression is not supported")
+    assert failure({"k.zst": b""}, key="k.zst", InputType="JSON") == (
+        "ZSTD compression is not supported by this release; GZIP is"
+    )
     monkeypatch.setattr(item_reader, "MAX_OBJECT_BYTES", 1000)
     bomb = gzip.compress(b"[" + b" " * 1_000_000 + b"]")
     assert failure({"k.gz": bomb}, key="k.gz", InputType="JSON") == "The file is larger than 1000 bytes"

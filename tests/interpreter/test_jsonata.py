@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jlens
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from processor.interpreter import jsonata_engine
 from processor.interpreter.jsonata import (
+    MAX_CAUSE,
     UNDEFINED,
     Bounded,
     EvaluationFailed,
@@ -21,12 +22,14 @@ from processor.interpreter.jsonata import (
     compile_expression,
     type_name,
 )
-from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, WILD, Engine, Panicked
+from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, TAME, TIMEOUT, WILD, Engine, Panicked
+from processor.interpreter.jsonata_functions import MEMORY_LIMIT as MEMORY
 from processor.interpreter.jsonata_functions import Exhausted, Refused
+from processor.interpreter.jsonata_paths import compile_path
 from processor.interpreter.jsonata_syntax import scan
 from processor.model.definition import Budget
 from processor.model.ids import Millis
-from processor.model.json import Json
+from processor.model.json import Json, parse_json, render_json
 
 NOW = Millis(1_700_000_000_123)
 SEED = bytes(range(16))
@@ -68,6 +71,12 @@ def tail(cause: str) -> str:
         ("$states.input.nothing", None),
         ("$states.input.rows.id", [1, 2]),
         ("$states.input.rows.v", [1]),
+        ("$states.input.rows.v[0]", 1),
+        ("$states.input.rows.v[7]", UNDEFINED),
+        ("$states.input.rows[-1].id", 2),
+        ("$states.input.rows[7].id", UNDEFINED),
+        ("$states.input.a[0].b[0]", 1),
+        ("$states.input.a[1].b", UNDEFINED),
         ("$states.input.one", [7]),
         ("$states.input.one.x", UNDEFINED),
         ("$states.input.a.b.c", UNDEFINED),
@@ -96,6 +105,8 @@ def tail(cause: str) -> str:
         ("/a/ ~> $type", UNDEFINED),  # where a regular expression opens the text
         ("/* no */ $n ? 'y' : 'n'", "y"),
         ("$y := $n", 3),
+        ("$n = 3 ? '?:' : '??'", "?:"),
+        ("/* $n ?? 1 */ $match('a?:', /aa??:?|a/).match", "a"),
     ],
 )
 def test_an_expression_gives_its_value_or_undefined(text: str, expected: Json | Undefined) -> None:
@@ -122,15 +133,23 @@ def test_the_whole_input_is_handed_on_as_it_is() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=2),
+        st.none()
+        | st.booleans()
+        | st.integers(-9, 9)
+        | st.sampled_from([0.5, 2.0, -0.0, 1e17])
+        | st.text("ab", max_size=2),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-        max_leaves=12,
+        max_leaves=20,
     ),
-    st.lists(st.sampled_from("abc"), max_size=4),
+    st.lists(
+        st.sampled_from(["a", "b", "c", '"a"', "'b'", "`c`", "a[0]", "b[-1]", "c[1]", "a[0][0]", "`b`[-2]"]), max_size=4
+    ),
+    st.sampled_from(["", "[0]", "[-1]", "[1][0]"]),
 )
-def test_a_compiled_path_gives_what_the_engine_gives(value: Json, steps: list[str]) -> None:
-    text = ".".join(["$x", *steps])
-    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, clock=WILD)
+def test_a_compiled_path_gives_what_the_engine_gives(value: Json, steps: list[str], index: str) -> None:
+    text = ".".join([f"$x{index}", *steps])
+    assert compile_path(text) is not None
+    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, limits=WILD, budget=Budget())
     assert evaluated(text, {}, {"x": value}) == by_engine
 
 
@@ -233,6 +252,9 @@ def test_a_panic_of_the_engine_fails_the_state(monkeypatch: pytest.MonkeyPatch) 
         ("a[1,2)", 'Expected "]", got ","', 4),
         ("", "Unexpected end of expression", 0),
         ("1)})", None, None),
+        ("$x ?? 1", 'The symbol "?" cannot be used as a unary operator', 5),
+        ("$x.(a ? b : c ?: '??')", 'The symbol ":" cannot be used as a unary operator', 16),
+        ("[1 ? 2 : 3, $x ?: 1 ?? 2]", 'The symbol ":" cannot be used as a unary operator', 17),
         ("(" * 1100 + ")" * 1100, "The expression is nested too deeply (the limit is 1000 levels)", 1001),
         ("1e400", 'Number out of range: "1e400"', 0),
         ("'\ud800'", "The expression is no Unicode text: half of a pair", 1),
@@ -348,22 +370,122 @@ def test_a_stall_of_the_machine_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     assert evaluated("1 + 1") == 2
 
 
+# ---- what the expressions of one event may take together
+
+
+def shared(budget: Budget, text: str, variables: Mapping[str, Json]) -> Json | Undefined | str:
+    """Return what the expression gives, the tail of its cause where it fails."""
+    expression = compile_expression(text, field="Output/x")
+    bounded = Bounded(None, budget)
+    try:
+        return expression.evaluate(STATES, variables, entropy=no_entropy, now=NOW, bounded=bounded)
+    except EvaluationFailed as failed:
+        return failed.cause.rpartition("evaluation: ")[2]
+
+
+def test_results_are_charged_by_the_bytes_of_their_text() -> None:
+    budget = Budget()
+    budget.result_bytes = 20
+    assert shared(budget, "{'a': [1, 'é']}", {}) == {"a": [1, "é"]}
+    assert budget.result_bytes == 20 - len('{"a":[1,"é"]}'.encode()) == 6
+    assert shared(budget, "1 + 1234567", {}) == MEMORY
+    assert shared(budget, "1 + 12345", {}) == 12346
+    assert shared(budget, "$gone + 1", {}) is UNDEFINED
+    assert (shared(budget, "1 + 1", {}), shared(budget, "1 + 1", {}), budget.result_bytes) == (2, MEMORY, 0)
+
+
+def test_many_results_are_bounded_as_one_is() -> None:
+    budget, half = Budget(), "[1..100000]"
+    assert shared(budget, half, {}) == list(range(1, 100_001))
+    assert shared(budget, half, {}) == MEMORY
+    assert shared(budget, "1 + 1", {}) == 2  # what was not given was not charged
+
+
+def test_a_path_through_arrays_is_charged_for_what_it_looks_at_and_gathers() -> None:
+    budget = Budget()
+    budget.visits, budget.result_bytes = 9, 1_000
+    rows: Json = [{"a": 1}, [{"a": 2}, {}], {"a": [3, 4]}]
+    assert shared(budget, "$rows.a", {"rows": rows}) == [1, 2, 3, 4]
+    assert (budget.visits, budget.result_bytes) == (9 - 3 - 2, 1_000 - 2 * (1 + 4))
+    assert shared(budget, "$rows.a", {"rows": rows}) == TIMEOUT  # in the array within
+    assert shared(budget, "$rows.a", {"rows": rows}) == TIMEOUT
+    budget.visits, budget.result_bytes = 9, 9
+    assert shared(budget, "$rows.a", {"rows": rows}) == MEMORY
+
+
+def test_a_path_that_shares_what_it_finds_is_not_charged() -> None:
+    budget = Budget()
+    large: Json = ["x" * 200_000]
+    assert [shared(budget, "$large", {"large": large}) for _ in range(100)] == [large] * 100
+    assert (budget.result_bytes, budget.visits) == (Budget().result_bytes, Budget().visits)
+
+
+def test_a_cause_is_cut_where_it_repeats_what_is_long() -> None:
+    assert len(failure_of("$error($pad('x', 2000000))")) == MAX_CAUSE
+    assert len(failure_of("$number($pad('x', 2000000))")) == MAX_CAUSE
+    with pytest.raises(EvaluationFailed, match="for value: …"):
+        compile_expression("$x", field="Items").value(
+            {}, {"x": "y" * 300_000}, entropy=no_entropy, now=NOW, expected="array"
+        )
+
+
+def test_a_value_nested_too_deeply_to_be_written_is_given_by_no_expression() -> None:
+    nest = "($f := function($a, $n) { $n = 0 ? $a : $f({'a': $a}, $n - 1) }; $f(%s, %d))"
+    made = evaluated(nest % ("1", 254))
+    assert not isinstance(made, Undefined)
+    assert render_json(made) == '{"a":' * 254 + "1" + "}" * 254
+    assert tail(failure_of(nest % ("1", 255))) == f"threw an error during evaluation: {MEMORY}"
+    assert tail(failure_of(nest % ("1e20", 255))) == f"threw an error during evaluation: {MEMORY}"
+
+
+# ---- numbers
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**64 - 1, 0.1])
+def test_a_path_gives_the_number_that_stands_there_whatever_is_on_the_way(number: Json) -> None:
+    variables: dict[str, Json] = {
+        "o": {"a": {"n": number}},
+        "r": {"a": [{"n": number}]},
+        "rows": [{"a": {"n": number}}, {"a": [[{"n": [number]}]]}],
+    }
+    found = [
+        evaluated(text, variables=variables)
+        for text in ("$o.a.n", '$o."a".`n`', "$r.a.n", "$rows.a.n", "$rows[0].a", "$rows[0].a.n", "$r.a[-1].n")
+    ]
+    assert found == [number, number, number, [number, number], {"n": number}, number, number]
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("2.0", 2), ("-0.0", 0), ("1e17", 10**17), ("1e19", 10**19), ("1e20", 1e20)]
+)
+def test_a_whole_number_is_an_integer_whatever_gives_it(written: str, number: Json) -> None:
+    read = parse_json(written)
+    by_path, by_engine = (evaluated(text, variables={"x": {"n": read}}) for text in ("$x.n", "($x.n)"))
+    assert repr(by_path) == repr(by_engine) == repr(number)
+
+
 # ---- the sandbox
 
 
 class Noting:
-    """A sandbox that evaluates here, and notes what it was given."""
+    """A sandbox that evaluates here, and notes what it was given. Each evaluation takes so many seconds."""
 
-    def __init__(self, failure: Refused | None = None) -> None:
+    def __init__(self, failure: Refused | None = None, *, seconds: float = 0.0) -> None:
         self.tasks: list[Task] = []
-        self.failure = failure
+        self.failure, self.seconds = failure, seconds
 
     def evaluate(self, task: Task, budget: Budget) -> Json | Undefined:
         self.tasks.append(task)
         if self.failure is not None:
             raise self.failure
         engine = Engine(task.text, scan(task.text))
-        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, clock=WILD)
+        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, limits=WILD, budget=budget)
+
+    def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
+        if budget.seconds <= 0:
+            raise Exhausted(TIMEOUT)
+        budget.seconds -= self.seconds
+        return evaluate()
 
     def close(self) -> None:
         pass
@@ -372,7 +494,7 @@ class Noting:
 def sandboxed(expression: Expression, sandbox: Noting, budget: Budget | None = None) -> Json | Undefined:
     variables: dict[str, Json] = {"x": 1, "unread": 2}
     bounded = Bounded(sandbox, budget or Budget())
-    return expression.evaluate(STATES, variables, entropy=lambda: SEED, now=NOW, sandbox=bounded)
+    return expression.evaluate(STATES, variables, entropy=lambda: SEED, now=NOW, bounded=bounded)
 
 
 def test_what_is_not_tame_runs_in_the_sandbox() -> None:
@@ -398,11 +520,28 @@ def test_what_is_tame_and_takes_long_runs_in_the_sandbox_after_all(monkeypatch: 
         evaluated("[1 + 1, 2, 3]")
 
 
-def test_what_is_tame_runs_in_the_sandbox_once_the_event_has_had_its_tries_here() -> None:
-    expression, sandbox, budget = compile_expression("$x + 1", field="x"), Noting(), Budget()
-    tries = budget.here
-    assert [sandboxed(expression, sandbox, budget) for _ in range(tries + 2)] == [2] * (tries + 2)
-    assert len(sandbox.tasks) == 2
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$count($split($join($x.$string()), ''))",
+        "$x.{'a': $string()}",
+        "$join($x.('0123456789' & '0123456789' & $string()))",
+    ],
+)
+def test_what_makes_much_of_tame_texts_is_made_in_the_sandbox(text: str) -> None:
+    """Few steps may make megabytes, and the clock is looked at between steps alone."""
+    sandbox, numbers = Noting(), list[Json](range(TAME.array + 1))
+    bounded = Bounded(sandbox, Budget())
+    compile_expression(text, field="x").evaluate({}, {"x": numbers}, entropy=no_entropy, now=NOW, bounded=bounded)
+    assert [task.text for task in sandbox.tasks] == [text]
+
+
+def test_an_event_that_has_used_its_seconds_here_gets_no_more() -> None:
+    expression, sandbox, budget = compile_expression("$x + 1", field="x"), Noting(seconds=0.3), Budget()
+    assert [sandboxed(expression, sandbox, budget) for _ in range(3)] == [2, 2, 2]
+    assert budget.seconds < 0
+    assert sandboxed(expression, sandbox, budget) == 2  # this one looks at no clock in the sandbox
+    assert len(sandbox.tasks) == 1
 
 
 def test_once_one_took_long_the_others_of_its_event_run_in_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def recordings() -> Iterator[dict[str, Any]]:
 def expressions_in(value: Any) -> Iterator[str]:
     match value:
         case str() if is_expression(value):
-            yield expression_in(value)
+            yield expression_in(value) or ""
         case dict():
             for member in value.values():
                 yield from expressions_in(member)
@@ -95,7 +95,7 @@ def test_items_of_another_type_fail_in_the_recorded_words() -> None:
         assigned = compile_jsonata_template(
             states.get("Start", {}).get("Assign", {}), field="Assign", pointer="", report=refuse
         ).evaluate({"input": case["input"]}, {}, entropy=bytes, now=Millis(0))
-        items = compile_expression(expression_in(states["MapIterateState"]["Items"]), field="Items")
+        items = compile_expression(expression_in(states["MapIterateState"]["Items"]) or "", field="Items")
         assert isinstance(assigned, dict)
         with pytest.raises(EvaluationFailed) as failed:
             items.value({"input": case["input"]}, assigned, entropy=bytes, now=Millis(0), expected="array")

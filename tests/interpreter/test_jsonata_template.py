@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from processor.interpreter.jsonata import EvaluationFailed, JsonataFault
+from processor.errors import InvalidDefinition
+from processor.interpreter import jsonata
+from processor.interpreter.jsonata import EvaluationFailed, Expression, JsonataFault
 from processor.interpreter.jsonata_template import Template, compile_jsonata_template, expression_in, is_expression
+from processor.interpreter.parse import parse
 from processor.model.ids import Millis
 from processor.model.json import Json
 
@@ -87,9 +90,9 @@ def test_every_fault_is_reported_with_its_pointer() -> None:
             "UNSUPPORTED_JSONATA_EXPRESSION",
             "Reference to 'phone' at the top level is not supported.",
         ),
-        ("/States/S/Output/c/1", "INVALID_JSONATA_EXPRESSION", unclosed),
-        ("/States/S/Output/c/2", "INVALID_JSONATA_EXPRESSION", unclosed),
-        ("/States/S/Output/c/3", "INVALID_JSONATA_EXPRESSION", unclosed),
+        ("/States/S/Output/c/1", "SCHEMA_VALIDATION_FAILED", unclosed),
+        ("/States/S/Output/c/2", "SCHEMA_VALIDATION_FAILED", unclosed),
+        ("/States/S/Output/c/3", "SCHEMA_VALIDATION_FAILED", unclosed),
     ]
 
 
@@ -101,4 +104,29 @@ def test_an_expression_stands_between_braces() -> None:
         False,
         False,
     ]
-    assert expression_in("{%  1 + 1 %}") == "1 + 1"
+    assert [expression_in(text) for text in ("{%  1 + 1 %}", " {% 1 %} ", "")] == ["1 + 1", None, None]
+
+
+def test_a_text_of_a_definition_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    original = jsonata.compile_expression
+
+    def counted(text: str, *, field: str) -> Expression:
+        compiled.append(text)
+        return original(text, field=field)
+
+    monkeypatch.setattr(jsonata, "compile_expression", counted)
+    output: Json = {"a": "{% 1 + 1 %}", "b": ["{%1 + 1%}", "{% phone %}"], "c": "{% phone %}", "d": "{% $x + 1 %}"}
+    states: Json = {"S": {"Type": "Pass", "Output": output, "End": True}}
+    with pytest.raises(InvalidDefinition) as invalid:
+        parse({"QueryLanguage": "JSONata", "StartAt": "S", "States": states})
+    assert compiled == ["1 + 1", "phone", "$x + 1"]
+    assert [fault.pointer for fault in invalid.value.diagnostics][:2] == [
+        "/States/S/Output/b/1",
+        "/States/S/Output/c",
+    ]
+
+
+def test_an_expression_that_stands_in_two_places_fails_in_its_own() -> None:
+    template = compiled({"a": "{% $states.input.a %}", "b": "{% $gone %}", "c": "{% $states.input.a %}"})
+    assert [expression.field for expression in template.expressions] == ["Output/a", "Output/b", "Output/c"]

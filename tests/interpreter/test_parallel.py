@@ -27,6 +27,7 @@ from processor import (
     TaskSucceeded,
     WaitStarted,
 )
+from processor.interpreter.history import render_history
 from tests.interpreter.scenario import Run, begun, machine, scope_of, task, told
 
 HANDLED: dict[str, Any] = {"Type": "Pass", "End": True}
@@ -201,6 +202,50 @@ def test_a_runtime_error_in_a_branch_fails_the_execution_at_once() -> None:
             (ExecutionFailed, (), "", {"error": "States.Runtime", "cause": cause}),
         )[4:]
     )
+
+
+FULL = "x" * 200_000
+OVERFLOWS: dict[str, Any] = {"Type": "Wait", "Seconds": 1, "Assign": {"a.$": "$", "b.$": "$"}, "End": True}
+"""Its wait ends, and then it has more to assign than AWS takes."""
+TOO_MUCH = {
+    "error": "States.DataLimitExceeded",
+    "cause": "The state/task 'W' returned a result with a size exceeding the maximum number of bytes service limit.",
+}
+
+
+def test_a_wait_whose_end_fails_fails_its_branch_which_the_container_may_catch() -> None:
+    caught = [{"ErrorEquals": ["States.DataLimitExceeded"], "ResultPath": "$.e", "Next": "H"}]
+    states = {"P": parallel(asks("A"), scope_of("W", OVERFLOWS), Catch=caught), "H": HANDLED}
+    run = Run(machine("P", states), {"n": FULL})
+    assert run.fire("wait", "W") == run.built(
+        (TaskFailed, (1,), "W", TOO_MUCH),
+        (StateAborted, (0,), "A"),
+        (ParallelFailed, (), "P", TOO_MUCH),
+        (StateExited, (), "P", {"output": {"n": FULL, "e": caught_of(TOO_MUCH)}, "output_of": "VALUE", "next": "H",
+                                "catcher": 0}),
+        (StateEntered, (), "H", {"type": "Pass"}),
+        (StateExited, (), "H", {"output_of": "INPUT"}),
+        (ExecutionSucceeded, (), "", {"output": {"n": FULL, "e": caught_of(TOO_MUCH)}}),
+    )  # fmt: skip
+    assert [event["type"] for event in render_history(run.events)][6:9] == [
+        "WaitStateEntered", "TaskStateAborted", "ParallelStateFailed",
+    ]  # fmt: skip
+
+
+def test_a_wait_whose_end_fails_fails_its_iteration_and_the_map_is_retried() -> None:
+    retried = [{"ErrorEquals": ["States.DataLimitExceeded"], "MaxAttempts": 1}]
+    each = {"Type": "Map", "ItemProcessor": scope_of("W", OVERFLOWS), "Retry": retried, "End": True}
+    run = Run(scope_of("M", each), [FULL])
+    assert told(run.fire("wait", "W")) == [("MapIterationFailed", (0,), "M"), ("RetryScheduled", (), "M")]
+
+
+def test_a_wait_whose_end_fails_at_the_top_fails_the_execution() -> None:
+    run = Run(scope_of("W", OVERFLOWS), FULL)
+    assert run.fire("wait", "W") == run.built((ExecutionFailed, (), "", TOO_MUCH))
+
+
+def caught_of(failure: dict[str, str]) -> dict[str, str]:
+    return {"Error": failure["error"], "Cause": failure["cause"]}
 
 
 def test_a_failure_within_a_branch_can_be_caught_there() -> None:

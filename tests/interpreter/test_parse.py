@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from processor.errors import Diagnostic, InvalidDefinition
+from processor.errors import SCHEMA, Diagnostic, InvalidDefinition
 from processor.interpreter.parse import MAX_DEPTH, parse
 from processor.interpreter.validation.query_language import other_language_message
 from processor.model.definition import (
@@ -30,7 +30,6 @@ from processor.model.events import MachineType
 from processor.model.json import Json, canonical_json
 from tests.interpreter.surroundings import NOWHERE
 
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TASK: dict[str, Any] = {"Type": "Task", "Next": "N", "Resource": "f"}
 NEITHER = "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call"
 WAITS = "[SecondsPath, Seconds, TimestampPath, Timestamp]"
@@ -458,6 +457,7 @@ def test_a_field_that_the_type_does_not_have_is_refused(kind: str, field: str) -
         # recorded, in a JSONata state: test_invalid_credentials_field
         ({**TASK, "Credentials": {}},
          [("/Credentials", "The field 'RoleArn' is required but was missing")]),
+        ({**TASK, "Credentials": {"RoleArn": 5}}, [("/Credentials/RoleArn", "Expected value of type [STRING]")]),
         ({**TASK, "Credentials": 5},
          [("/Credentials", "Expected value of type [OBJECT], got 5")]),
         ({**TASK, "Retry": [

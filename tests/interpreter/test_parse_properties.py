@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from processor.errors import InvalidDefinition
 from processor.interpreter.parse import parse
 from processor.interpreter.validation.answers import diagnostics_of, refusal_message, validate_definition
-from processor.interpreter.validation.query_language import COMMON, JSONATA_ONLY, PATH_ONLY
 from processor.interpreter.validation.query_language import FIELDS as FIELDS_OF_TYPES
+from processor.interpreter.validation.query_language import JSONATA_ONLY, PATH_ONLY
 from processor.interpreter.written import STATES
 from processor.model.definition import Workflow
 from processor.model.events import MachineType
@@ -37,7 +37,10 @@ SCALARS = st.one_of(
     ),
 )
 FIELDS = sorted(
-    set().union(*FIELDS_OF_TYPES.values()) | PATH_ONLY | JSONATA_ONLY | COMMON | {"ReaderConfig", "X", "a.$"}
+    set().union(*FIELDS_OF_TYPES.values())
+    | PATH_ONLY
+    | JSONATA_ONLY
+    | {"Type", "Comment", "QueryLanguage", "ReaderConfig", "X", "a.$"}
 )
 JSON = st.recursive(
     SCALARS,

@@ -71,6 +71,14 @@ def test_a_literal_is_read_as_the_type_of_what_it_is_compared_with(condition: st
     assert [repr(value) for value in kept(condition, TYPED)] == [repr(value) for value in passing]
 
 
+def test_texts_are_ordered_as_java_orders_them() -> None:
+    values: list[Json] = ["\U0001f600", "\uff5e", "a"]
+    assert kept("@.v < '\uff5e'", values) == ["\U0001f600", "a"]
+    between = compile_path("$.rows[?(@.v > $.than)].v", field="x.$")
+    rows: list[Json] = [{"v": value} for value in values]
+    assert between.evaluate({"rows": rows, "than": "\U0001f600"}, NOWHERE) == ["\uff5e"]
+
+
 @pytest.mark.parametrize("operator", ["==", "!=", "<", "<=", ">", ">=", "=~"])
 def test_what_is_not_there_passes_no_comparison(operator: str) -> None:
     operand = "/.*/" if operator == "=~" else "null"

@@ -352,8 +352,8 @@ def test_a_catch_that_fails_itself_is_not_caught_by_another() -> None:
 
 
 def test_an_error_output_that_makes_the_state_too_large_fails_the_execution() -> None:
-    run = Run(catching({"ErrorEquals": ["E"], "Next": "H", "ResultPath": "$.e"}), {"a": "x" * 200_000})
-    run.fail("A", "E", "y" * 100_000)
+    run = Run(catching({"ErrorEquals": ["E"], "Next": "H", "ResultPath": "$.e"}), {"a": "x" * 240_000})
+    run.fail("A", "E", "y" * 30_000)
     assert (run.status, run.execution.error) == ("FAILED", "States.DataLimitExceeded")
 
 

@@ -48,10 +48,13 @@ def test_there_are_39_operators() -> None:
         ("String", "A", "AB"),
         ("String", "", " "),
         ("String", "Z", "a"),
+        ("String", "\U0001f600", "\uff5e"),  # as Java compares UTF-16: 0xD83D stands before 0xFF5E
+        ("String", "\u00e9", "\u00e9\u00e9"),
         ("Numeric", 0, 0.5),
         ("Numeric", -1.5, 1),
         ("Timestamp", "2012-10-09T19:00:55Z", "2012-10-09T19:00:56Z"),
         ("Timestamp", "2012-10-09T19:00:55+01:00", "2012-10-09T18:00:55.001Z"),
+        ("Timestamp", "2012-10-09T19:00:55.123456Z", "2012-10-09T19:00:55.123456001Z"),
     ],
 )
 def test_two_values_of_one_type_are_ordered(kind: str, low: Json, high: Json) -> None:

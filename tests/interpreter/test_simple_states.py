@@ -145,6 +145,28 @@ def test_fail(fields: dict[str, Any], error: str | None, cause: str | None) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ErrorPath": "$.e", "CausePath": "$.c"},
+        {"QueryLanguage": "JSONata", "Error": "{% $states.input.e %}", "Cause": "{% $states.input.c %}"},
+        {"Error": "e" * 300, "Cause": "c" * 40_000},
+    ],
+)
+def test_fail_is_cut_to_what_an_event_of_aws_holds(fields: dict[str, Any]) -> None:
+    run = Run(scope_of("A", {"Type": "Fail", **fields}), {"e": "e" * 300, "c": "c" * 40_000})
+    cut = {"error": "e" * 256, "cause": "c" * 32_768}
+    assert begun(run) == run.built((StateEntered, (), "A", {"type": "Fail"}), (ExecutionFailed, (), "", cut))
+
+
+def test_a_cause_that_quotes_a_large_input_is_cut() -> None:
+    run = Run(scope_of("A", {"Type": "Fail", "ErrorPath": "$.no"}), {"n": "x" * 40_000})
+    where = "An error occurred while executing the state 'A' (entered at the event id #2). "
+    why = "The JSONPath '$.no' specified for the field 'ErrorPath' could not be found in the input '{\"n\":\""
+    cause = f"{where}{why}{'x' * 40_000}"[:32_768]
+    assert run.execution.cause == cause
+
+
 def test_fail_with_a_path_that_is_not_there() -> None:
     run = Run(scope_of("A", {"Type": "Fail", "ErrorPath": "$.no"}), {})
     cause = "The JSONPath '$.no' specified for the field 'ErrorPath' could not be found in the input '{}'"

@@ -267,10 +267,22 @@ def test_a_heartbeat_of_a_task_without_them_is_nothing() -> None:
 def test_the_first_heartbeat_of_an_activity_starts_it() -> None:
     run = Run(scope_of("A", task("A", Resource=ACTIVITY, HeartbeatSeconds=9)), {})
     assert run.heartbeat("A", worker="w", now=2_000) == run.built((TaskStarted, (), "A", {"worker": "w"}))
-    assert due(run) == 14_000
+    assert due(run) == 11_000  # Developer Guide, "Task workflow state": the count begins when it has started
     assert run.execution.aws_events == 4
-    assert run.heartbeat("A", now=7_000) == run.built((TaskHeartbeatRecorded, (), "A"))
+    assert run.heartbeat("A", now=3_000) == run.built((TaskHeartbeatRecorded, (), "A"))
+    assert due(run) == 15_000
     assert run.execution.aws_events == 4
+
+
+def test_an_activity_whose_worker_falls_silent_at_once_is_timed_out_after_one_interval() -> None:
+    run = Run(scope_of("A", task("A", Resource=ACTIVITY, HeartbeatSeconds=9)), {})
+    run.heartbeat("A", now=2_000)
+    assert run.fire("heartbeat", "A", now=9_000) == ()  # the timer was set when it was scheduled
+    assert run.fire("heartbeat", "A", now=10_999) == ()
+    assert run.fire("heartbeat", "A", now=11_000) == run.built(
+        (TaskTimedOut, (), "A", {"error": "States.Timeout", "heartbeat": True}),
+        (ExecutionFailed, (), "", {"error": "States.Timeout"}),
+    )
 
 
 def test_an_activity_without_heartbeats_is_started_once() -> None:
@@ -292,6 +304,10 @@ def test_an_activity_without_heartbeats_is_started_once() -> None:
         (
             {"HeartbeatSecondsPath": "$.zero"},
             'The HeartbeatSecondsPath field refers to value "0" which is not between 1 and 99999999: $.zero',
+        ),
+        (
+            {"Credentials": {"RoleArn.$": "$.zero"}},
+            "The RoleArn parameter does not reference a string value: $.zero == 0",
         ),
         (
             {"Parameters": {"x.$": "$.no"}},

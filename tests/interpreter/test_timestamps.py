@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.interpreter.timestamps import is_timestamp, parse_timestamp
+from processor.interpreter.timestamps import is_timestamp, parse_nanoseconds, parse_timestamp
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,19 @@ from processor.interpreter.timestamps import is_timestamp, parse_timestamp
 def test_a_timestamp_is_a_moment(text: str, millis: int) -> None:
     assert parse_timestamp(text) == millis
     assert is_timestamp(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("1970-01-01T00:00:01.123456789Z", 1_123_456_789),
+        ("1970-01-01T00:00:00.000001Z", 1_000),
+        ("1969-12-31T23:59:59.9999Z", -100_000),
+    ],
+)
+def test_a_timestamp_is_known_to_the_nanosecond(text: str, nanoseconds: int) -> None:
+    assert parse_nanoseconds(text) == nanoseconds
+    assert parse_timestamp(text) == nanoseconds // 1_000_000
 
 
 @pytest.mark.parametrize(

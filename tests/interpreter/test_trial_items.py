@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from processor.errors import RequestRefused
+from processor.interpreter.item_reader import decode_items
 from processor.interpreter.trial_items import has_pointer, read_items
 from processor.model.json import Json
 
@@ -46,6 +47,12 @@ def test_headers_may_be_given_and_the_delimiter_too() -> None:
     assert read("1|2\n", InputType="CSV", **config) == [{"a": "1", "b": "2"}]
 
 
+def test_a_backslash_escapes_in_csv_as_it_does_for_an_executor() -> None:
+    data = 'a,b\n"x\\"y",1\n'
+    config = {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}
+    assert read(data, **config) == decode_items(data.encode(), config) == [{"a": 'x"y', "b": "1"}]
+
+
 def test_no_more_items_are_read_than_max_items_says() -> None:
     assert read("[1, 2, 3]", MaxItems=2) == [1, 2]
     assert read("[1, 2, 3]", MaxItems=0) == [1, 2, 3]
@@ -54,14 +61,16 @@ def test_no_more_items_are_read_than_max_items_says() -> None:
 @pytest.mark.parametrize(
     ("data", "config", "message"),
     [
-        ("[1", {}, "must be valid JSON"),
-        ("7", {}, "must be an array or an object"),
-        ("[1]", {"ItemsPointer": "/x"}, "leads to nothing"),
-        ("[1]", {"ItemsPointer": "/1"}, "leads to nothing"),
-        ('{"a": 1}', {"ItemsPointer": "/b"}, "leads to nothing"),
-        ("1", {"InputType": "PARQUET"}, "InputType PARQUET cannot be read here"),
+        ("[1", {}, "The file is not valid JSON: unexpected end of data: line 1 column 3 (char 2)"),
+        ("7", {}, "Attempting to map over non-iterable node."),
+        ("[1]", {"ItemsPointer": "/x"}, "The ItemsPointer /x names nothing in the JSON file"),
+        ("[1]", {"ItemsPointer": "/1"}, "The ItemsPointer /1 names nothing in the JSON file"),
+        ('{"a": 1}', {"ItemsPointer": "/b"}, "The ItemsPointer /b names nothing in the JSON file"),
+        ("1", {"InputType": "PARQUET"},
+         "The InputType PARQUET is not supported by this release; JSON, JSONL, CSV and MANIFEST are"),
     ],
-)
+)  # fmt: skip
 def test_data_that_is_not_what_it_is_said_to_be_is_refused(data: str, config: dict[str, Json], message: str) -> None:
-    with pytest.raises(RequestRefused, match=message):
+    with pytest.raises(RequestRefused) as refused:
         read(data, **config)
+    assert refused.value.message == f"mapItemReaderData cannot be read: {message}"

@@ -25,7 +25,7 @@ def test_no_generated_expression_needs_a_process_of_its_own(mood: Mood, data: st
 def expressions_in(value: Json) -> Iterator[str]:
     match value:
         case str() if is_expression(value):
-            yield expression_in(value)
+            yield expression_in(value) or ""
         case dict():
             for member in value.values():
                 yield from expressions_in(member)

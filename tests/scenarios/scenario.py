@@ -13,9 +13,10 @@
       - [{fail: B, error: E}, {fire: wait, of: W}]    a list within the list: independent of each other, in any order
       status: FAILED             then output, or error and cause, whole; left out means none
 
-`source` begins with what kind of evidence it is: `ASL specification`, `Developer Guide`, `API reference`, `Recorded`,
-`Second-hand` (what another project says it measured on AWS), `By analogy` (no evidence but the like), or `Design`
-(a promise of this project's own, about commands that AWS does not have).
+`source` names a place and says what stands there; test_scenarios.py has the form. It begins with the kind of evidence:
+`ASL specification`, `Developer Guide`, `API reference`, `Recorded`, `Second-hand` (what another project says it
+measured on AWS), `By analogy` (no evidence but the like), or `Design` (a promise of this project's own, about commands
+that AWS does not have).
 The histories, in `histories/<file>.yaml`, are written by `python -m tests.scenarios.record` and read by people.
 
 In values, `!text 1000` stands for a text of that length, `!times [3, value]` for an array of so many, `!nested 10` for
@@ -33,16 +34,6 @@ import yaml
 from msgspec import UNSET, Struct, UnsetType
 
 FOLDER = Path(__file__).parent
-KINDS = (
-    "ASL specification",
-    "Developer Guide",
-    "API reference",
-    "Recorded",
-    "Second-hand",
-    "By analogy",
-    "Design",
-)
-
 Json = Any
 
 

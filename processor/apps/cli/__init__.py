@@ -6,8 +6,11 @@
     drawing.py     graph                                       live.py     commands and events side by side
     roles.py       processor, timers, worker, topics
     executions.py  deploy, start, stop, describe, history, list
+    recovery.py    redrive, quarantine, dead-letters
+    audit.py       replay, export
 
-Exit codes: 0 fine, 1 the workflow failed, 2 bad usage or a fault of ours to tell. Every command takes `--json`.
+Exit codes: 0 fine, 1 the workflow failed or a log has faults, 2 bad usage or a fault of ours to tell. Every command
+takes `--json`.
 """
 
 

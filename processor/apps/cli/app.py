@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import authoring, drawing, executions, migration, recovery, retention, roles, run, trial
+from processor.apps.cli import (
+    audit,
+    authoring,
+    drawing,
+    executions,
+    migration,
+    recovery,
+    retention,
+    roles,
+    run,
+    trial,
+)
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -60,6 +71,8 @@ app.command()(executions.start)
 app.command()(executions.stop)
 app.command()(executions.describe)
 app.command()(executions.history)
+app.command()(audit.replay)
+app.command()(audit.export)
 app.command("list")(executions.list_executions)
 app.command()(recovery.redrive)
 app.command()(retention.purge)

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import typer
 from msgspec import Struct
@@ -138,12 +138,13 @@ class Trial(Struct, frozen=True, kw_only=True):
     def command(self, seed: bytes) -> StartExecution:
         """Return the command that starts it, under a name that the seed gives where one was given."""
         from processor.apps.client import ISSUER, new_command_id
+        from processor.interpreter.entropy import uuid_of
         from processor.model.commands import StartExecution
 
-        name = uuid4() if self.seed is None else UUID(bytes=seed, version=4)
+        name = str(uuid4()) if self.seed is None else uuid_of(seed)
         return StartExecution(
             execution_id=f"{self.machine}:{name}",
-            command_id=new_command_id() if self.seed is None else str(name),
+            command_id=new_command_id() if self.seed is None else name,
             issuer=ISSUER,
             input=self.input,
             context=self.context,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, cast, get_args
 
@@ -12,7 +14,7 @@ import typer
 from processor.apps.cli.options import JsonOption
 from processor.apps.cli.outcome import WORKFLOW_FAILED
 from processor.apps.cli.terminal import Terminal
-from processor.errors import AslError, InvalidSettings
+from processor.errors import AslError, InvalidDefinition, InvalidSettings
 from processor.model.json import Json
 
 if TYPE_CHECKING:
@@ -82,9 +84,11 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
     terminal = Terminal(as_json=json)
     given = _mock(mock, mock_result, mock_error)
     level = _one_of(inspection_level, get_args(InspectionLevel), option="--inspection-level")
-    with terminal.faults_of(definition), closing(ProcessSandbox()) as sandbox:
+    with terminal.faults_of(definition), closing(ProcessSandbox()) as sandbox, _placed_in_the_file(state):
+        written = load_definition(definition)
+        _check_named(written, state)
         result = try_state(
-            load_definition(definition),
+            written,
             _load(input, "--input"),
             state_name=state,
             context=UNSET if context is None else _load(context, "--context"),
@@ -104,6 +108,31 @@ def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's r
 
 
 # ---- what was asked
+
+
+def _check_named(definition: Json, state: str | None) -> None:
+    """A machine's definition by itself says nothing of which state is to be tried."""
+    states = definition.get("States") if isinstance(definition, dict) and "Type" not in definition else None
+    if state is None and isinstance(states, dict) and states:
+        rule = f"must name a state of the machine, such as {', '.join(list(states)[:5])}"
+        raise _unfit("--state", rule, f"--state {next(iter(states))}")
+
+
+@contextmanager
+def _placed_in_the_file(state: str | None) -> Iterator[None]:
+    """The faults of a state without a machine are found in one made for it; in its file they are where they were
+    written."""
+    from processor.interpreter.trial_request import STATE_NAME
+
+    try:
+        yield
+    except InvalidDefinition as fault:
+        made = f"/States/{STATE_NAME}"
+        if state is not None:
+            raise
+        raise InvalidDefinition(
+            [replace(each, pointer=each.pointer.removeprefix(made)) for each in fault.diagnostics]
+        ) from None
 
 
 def _load(text: str, option: str) -> Json:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 import orjson
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from processor.model.ids import Millis
 from processor.model.json import Json, render_json
@@ -37,10 +37,12 @@ def indented_json(value: Json) -> str:
 
 def struct_json(value: Struct) -> dict[str, Json]:
     """Return a record's fields as JSON: bytes as hex digits, scopes as lists, payloads as they are."""
-    return {field.name: _json(getattr(value, field.name)) for field in structs.fields(value)}
+    return {name: _json(getattr(value, name)) for name in value.__struct_fields__}
 
 
 def _json(value: object) -> Json:
+    if value is None or isinstance(value, (str, int)):  # most are
+        return value
     if isinstance(value, Struct):
         return struct_json(value)
     if isinstance(value, bytes):

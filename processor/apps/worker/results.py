@@ -1,22 +1,20 @@
-"""What a function gave or raised, as the command that says so, in AWS's words."""
+"""What a function gave or raised, as the command that says so, in AWS's words.
+
+An error or a cause that is too long for the command is cut: refused, it would leave the task open.
+"""
 
 from __future__ import annotations
 
 import traceback
-from typing import Final
 
+from processor.apps.client import write_command
 from processor.apps.worker.routes import invokes_lambda, output_of, waits_for_token
 from processor.apps.worker.sdk import TaskError
-from processor.apps.worker.sender import write_command
 from processor.errors import InvalidCommand
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES
-from processor.model.commands import CompleteTask, FailTask, SubmitTask
+from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH, CompleteTask, FailTask, SubmitTask
 from processor.model.json import json_bytes, private_json, render_json
 from processor.model.records import Task
-
-# Lengths of AWS's SendTaskFailure: longer ones are cut, not refused.
-MAX_ERROR_LENGTH: Final = 256
-MAX_CAUSE_LENGTH: Final = 32_768
 
 
 def command_for_result(task: Task, *, route: str, result: object, issuer: str) -> CompleteTask | SubmitTask | FailTask:

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from processor.engine.encoding import decode_command, encode_command
+from processor.apps.client import write_command
 from processor.engine.ports import Message, Outbox
-from processor.errors import DecodingFailed, InvalidCommand, LogUnavailable
+from processor.errors import LogUnavailable
 from processor.model.commands import CompleteTask, FailTask, HeartbeatTask, SubmitTask
 
 _log = logging.getLogger("processor.worker")
@@ -21,19 +21,6 @@ _MAX_BATCH: Final = 500
 
 Sent: TypeAlias = CompleteTask | SubmitTask | FailTask | HeartbeatTask
 _Written: TypeAlias = tuple[Sent, Message]
-
-
-def write_command(command: Sent) -> bytes:
-    """Return the value of the command's record.
-
-    Raises InvalidCommand where the processor could not read it: a dead letter would leave the task without an answer.
-    """
-    value = encode_command(command)
-    try:
-        decode_command(value)
-    except DecodingFailed as fault:
-        raise InvalidCommand(where=type(command).__name__, rule="must be readable", value=fault.reason) from None
-    return value
 
 
 class Sender:

@@ -216,6 +216,9 @@ class _Reading:
     def workflow(self, _: Plain) -> Workflow:
         return self._workflow
 
+    def prepared(self, _: Plain) -> states.Prepared:
+        return states.Prepared()
+
 
 _Write: TypeAlias = Callable[[_Writing, object], Plain]
 _Read: TypeAlias = Callable[[_Reading, Plain], object]
@@ -233,6 +236,7 @@ _BY_ANNOTATION: dict[str, tuple[Callable[..., Plain], Callable[..., object]]] = 
     "Map[ScopeKey, Scope]": (_Writing.scopes, _Reading.scopes),
     "Runnable": (_Writing.runnable, _Reading.runnable),
     "Workflow": (_Writing.nothing, _Reading.workflow),
+    "Prepared": (_Writing.nothing, _Reading.prepared),
     "ScopeKey": _TUPLE,
     "tuple[int, ...]": _TUPLE,
     **dict.fromkeys(

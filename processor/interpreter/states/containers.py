@@ -123,16 +123,12 @@ def _selected(turn: Turn, state: MapState, iterations: Iterations, index: int) -
     value = iterations.items[index]
     key = None if iterations.keys is None else iterations.keys[index]
     if state.selector is not None:
-        item = MapItem(index, value, key, iterations.source)
-        selecting = Turn(turn.execution, turn.key, turn.scope, state, item=item)
-        # What it selects from was measured when the Map began: once for each item would be too often.
-        prepared = turn.scope.value if state.prepare is None else state.prepare(turn.scope.value, selecting)
-        return True, selecting.bounded(state.selector(prepared, selecting))
+        return True, turn.select(MapItem(index, value, key, iterations.source), state.selector)
     return (False, value) if key is None else (True, {"Key": key, "Value": value})
 
 
 def _check_size(turn: Turn, children: Branches | Iterations) -> None:
-    """The array of results, with commas and brackets. Whether it is too large is known before it is joined."""
-    if children.result_bytes + children.started + 1 > MAX_PAYLOAD_BYTES:
+    """Whether the array of results is too large is known before it is joined, and without those that were dropped."""
+    if children.joined_bytes > MAX_PAYLOAD_BYTES:
         raise DataLimitExceeded(turn.scope.state)
     turn.bounded(joined(children))

@@ -20,7 +20,7 @@ from processor.interpreter.context import ARN_PREFIX
 from processor.interpreter.entropy import NAMING, draw, uuid_of
 from processor.interpreter.evolve_containers import joined
 from processor.interpreter.states.tolerance import check_tolerance
-from processor.interpreter.turn import MAX_PAYLOAD_BYTES, BareFailure, Turn, envelope_of
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES, BareFailure, DataLimitExceeded, Turn, envelope_of
 from processor.model import events as e
 from processor.model.definition import Evaluate, ItemBatcher, ItemReader, MapState, ResultWriter
 from processor.model.execution import Execution, Iterations, MapRun, Scope
@@ -124,7 +124,7 @@ def batch(turn: Turn, batcher: ItemBatcher, select: Callable[[int], Json], itera
 
     As many as MaxItemsPerBatch says, as long as their text and BatchInput's stay within MaxInputBytesPerBatch, and
     within what a state may hold; at least one. Source: AWS Developer Guide, "ItemBatcher"; what becomes of an item that
-    is larger than that by itself is by analogy.
+    is larger than that by itself is by analogy, as is that 0 sets no limit: with MaxItems, where it is recorded.
     """
     most = _number(turn, batcher.max_items) or len(iterations.items)
     limit = min(_number(turn, batcher.max_bytes) or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
@@ -150,8 +150,10 @@ def _ask_to_write(turn: Turn, writer: ResultWriter, run: MapRun, children: Itera
     """The results are in the request, so together they may be as large as any task's arguments. On AWS an exported
     result has no limit; that comes with child executions, which can be read one by one."""
     assert writer.resource is not None and writer.parameters is not None
+    parameters = writer.parameters(turn.prepared(), turn)
+    _check_kept(turn, children)
     arguments: Json = {
-        "Parameters": writer.parameters(turn.prepared(), turn),
+        "Parameters": parameters,
         "WriterConfig": {"Transformation": writer.transformation, "OutputType": writer.output_type},
         "MapRunArn": f"{ARN_PREFIX}:mapRun:{run.id}",
         "Results": {
@@ -173,8 +175,18 @@ def map_result(turn: Turn, writer: ResultWriter, children: Iterations) -> e.MapS
     """Return the end of a Map that has a ResultWriter."""
     run = children.run
     assert run is not None
-    result = run.output if writer.resource is not None else _transformed(writer, joined(children))
+    if writer.resource is not None:
+        result = run.output
+    else:
+        _check_kept(turn, children)
+        result = _transformed(writer, joined(children))
     return e.MapSucceeded(**turn.envelope(), has_output=True, output=turn.bounded(result))
+
+
+def _check_kept(turn: Turn, children: Iterations) -> None:
+    """Raise StateFailure where the results were dropped: they are too large however they are transformed."""
+    if children.dropped:
+        raise DataLimitExceeded(turn.scope.state)
 
 
 def _transformed(writer: ResultWriter, results: Json) -> Json:

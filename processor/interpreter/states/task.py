@@ -12,6 +12,7 @@ def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
     timeout = _seconds(turn, state.timeout_seconds)
     heartbeat = _seconds(turn, state.heartbeat_seconds)
     role = state.credentials(turn.scope.value, turn) if state.credentials is not None else None
+    assert role is None or isinstance(role, str)
     resource = state.resource
     return e.TaskScheduled(
         **turn.envelope(),
@@ -20,7 +21,7 @@ def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
         resource=resource.resource,
         attempt=turn.scope.retry_count,
         arguments=turn.prepared(),
-        role=role if isinstance(role, str) else None,
+        role=role,
         timeout_seconds=timeout,
         heartbeat_seconds=heartbeat,
         timeout_at=_after(turn, timeout),

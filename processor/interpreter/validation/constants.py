@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from processor.errors import Diagnostic
-from processor.interpreter.jsonata_template import CLOSING, OPENING, is_expression
+from processor.interpreter.jsonata_template import NO_EXPRESSION, is_expression
 from processor.interpreter.validation.query_language import FIELDS
 from processor.interpreter.validation.shapes import check_shape, schema_fault
 from processor.interpreter.validation.walk import Object, objects_in, states_in
@@ -51,7 +51,7 @@ def _check_condition(rule: Object, pointer: str) -> Iterator[Diagnostic]:
     if not isinstance(condition, bool | str):
         yield schema_fault(pointer, "Expected value of type [STRING]")
     elif isinstance(condition, str) and not is_expression(condition):
-        yield schema_fault(pointer, f"JSONata string must start with {OPENING} and end with {CLOSING}")
+        yield schema_fault(pointer, NO_EXPRESSION)
 
 
 _NAMES = {str(field.alias) for field in _Constants.model_fields.values()} - {"Comment"}

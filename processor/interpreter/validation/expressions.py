@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from processor.errors import SCHEMA, Diagnostic
-from processor.interpreter.jsonata import JsonataFault, compile_expression
-from processor.interpreter.jsonata_template import CLOSING, OPENING, expression_in, is_expression
+from processor.errors import Diagnostic
+from processor.interpreter.jsonata import Expressions, JsonataFault
+from processor.interpreter.jsonata_template import expression_in
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.validation.walk import Object, State, states_in
 from processor.model.json import Json
@@ -27,21 +27,22 @@ _RESULT_OF = ("Task", "Parallel", "Map")
 
 @dataclass(frozen=True, slots=True)
 class _Within:
-    """Where in a state a text stands: `payload`: every name below is the user's. `states`: what `$states` has there."""
+    """Where in a state a text stands: `payload`: every name below is the user's. `states`: what `$states` has there.
+    `known`: the definition's expressions."""
 
+    known: Expressions
     states: frozenset[str] = frozenset({"input", "context"})
     payload: bool = False
 
 
-def check_expressions(definition: Object) -> Iterator[Diagnostic]:
+def check_expressions(definition: Object, known: Expressions) -> Iterator[Diagnostic]:
     """Yield every expression that is none, and every reference to what is not there."""
     for state in states_in(definition):
         if state.language == "JSONata":
-            yield from _check_state(state)
+            yield from _check_state(state, _Within(known))
 
 
-def _check_state(state: State) -> Iterator[Diagnostic]:
-    here = _Within()
+def _check_state(state: State, here: _Within) -> Iterator[Diagnostic]:
     for field, value in state.fields.items():
         if field in _UNREAD:
             continue
@@ -80,15 +81,13 @@ def _check(value: Json, within: _Within, pointer: str) -> Iterator[Diagnostic]:
 
 
 def _check_text(text: str, within: _Within, pointer: str) -> Iterator[Diagnostic]:
-    if not is_expression(text):
-        if text.startswith(OPENING) or text.endswith(CLOSING):
-            message = f"JSONata string must start with {OPENING} and end with {CLOSING}"
-            yield Diagnostic(pointer=pointer, code=SCHEMA, message=message)
-        return
     try:
-        expression = compile_expression(expression_in(text), field="")
+        written = expression_in(text)
+        expression = None if written is None else within.known.compile(written, field="")
     except JsonataFault as fault:
         yield Diagnostic(pointer=pointer, code=fault.code, message=fault.message)
+        return
+    if expression is None:
         return
     for field in sorted((expression.states_fields or frozenset()) - within.states):
         message = f"Field '$states.{field}' does not exist."

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from processor.errors import SCHEMA, Diagnostic
 from processor.interpreter.intrinsics import is_intrinsic
+from processor.interpreter.intrinsics_syntax import parse_intrinsic
 from processor.interpreter.paths import PathFault, compile_path, compile_reference_path
 from processor.interpreter.rules import OPERATORS
 from processor.interpreter.templates import compile_expression, pointer_to
@@ -28,6 +29,11 @@ _NUMBERS_WITHIN = (
     ("ItemReader", "ReaderConfig", "MaxItemsPath"),
 )
 _EXPRESSIONS = ("ErrorPath", "CausePath")
+_TEXTUAL = (
+    "States.Format", "States.JsonToString", "States.ArrayGetItem", "States.Base64Encode", "States.Base64Decode",
+    "States.Hash", "States.UUID",
+)  # fmt: skip
+"""What may stand there, around any other call: AWS Developer Guide, "Fail workflow state". Its words are by analogy."""
 _COMPARED = frozenset(name for name in OPERATORS if name.endswith("Path"))
 
 
@@ -90,9 +96,16 @@ def _check_number(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
 
 def _check_expression(text: str, field: str, pointer: str) -> Iterator[Diagnostic]:
     fault = _fault_of(lambda: compile_expression(text, field=field, pointer=pointer))
-    if fault is not None:
+    if not is_intrinsic(text):
+        if fault is not None:
+            yield _fault(pointer, VALID_PATH, text, fault)
+        return
+    why: object = fault
+    if fault is None and parse_intrinsic(text).name not in _TEXTUAL:
+        why = f"the call must be one of {', '.join(_TEXTUAL)}"
+    if why is not None:
         call = f"The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
-        yield _fault(pointer, call if is_intrinsic(text) else VALID_PATH, text, fault)
+        yield _fault(pointer, call, text, why)
 
 
 def _check_reference(text: str, pointer: str) -> Iterator[Diagnostic]:

@@ -40,7 +40,6 @@ FIELDS: dict[str, frozenset[str]] = {
     "Succeed": frozenset({"InputPath", "OutputPath", "Output"}),
     "Fail": frozenset({"Error", "Cause", "ErrorPath", "CausePath"}),
 }  # fmt: skip
-COMMON = frozenset({"Type", "Comment", "QueryLanguage"})
 
 _RULE = frozenset({"Condition", "Variable", "Output"}) | OPERATORS | JUNCTIONS
 _CATCHER = frozenset({"ResultPath", "Output"})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from processor.errors import SCHEMA, DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
+from typing import Final
+
+from processor.errors import SCHEMA, AslCode, DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
 from processor.interpreter.validation.json_text import MAX_DEPTH, JsonFault, is_deeper, read_json
 from processor.model.json import Json, private_json
 
 MAX_LENGTH = 1_048_576  # characters of a definition; AWS's API reference, CreateStateMachine
 
-INVALID_JSON = "INVALID_JSON_DESCRIPTION"
+INVALID_JSON: Final = "INVALID_JSON_DESCRIPTION"
 NO_OBJECT = "Definition must be a valid JSON object"
 
 
@@ -55,5 +57,5 @@ def json_diagnostic(fault: JsonFault) -> Diagnostic:
     )
 
 
-def refused(code: str, message: str, *, found: str | None = None) -> InvalidDefinition:
+def refused(code: AslCode, message: str, *, found: str | None = None) -> InvalidDefinition:
     return InvalidDefinition((Diagnostic(pointer="", code=code, message=message, found=found),))

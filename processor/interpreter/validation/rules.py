@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from processor.errors import Diagnostic
+from processor.interpreter.jsonata import Expressions
 from processor.interpreter.validation.constants import check_constants
 from processor.interpreter.validation.expressions import check_expressions
 from processor.interpreter.validation.maps import check_maps, check_ranges
@@ -20,13 +21,15 @@ _OTHER_LANGUAGE = re.compile(r"field '([^']*)' is only supported for the")
 _UNSUPPORTED = re.compile(r"Field '([^']*)' is not supported")
 
 
-def all_faults(definition: Object, *, machine_type: MachineType, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def all_faults(
+    definition: Object, *, machine_type: MachineType, found: Iterable[Diagnostic], known: Expressions
+) -> tuple[Diagnostic, ...]:
     """Return what was `found` before and what the rules of this package find, each fault once.
 
     A field of the other query language is not told as one that nobody knows; a path, an expression or a constant that
-    is none is told in AWS's words alone.
+    is none is told in AWS's words alone. `known`: the definition's expressions.
     """
-    values = {fault.pointer: fault for fault in _check_values(definition)}
+    values = {fault.pointer: fault for fault in _check_values(definition, known)}
     others = tuple(_check(definition, machine_type))
     foreign = {(fault.pointer, match[1]): fault for fault in others if (match := _OTHER_LANGUAGE.search(fault.message))}
 
@@ -45,9 +48,9 @@ def _check(definition: Object, machine_type: MachineType) -> Iterator[Diagnostic
     yield from check_variables(definition)
 
 
-def _check_values(definition: Object) -> Iterator[Diagnostic]:
+def _check_values(definition: Object, known: Expressions) -> Iterator[Diagnostic]:
     """Yield the faults of single values, each at its own place."""
     yield from check_constants(definition)
     yield from check_ranges(definition)
     yield from check_paths(definition)
-    yield from check_expressions(definition)
+    yield from check_expressions(definition, known)

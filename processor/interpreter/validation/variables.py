@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from processor.errors import Diagnostic
+from processor.errors import AslCode, Diagnostic
 from processor.interpreter.templates import pointer_to
 from processor.interpreter.validation.walk import Object, State, objects_in, states_in
 
@@ -52,7 +52,7 @@ def _assignments(state: State) -> Iterator[tuple[str, str]]:
             yield bare, pointer_to(pointer, "Assign", name)
 
 
-def _fault_of(name: str) -> tuple[str, str] | None:
+def _fault_of(name: str) -> tuple[AslCode, str] | None:
     """Return the code and the words of what is wrong with a name."""
     if name == RESERVED:
         return "RESERVED_VARIABLE_NAME", f"Cannot assign to reserved variable '${name}'."

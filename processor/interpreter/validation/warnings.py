@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from processor.errors import Diagnostic
+from processor.errors import AslCode, Diagnostic
 from processor.interpreter.paths import PathFault, compile_path
 from processor.interpreter.templates import compile_expression, pointer_to
 from processor.interpreter.validation.walk import Object, State, rules_in, states_in
@@ -110,5 +110,5 @@ def _is_expression(text: str) -> bool:
     return True
 
 
-def _warning(code: str, pointer: str, message: str) -> Diagnostic:
+def _warning(code: AslCode, pointer: str, message: str) -> Diagnostic:
     return Diagnostic(pointer=pointer, code=code, message=message, severity="WARNING")

@@ -104,11 +104,10 @@ def test_a_number_is_given_once_and_within_its_range() -> None:
     assert found_in({"ToleratedFailurePercentage": -0.5}) == [("/ToleratedFailurePercentage", "Minimum value is 0.0")]
 
 
-def test_a_batch_has_room_for_an_item_and_no_more_than_a_state_may_hold() -> None:
-    """ASL specification: "positive integer"; Developer Guide, "ItemBatcher": 256 KiB at most."""
+def test_a_batch_may_have_no_limit_of_its_own_and_has_no_more_than_a_state_may_hold() -> None:
+    """Measured: AWS's least is 0. Developer Guide, "ItemBatcher": 256 KiB at most."""
     assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": 262_144}}) == []
     assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 262_145}}) == [
-        ("/ItemBatcher/MaxItemsPerBatch", "must be at least 1"),
         ("/ItemBatcher/MaxInputBytesPerBatch", "Maximum value is 262144"),
     ]
 

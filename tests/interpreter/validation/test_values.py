@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from processor.interpreter.intrinsics_syntax import FUNCTIONS
 from tests.interpreter.validation.told import DONE, machine, state_told
 
 SCOPE = machine(I=DONE)
@@ -40,6 +41,20 @@ PATH, REFERENCE = "Value must be a valid JSONPath.", "Value is not a Reference P
 def test_a_path_that_is_none_is_told_in_aws_words(state: dict[str, Any], found: list[tuple[str, str]]) -> None:
     """Measured on AWS: cdk-preflight, pf-sfn-asl-jsonpath-syntax; floci issue 3733."""
     assert state_told(state) == found
+
+
+@pytest.mark.parametrize("field", ["ErrorPath", "CausePath"])
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_failure_is_told_by_the_intrinsics_that_give_a_text(field: str, name: str) -> None:
+    """Developer Guide, "Fail workflow state": these seven may stand in a Fail's paths."""
+    allowed = {"Format", "JsonToString", "ArrayGetItem", "Base64Encode", "Base64Decode", "Hash", "UUID"}
+    message = f"The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
+    expected = [] if name.removeprefix("States.") in allowed else [(f"/{field}", message)]
+    assert state_told({"Type": "Fail", field: f"{name}($.a)"}) == expected
+
+
+def test_within_such_an_intrinsic_any_other_may_stand() -> None:
+    assert state_told({"Type": "Fail", "CausePath": "States.Format('{}', States.MathAdd($.a, 1))"}) == []
 
 
 def test_numbers_of_a_distributed_map_come_from_no_context() -> None:
