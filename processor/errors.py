@@ -9,6 +9,7 @@ AslError
 │   └── UnknownSchema      a writer's schema that this release does not ship
 ├── LogUnavailable         the broker or the file cannot be reached; says which address
 ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
+├── MigrationRefused       topics that cannot be carried over to another prefix now; every reason
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor
 ├── SlotTaken              another live process uses the same slot
 ├── SandboxUnavailable     no process comes up to evaluate expressions in; says nothing of any expression
@@ -146,6 +147,12 @@ class TopicsUnfit(AslError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class MigrationRefused(AslError):
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("; ".join(self.reasons))
 
 
 class HistoryBroken(AslError):

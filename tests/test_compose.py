@@ -14,7 +14,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 
 REPOSITORY = Path(__file__).parents[1]
 KAFKA = "kafka:kafka:9092"
-ROLES = ("processor-0", "processor-1", "timers", "worker")
+ROLES = ("processor-0", "processor-1", "timers", "janitor", "worker")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def test_its_services_run_every_role(compose: dict[str, Any]) -> None:
         "processor-0": f"processor --slot 0 --log {KAFKA}",
         "processor-1": f"processor --slot 1 --log {KAFKA}",
         "timers": f"timers --log {KAFKA}",
+        "janitor": f"janitor --log {KAFKA}",
         "worker": f"worker examples.order.workers --log {KAFKA}",
     }
 

@@ -23,6 +23,12 @@ class MemoryLog(EmbeddedLog):
         super().__init__(address="memory:", names=names or TopicNames())
         self._store = MemoryStore(clock or SystemClock())
 
+    def under(self, names: TopicNames) -> MemoryLog:
+        """Return what else is in the same memory, under another prefix."""
+        other = MemoryLog(names)
+        other._store = self._store
+        return other
+
     def store(self) -> MemoryStore:
         return self._store
 
@@ -56,6 +62,7 @@ class MemoryStore:
         self._changed = threading.Condition()
         self._version = 0
         self._topics: dict[str, tuple[list[Record], ...]] = {}
+        self._configs: dict[str, Mapping[str, str]] = {}
         self._groups: dict[Group, _GroupState] = {}
         self._joined = 0
         self.refused = 0
@@ -67,6 +74,7 @@ class MemoryStore:
             if spec.name in self._topics:
                 return False
             self._topics[spec.name] = tuple([] for _ in range(spec.partitions))
+            self._configs[spec.name] = spec.config
             self._note()
             return True
 
@@ -74,6 +82,10 @@ class MemoryStore:
         with self._changed:
             partitions = self._topics.get(topic)
             return None if partitions is None else len(partitions)
+
+    def config(self, topic: str) -> Mapping[str, str]:
+        with self._changed:
+            return self._configs.get(topic, {})
 
     def ends(self, topic: str) -> Mapping[int, int]:
         with self._changed:
@@ -115,6 +127,14 @@ class MemoryStore:
     def committed(self, group: Group, partition: int) -> int | None:
         with self._changed:
             return self._group(group).offsets.get(partition)
+
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        with self._changed:
+            return dict(self._groups[group].offsets) if group in self._groups else {}
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        with self._changed:
+            return [(group.name, member) for group, state in self._groups.items() for member in state.members]
 
     def remember(self, group: Group, partition: int, offset: int) -> None:
         with self._changed:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from uuid import uuid4
 
 from processor.apps.executions import topic_partitions
-from processor.engine.definitions import deployment
+from processor.engine.definitions import Definitions, deployment
 from processor.engine.encoding import decode_command, encode_command
 from processor.engine.ports import Clock, Log, Message
+from processor.engine.topics_setup import refuse_migrated
 from processor.errors import DecodingFailed, InvalidCommand, InvalidSettings
 from processor.model.commands import AnyCommand
 from processor.model.events import MachineType
@@ -20,13 +22,15 @@ ISSUER = "cli"
 
 
 class Client:
-    """A context manager; holds one outbox. Raises TopicsUnfit where a topic is missing that it would write to."""
+    """A context manager; holds one outbox. Raises TopicsUnfit where the topics were migrated, or where one is missing
+    that it would write to."""
 
     def __init__(self, log: Log, clock: Clock) -> None:
         self._names, self._clock = log.names, clock
         self._reader, self._outbox = log.reader(), log.outbox()
 
     def __enter__(self) -> Self:
+        refuse_migrated(self._reader, self._names)
         return self
 
     def __exit__(
@@ -35,16 +39,42 @@ class Client:
         self._reader.close()
         self._outbox.close()
 
-    def deploy(self, *, state_machine: str, definition: Json, type: MachineType = "STANDARD") -> str:
-        """Make the definition the machine's latest; return its revision. Raises InvalidDefinition."""
+    def deploy(
+        self,
+        *,
+        state_machine: str,
+        definition: Json,
+        type: MachineType = "STANDARD",
+        retention: timedelta | Literal["default", "kept"] = "kept",
+    ) -> str:
+        """Make the definition the machine's latest; return its revision. Raises InvalidDefinition.
+
+        `retention`: how long the machine's ended executions are kept, those of older revisions too; "default": as long
+        as the janitor is told; "kept": as it was.
+        """
         if not is_name(state_machine):
             rule = f"must be 1 to 80 characters that AWS allows in names, got {state_machine!r}"
             raise InvalidSettings(setting="name", rule=rule, example="--name order")
         workflow, message = deployment(
-            self._names, state_machine=state_machine, definition=definition, type=type, now=self._clock.now()
+            self._names,
+            state_machine=state_machine,
+            definition=definition,
+            type=type,
+            now=self._clock.now(),
+            retention_ms=self._retention_ms(state_machine, retention),
         )
         self._write(message)
         return workflow.revision
+
+    def _retention_ms(self, state_machine: str, retention: timedelta | Literal["default", "kept"]) -> int | None:
+        if isinstance(retention, timedelta):
+            return retention // timedelta(milliseconds=1)
+        if retention == "default":
+            return None
+        topic_partitions(self._reader, self._names.definitions)
+        definitions = Definitions(self._reader, self._names)
+        definitions.refresh()
+        return definitions.retention_ms(state_machine)
 
     def send(self, command: AnyCommand) -> None:
         """Return once the command is durably written; what comes of it is to be read from events and rejections.

@@ -19,7 +19,7 @@ from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
 from processor.model import events as e
 from processor.model.commands import token_of
-from processor.model.ids import Millis, ScopeKey, parse_execution_id
+from processor.model.ids import Millis, ScopeKey, parse_execution_id, parse_numbered_key
 from processor.model.json import Json
 from processor.model.records import Rejection, Status
 
@@ -160,16 +160,22 @@ class History:
         return self._reader.end(self._topic, self.partition)
 
     def read(self, *, seen: Seen = ignore) -> Iterator[tuple[e.AnyEvent, ...]]:
-        """Yield the batches up to the end as it is now, each event once."""
+        """Yield the batches up to the end as it is now, each event once, and none that is purged before that end."""
+        found: list[tuple[e.AnyEvent, ...]] = []
         for record in self._reader.read(self._topic, self.partition, start=self.offset):
             seen(record.offset + 1 - self.offset)
             self.offset = record.offset + 1
-            if record.key is None or record.value is None or not record.key.startswith(self._key):
+            if record.key is None or not record.key.startswith(self._key):
+                continue
+            if record.value is None:  # the log may hold what stood before a purge for a while
+                self._next_sequence = None
+                found.clear()
                 continue
             batch = tuple(event for event in decode_events(record.value) if self._is_new(event))
             if batch:
                 self._next_sequence = batch[-1].sequence + 1
-                yield batch
+                found.append(batch)
+        yield from found
 
     def _is_new(self, event: e.AnyEvent) -> bool:
         return self._next_sequence is None or event.sequence >= self._next_sequence
@@ -243,10 +249,18 @@ def summaries(reader: Reader, names: TopicNames, *, seen: Seen = ignore) -> list
         for record in reader.read(names.events, partition):
             seen(record.offset + 1 - passed)
             passed = record.offset + 1
-            if record.value is not None and _changes_a_status(record):
+            if record.value is None:
+                found.pop(purged_id(record), None)
+            elif _changes_a_status(record):
                 for event in decode_events(record.value):
                     _summarize(found, event)
     return sorted(found.values(), key=lambda summary: (summary.started_at, summary.execution_id))
+
+
+def purged_id(tombstone: Record) -> str:
+    """Return whose purge a tombstone of the events topic is part of; what stood of it before counts no longer."""
+    key = parse_numbered_key((tombstone.key or b"").decode("utf-8", "replace"))
+    return "" if key is None else key[0]
 
 
 def total_events_offsets(reader: Reader, names: TopicNames) -> int:

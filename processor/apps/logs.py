@@ -67,4 +67,6 @@ def _make_topics(log: Log, settings: Settings) -> None:
         reader.close()
     if not known:
         partitions = settings.partitions or EMBEDDED_PARTITIONS
-        create_topics(log, partitions=partitions, task_partitions=settings.task_partitions)
+        create_topics(
+            log, partitions=partitions, task_partitions=settings.task_partitions, retention=settings.retention
+        )

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from processor.apps.executions import TYPES_HEADER, topic_partitions
+from processor.apps.executions import TYPES_HEADER, purged_id, topic_partitions
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Message, Reader, Record
 from processor.engine.topics import TopicNames
@@ -49,8 +49,11 @@ def quarantined(reader: Reader, names: TopicNames) -> list[Quarantined]:
     found: dict[str, Quarantined] = {}
     for partition in range(topic_partitions(reader, names.events)):
         for record in reader.read(names.events, partition):
+            if record.value is None:
+                found.pop(purged_id(record), None)
+                continue
             types = dict(record.headers).get(TYPES_HEADER)
-            if record.value is None or (types is not None and _CHANGES.isdisjoint(types.decode().split(","))):
+            if types is not None and _CHANGES.isdisjoint(types.decode().split(",")):
                 continue
             for event in decode_events(record.value):
                 _note(found, event)

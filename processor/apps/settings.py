@@ -15,16 +15,18 @@ In the environment a property is written with underscores: `ASL_KAFKA_SECURITY_P
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from processor.engine.topics import DEFAULT_PREFIX, TopicNames
+from processor.engine.topics import DEFAULT_PREFIX, DEFAULT_RETENTION, TopicNames
 from processor.errors import InvalidSettings
 
 DEFAULT_FILE: Final = "asl.toml"
@@ -42,12 +44,28 @@ _EXAMPLES: Final[dict[str, str]] = {
     "task_partitions": "ASL_TASK_PARTITIONS=24",
     "replication_factor": "ASL_REPLICATION_FACTOR=3",
     "grace_seconds": "ASL_GRACE_SECONDS=30",
+    "retention": "ASL_RETENTION=30d",
     "kafka": 'ASL_KAFKA_SECURITY_PROTOCOL=SSL, or a [kafka] table with security.protocol = "SSL"',
 }
 
 
-_RULES: Final[dict[str, str]] = {"log": "must be sqlite:PATH or kafka:HOST:PORT[,HOST:PORT…]"}
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+DURATION_RULE: Final = "must be a whole number and s, m, h or d for its unit"
+
+_RULES: Final[dict[str, str]] = {
+    "log": "must be sqlite:PATH or kafka:HOST:PORT[,HOST:PORT…]",
+    "retention": DURATION_RULE,
+}
 """Where the pattern says less to its reader than words."""
+
+
+def parse_duration(text: object) -> timedelta:
+    """Return what 90s, 15m, 12h or 30d says. Raises ValueError."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(DURATION_RULE)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class Settings(BaseSettings):
@@ -65,6 +83,7 @@ class Settings(BaseSettings):
     task_partitions: int | None = Field(None, ge=1, le=10_000)
     replication_factor: int | None = Field(None, ge=1, le=100)
     grace_seconds: float = Field(30.0, ge=0)
+    retention: Annotated[timedelta, BeforeValidator(parse_duration)] = DEFAULT_RETENTION
     kafka: dict[str, str] = Field(default_factory=dict)
 
     @property

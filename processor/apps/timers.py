@@ -8,7 +8,6 @@ timer by its id, once. An index is only an index: a record in it that is no time
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,15 +15,14 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from processor.apps.schedule import Schedule
 from processor.engine.encoding import decode_timer, encode_command
 from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
 from processor.errors import DecodingFailed, InvalidCommand
 from processor.model.commands import FireTimer
-from processor.model.ids import Millis, parse_execution_id, parse_timer_id
+from processor.model.ids import parse_execution_id, parse_timer_id
 
 ISSUER: Final = "timers"
-REPEAT_AFTER_MS: Final = 60_000
-REPEAT_AT_MOST_MS: Final = 600_000
 MAX_FIRED_AT_ONCE: Final = 1_000
 _MAX_POLL_SECONDS: Final = 0.5  # how long a stop waits at most
 
@@ -45,83 +43,6 @@ TellTimers: TypeAlias = Callable[[Callable[[], TimersStanding]], None]
 """Called after every step; asks for the standing when it wants to know."""
 
 
-class _Pending(Struct):
-    """A timer without a tombstone: when it fires next, and how long after that again."""
-
-    at: Millis
-    repeat_ms: int = REPEAT_AFTER_MS
-    fired: bool = False
-
-
-class _Partition:
-    """Timers of one partition. Every operation is O(log n), the sweep of outdated heap entries amortised O(1)."""
-
-    def __init__(self) -> None:
-        self.caught_up = False
-        self._pending: dict[str, _Pending] = {}
-        # An entry whose time is not the pending one's is outdated: cheaper than finding and removing it in place.
-        self._heap: list[tuple[Millis, str]] = []
-        self._fired: dict[str, Millis] = {}  # and not resolved: when each fell due, in the order of their firing
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def arm(self, timer_id: str, due: Millis, now: Millis) -> None:
-        """Take its record. One that was fired and is due again already waits for its repetition all the same: armed
-        anew after each firing, by a clock that is behind, it would fire without end."""
-        pending = self._pending.get(timer_id)
-        if pending is None or not pending.fired or due > now:
-            self._fired.pop(timer_id, None)
-            self._set(timer_id, _Pending(due))
-
-    def _set(self, timer_id: str, pending: _Pending) -> None:
-        self._pending[timer_id] = pending
-        heapq.heappush(self._heap, (pending.at, timer_id))
-
-    def resolve(self, timer_id: str) -> None:
-        self._pending.pop(timer_id, None)
-        self._fired.pop(timer_id, None)
-        # Cancelled timeouts of a year would otherwise stay for a year.
-        if len(self._heap) > 2 * len(self._pending) + 64:
-            self._heap = [(pending.at, timer) for timer, pending in self._pending.items()]
-            heapq.heapify(self._heap)
-
-    def next_due(self) -> Millis | None:
-        """Return when the first one is due; None while the partition is still being read, or has none."""
-        if not self.caught_up:
-            return None
-        while self._heap:
-            at, timer_id = self._heap[0]
-            pending = self._pending.get(timer_id)
-            if pending is not None and pending.at == at:
-                return at
-            heapq.heappop(self._heap)
-        return None
-
-    def due(self, now: Millis, at_most: int) -> list[str]:
-        """Take out at most `at_most` timers due by `now`; each must be re-armed or is forgotten until read again."""
-        taken: dict[str, None] = {}  # one moved away and back to its first time stands in the heap twice
-        while len(taken) < at_most and (at := self.next_due()) is not None and at <= now:
-            taken[heapq.heappop(self._heap)[1]] = None
-        return list(taken)
-
-    def repeat(self, timer_id: str, now: Millis) -> None:
-        """It was fired: fire again later, twice as late each time, as long as there is no tombstone."""
-        pending = self._pending[timer_id]
-        self._fired.setdefault(timer_id, pending.at)
-        longer = min(pending.repeat_ms * 2, REPEAT_AT_MOST_MS)
-        self._set(timer_id, _Pending(Millis(now + pending.repeat_ms), longer, fired=True))
-
-    def first_due(self) -> Millis | None:
-        """Return when that timer fell or falls due which does so first: a fired one fires again later, but it is the
-        one that waits."""
-        fired = next(iter(self._fired.values()), None)
-        return self.next_due() if fired is None else fired
-
-    def put_back(self, timer_id: str) -> None:
-        heapq.heappush(self._heap, (self._pending[timer_id].at, timer_id))
-
-
 class TimerService:
     """One member of the group `<prefix>timers`; as many as there are partitions share the work."""
 
@@ -129,7 +50,7 @@ class TimerService:
         """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
         self._names, self._clock, self._tell = log.names, clock, tell
         self.counts: Counter[str] = Counter()
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Schedule] = {}
         self._outbox = log.outbox()
         self._feed = log.feed(log.names.timers, group=log.names.prefix + "timers", from_beginning=True)
 
@@ -141,7 +62,7 @@ class TimerService:
         for delivery in self._feed.poll(timeout_seconds=self._patience(timeout_seconds)):
             match delivery:
                 case PartitionTaken(partition=partition):
-                    self._partitions[partition] = _Partition()
+                    self._partitions[partition] = Schedule()
                 case RecordArrived(record=record):
                     self._take(record)
                 case CaughtUp(partition=partition):
@@ -198,7 +119,7 @@ class TimerService:
 
     def _fire(self) -> None:
         now, room = self._clock.now(), MAX_FIRED_AT_ONCE
-        fired: list[tuple[_Partition, str]] = []
+        fired: list[tuple[Schedule, str]] = []
         for partition in self._partitions.values():
             due = partition.due(now, room - len(fired))
             fired += [(partition, timer_id) for timer_id in due]

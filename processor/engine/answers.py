@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 
 from processor.engine.encoding import encode_rejection, encode_reply
 from processor.engine.ports import Clock, Headers, Message, Reader, Record
@@ -25,22 +26,31 @@ _DETAIL_CHARACTERS = 1_000  # it may quote a token, and those come in any length
 
 
 class Answers:
-    """`max_record_bytes` bounds dead letters, which carry what they are about, and replies.
+    """`max_record_bytes` bounds dead letters, which carry what they are about, and replies. `origins`: prefixes that
+    the topics were carried over from; replies asked for there go to the topics here.
 
     A reply is a courtesy: one that cannot be delivered is dropped and counted, and holds up nothing.
     """
 
-    def __init__(self, *, names: TopicNames, reader: Reader, clock: Clock, max_record_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        names: TopicNames,
+        reader: Reader,
+        clock: Clock,
+        max_record_bytes: int,
+        origins: Collection[str] = (),
+    ) -> None:
         self._names = names
         self._reader = reader
         self._clock = clock
-        self._max_record_bytes = max_record_bytes
+        self._max_record_bytes, self._origins = max_record_bytes, origins
         self._known: dict[str, tuple[bool, Millis]] = {}  # whether it was there, and when that was asked
 
     def refuse_reply_topic(self, command: c.AnyCommand) -> Refused | None:
         """Return why `reply_to` cannot be used: a topic that is not there would fail every transaction that writes
         to it, and any other than one for replies would let anyone write there with the processor's rights."""
-        topic = command.reply_to
+        topic = command.reply_to and self._names.reply_topic(command.reply_to, self._origins)
         if topic is None or topic == self._names.replies:
             return None
         if not self._is_for_replies(topic):
@@ -121,6 +131,7 @@ class Answers:
     def _reply(self, topic: str | None, reply: Reply) -> Staged:
         if topic is None:
             return Staged()
+        topic = self._names.reply_topic(topic, self._origins)
         if self._is_for_replies(topic) and self._exists(topic):
             message = Message(topic=topic, key=reply.execution_id.encode(), value=encode_reply(reply))
             if record_bytes(message) <= self._max_record_bytes:

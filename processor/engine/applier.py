@@ -14,6 +14,7 @@ from processor.engine.definitions import Definitions
 from processor.engine.encoding import (
     STATE_FORMAT,
     content_type_of,
+    decode_closed,
     decode_command,
     decode_execution,
     encode_events,
@@ -24,6 +25,7 @@ from processor.engine.encoding import (
 from processor.engine.index import Index
 from processor.engine.partitions import Partition
 from processor.engine.ports import Clock, Entropy, Message, Record
+from processor.engine.purging import purge
 from processor.engine.snapshots import snapshot_records
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
@@ -112,11 +114,11 @@ class Applier:
         if refused is not None:
             return self._refuse(record, command, refused)
         id = command.execution_id
-        held = overlay.execution(partition.number, id) or partition.holdings.find(id)
-        if held is None and not partition.knows_closed:
+        held = _held(id, partition, overlay)
+        if not partition.knows_closed and (held is None or isinstance(command, c.PurgeExecution)):
             return None
         try:
-            return self._apply_to(record, command, held, partition)
+            return self._apply_to(record, command, held, partition, overlay)
         except RecordTooLarge as fault:  # even the command's own event
             return self._refuse(record, command, Refused("InputTooLarge", str(fault)))
 
@@ -156,7 +158,12 @@ class Applier:
     # ---- commands
 
     def _apply_to(
-        self, record: Record, command: c.AnyCommand, held: Execution | ClosedExecution | None, partition: Partition
+        self,
+        record: Record,
+        command: c.AnyCommand,
+        held: Execution | ClosedExecution | None,
+        partition: Partition,
+        overlay: Overlay,
     ) -> Staged:
         now = self._clock.now()
         cause = cause_of(command, offset=record.offset)
@@ -168,6 +175,8 @@ class Applier:
                 return self._refuse(record, command, refused)
             case ClosedExecution() | Execution(closed=True) if isinstance(command, c.RedriveExecution):
                 return self._redrive(record, command, held, partition, now=now, cause=cause)
+            case ClosedExecution() | Execution(closed=True) if isinstance(command, c.PurgeExecution):
+                return self._purge(record, command, held, partition, overlay)
             case ClosedExecution():
                 return self._refuse(record, command, _after_end(command, held.status))
             case Execution() if held.closed:
@@ -238,7 +247,9 @@ class Applier:
         state = encode_execution(held) if isinstance(held, Execution) else held.state
         if state is None or (isinstance(held, ClosedExecution) and held.format != STATE_FORMAT):
             detail = f"Execution is {held.status} and cannot be redriven"
-            if held.status != "SUCCEEDED":
+            if isinstance(held, ClosedExecution) and held.purged:
+                detail += ": it is being purged"
+            elif held.status != "SUCCEEDED":
                 detail += ": its state was too large to be kept, or another release kept it"
             return self._refuse(record, command, Refused("ExecutionNotRedrivable", detail))
         header = execution_header(state)
@@ -271,6 +282,25 @@ class Applier:
         staged.messages.append(Message(topic=closed, key=id.encode(), value=None, partition=partition.number))
         staged.also(self._answers.accepted(command, now=now))
         staged.counts += ("redriven",)
+        return staged
+
+    def _purge(
+        self,
+        record: Record,
+        command: c.PurgeExecution,
+        held: Execution | ClosedExecution,
+        partition: Partition,
+        overlay: Overlay,
+    ) -> Staged:
+        if isinstance(held, Execution):
+            held = decode_closed(closed_value(held, max_record_bytes=self._max_record_bytes))
+        id, covered = command.execution_id, partition.coverage.chunks
+        chunks = max(overlay.chunks.get(id, 0), covered.get(id, 0))
+        staged = purge(command, held, chunks=chunks, names=self._names, partition=partition.number)
+        if isinstance(staged, Refused):
+            return self._refuse(record, command, staged)
+        if staged.closed is None:
+            staged.also(self._answers.accepted(command, now=self._clock.now()))
         return staged
 
     def _start_again(
@@ -421,6 +451,17 @@ class Applier:
     def _dead_letter(self, record: Record, reason: str) -> Staged:
         log.warning("dead_letter", extra={"partition": record.partition, "offset": record.offset})
         return Staged(messages=[self._answers.dead_letter(record, reason)], counts=("dead_letters",))
+
+
+def _held(id: str, partition: Partition, overlay: Overlay) -> Execution | ClosedExecution | None:
+    held = overlay.execution(partition.number, id)
+    if held is not None:
+        return held
+    purged = overlay.purged.get(partition.number, {})
+    if id not in purged:
+        return partition.holdings.find(id)
+    left = purged[id]
+    return None if left is None else decode_closed(left)
 
 
 def _after(before: Execution | None, own: e.AnyEvent | None, workflow: Workflow | None) -> Execution:

@@ -44,6 +44,14 @@ class Coverage:
         if id in self.chunks:
             self._closing[id] = self.end
 
+    def purged(self, id: str, *, chunks: int = 0) -> None:
+        """Nothing of what was written of it counts any longer, but for so many chunks of a later one's snapshot."""
+        self.dirty.pop(id, None)
+        self._closing.pop(id, None)
+        self.chunks.pop(id, None)
+        if chunks:
+            self.chunks[id] = chunks
+
     def count(self, events: int, *, now: Millis) -> None:
         self._events += events
         if self._due_at is None:

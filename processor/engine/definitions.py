@@ -7,7 +7,8 @@ from collections import Counter
 
 from processor.engine.encoding import decode_definition_record, encode_definition_record
 from processor.engine.ports import Message, Reader, Record
-from processor.engine.topics import PARTITIONS_KEY, TopicNames
+from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, PARTITIONS_KEY, TopicNames
+from processor.engine.topics_setup import migrated_prefix
 from processor.errors import Code, DecodingFailed, Diagnostic, InvalidDefinition
 from processor.interpreter.jsonata import Sandbox
 from processor.interpreter.parse import parse
@@ -21,7 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def deployment(
-    names: TopicNames, *, state_machine: str, definition: Json, type: MachineType, now: Millis
+    names: TopicNames,
+    *,
+    state_machine: str,
+    definition: Json,
+    type: MachineType,
+    now: Millis,
+    retention_ms: int | None = None,
 ) -> tuple[Workflow, Message]:
     """Return the compiled definition and the record that deploys it. Raises InvalidDefinition."""
     workflow = parse(definition, type=type)
@@ -32,6 +39,7 @@ def deployment(
         type=type,
         definition=workflow.definition,
         deployed_at=now,
+        retention_ms=retention_ms,
     )
     key = _key(state_machine, workflow.revision)
     return workflow, Message(topic=names.definitions, key=key, value=encode_definition_record(record), partition=0)
@@ -50,6 +58,8 @@ class Definitions:
         self._reader, self._sandbox = reader, sandbox
         self._topic = names.definitions
         self._counts: Counter[str] = Counter() if counts is None else counts
+        self.migrated_to: str | None = None  # another prefix, as far as was read
+        self.origins: set[str] = set()  # prefixes that the topics were carried over from
         self._next_offset = 0
         self._unreadable: dict[tuple[str, str], InvalidDefinition] = {}
         self._written: dict[tuple[str, str], Definition] = {}
@@ -69,7 +79,11 @@ class Definitions:
         self._fresh = True
         for record in self._reader.read(self._topic, 0, start=self._next_offset):
             self._next_offset = record.offset + 1
-            if record.value is not None and record.key != PARTITIONS_KEY:
+            if record.key == MIGRATED_KEY:
+                self.migrated_to = migrated_prefix(record)
+            elif (record.key or b"").startswith(ORIGIN_KEY):
+                self.origins.add((record.key or b"")[len(ORIGIN_KEY) :].decode(errors="replace"))
+            elif record.value is not None and record.key != PARTITIONS_KEY:
                 self._take(record, record.value)
 
     def _take(self, record: Record, value: bytes) -> None:
@@ -97,6 +111,11 @@ class Definitions:
 
     def latest(self, state_machine: str) -> str | None:
         return self._latest.get(state_machine)
+
+    def retention_ms(self, state_machine: str) -> int | None:
+        """Return how long the machine's ended executions are to be kept; None where its last record does not say."""
+        written = self._written.get((state_machine, self._latest.get(state_machine, "")))
+        return None if written is None else written.retention_ms
 
     def to_start(self, state_machine: str, revision: str) -> Workflow | None:
         """As `workflow`, for a new execution. Raises InvalidDefinition also where the revision's last record cannot be

@@ -68,6 +68,7 @@ class Holdings:
         header = execution_header(state)
         workflow_of(self._definitions, header.state_machine, header.revision)
         self._used.pop(id, None)
+        self._closed.pop(id, None)
         self._idle[id] = state
         if header.quarantined:
             self._quarantined.add(id)

@@ -156,6 +156,13 @@ class Partition:
         if not execution.at_rest:
             self._queue(id)
 
+    def fold_purge(self, id: str, left: bytes | None) -> None:
+        """Forget an ended execution, but for the record of closed that a purge under way has left."""
+        self.coverage.purged(id)
+        self.holdings.forget(id)
+        if left is not None:
+            self.holdings.close(id, left)
+
     def fold_commands(self, *, applied: int, woken: int) -> None:
         self.applied, self.attempts = max(self.applied, applied), 0
         for _ in range(woken):

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec
 from processor.model.ids import Millis
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -263,14 +263,24 @@ class Log(Protocol):
 
     def outbox(self) -> Outbox: ...
 
+    def atomic_outbox(self, name: str) -> Outbox:
+        """An outbox whose `send` writes all or nothing; on a cluster, one of that name that was made before this one
+        writes nothing any more, once this one has sent."""
+
     def reader(self) -> Reader: ...
 
     def survey(self) -> Survey: ...
 
+    def at_work(self) -> Sequence[str]:
+        """Return who is at work, a line each: living members of the roles' groups, transactions that are open."""
+
+    def committed(self) -> Mapping[int, int]:
+        """Return the processors' next command per partition; a partition for which none is committed is missing."""
+
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         """Create those that are missing and return their names; existing ones are left as they are."""
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
-        """Return one line per problem; () where all fit."""
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
+        """Return every setting that differs, in the order of `specs`; () where all fit."""
 
     def close(self) -> None: ...

@@ -35,8 +35,8 @@ from processor.engine.ports import (
 )
 from processor.engine.staging import Overlay
 from processor.engine.standing import Observer, Standing, Unobserved
-from processor.engine.topics_setup import verify_partitions
-from processor.errors import AslError, DecodingFailed, HistoryBroken
+from processor.engine.topics_setup import migrated_message, verify_partitions
+from processor.errors import AslError, DecodingFailed, HistoryBroken, TopicsUnfit
 from processor.interpreter.jsonata import Sandbox
 from processor.model.ids import Millis
 
@@ -88,7 +88,13 @@ class Processor:
         limit = self._inbox.max_record_bytes
         self.counts: Counter[str] = Counter()
         self._definitions = Definitions(self._reader, log.names, counts=self.counts, sandbox=sandbox)
-        self._answers = Answers(names=log.names, reader=self._reader, clock=clock, max_record_bytes=limit)
+        self._answers = Answers(
+            names=log.names,
+            reader=self._reader,
+            clock=clock,
+            max_record_bytes=limit,
+            origins=self._definitions.origins,
+        )
         self._applier = Applier(
             names=log.names,
             partitions=self._count,
@@ -238,6 +244,10 @@ class Processor:
         self.counts["stopped_partitions"] += 1
 
     def _open(self, partition: Partition, *, attempts: int) -> None:
+        # Asked once more: a migration sees whoever is a member by now, and who joined later sees what it wrote.
+        self._definitions.refresh()
+        if self._definitions.migrated_to is not None:
+            raise TopicsUnfit([migrated_message(self._names, self._definitions.migrated_to)])
         restoring = partition.restoring
         if restoring.cut_off:
             fields = {"partition": partition.number, "executions": restoring.cut_off}
@@ -342,6 +352,8 @@ class Processor:
             partition = self._partitions[number]
             coverage, before = partition.coverage, partition.coverage.end
             coverage.end = max(before, committed.ends.get(number, before))
+            for id, left in overlay.purged.get(number, {}).items():
+                partition.fold_purge(id, left)
             for id, execution in overlay.executions.get(number, {}).items():
                 partition.fold(
                     execution, closed=overlay.closed.get(id), chunks=overlay.chunks.get(id, 0), before=before

@@ -25,6 +25,7 @@ from processor.engine.encoding.wire import HEADER_LENGTH
 from processor.engine.holdings import Holdings, RevisionMissing, workflow_of
 from processor.engine.ports import Record, Restorable
 from processor.engine.snapshots import Chunks, Complete
+from processor.engine.topics import moved_from
 from processor.errors import DecodingFailed, HistoryBroken
 from processor.interpreter.evolve import begin, evolve
 from processor.model import events as e
@@ -148,12 +149,13 @@ class Restoring:
                 self._purge(record)
                 continue
             self._coverage.end = record.offset + 1
+            moved = moved_from(record.headers) is not None
             for event in decode_events(record.value):
-                if event.caused_by.offset is not None:
+                if event.caused_by.offset is not None and not moved:  # of commands under another prefix
                     self.next_command = max(self.next_command, event.caused_by.offset + 1)
                 if event.execution_id not in self._suspects:
                     try:
-                        self._fold(event, record.offset)
+                        self._fold(event, record.offset, moved=moved)
                     except HistoryBroken as fault:
                         self._suspects[event.execution_id] = fault
 
@@ -165,13 +167,17 @@ class Restoring:
             raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
 
     def _purge(self, record: Record) -> None:
+        """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that
+        is purged. A snapshot is forgotten too: it is of a later one of that name, whose events all follow."""
         key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
-        if key is not None and not self._holdings.is_open(id := key[0]):
+        if key is not None:
+            id = key[0]
             self._suspects.pop(id, None)
             self._skipped.pop(id, None)
             self._holdings.forget(id)
+            self._coverage.purged(id, chunks=self._coverage.chunks.get(id, 0))
 
-    def _fold(self, event: e.AnyEvent, offset: int) -> None:
+    def _fold(self, event: e.AnyEvent, offset: int, *, moved: bool) -> None:
         id = event.execution_id
         covered = self._holdings.idle_sequence(id)
         if covered is not None and event.sequence < covered and id in self._covered:
@@ -179,7 +185,7 @@ class Restoring:
         self.events += 1
         known = self._known(id)
         if known is None:
-            if self._skips(event):
+            if self._skips(event, moved=moved):
                 return
             if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
                 raise self._broken(id, f"begins with {type(event).__name__} number {event.sequence}")
@@ -219,11 +225,12 @@ class Restoring:
         workflow = workflow_of(self._definitions, execution.started.state_machine, event.revision)
         return replace(execution, workflow=workflow)
 
-    def _skips(self, event: e.AnyEvent) -> bool:
+    def _skips(self, event: e.AnyEvent, *, moved: bool) -> bool:
         """Return whether the event is of an execution whose beginning was deleted by age, which is so only where all
-        is read and the partition no longer begins with its first record. It must have ended since."""
+        is read and the partition no longer begins with its first record, or the event comes from one that may not have.
+        It must have ended since."""
         expected = self._skipped.get(event.execution_id)
-        deleted = self._coverage.position == 0 and bool(self._first_offset)
+        deleted = self._coverage.position == 0 and (moved or bool(self._first_offset))
         if expected is None and (event.sequence == 0 or not deleted):
             return False
         if expected is not None and event.sequence != expected:

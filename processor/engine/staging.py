@@ -17,7 +17,8 @@ class Staged(Struct):
     """The effect of one command, or of one slice of a runnable execution."""
 
     execution: Execution | None = None
-    closed: bytes | None = None  # the record that it leaves, having ended
+    purged: str | None = None  # the id of an execution that is removed
+    closed: bytes | None = None  # the record that an execution leaves, having ended, or for now, being removed
     chunks: int = 0  # of the snapshot that is written with it, being redriven
     messages: list[Message] = []
     counts: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Overlay:
         self.messages: list[Message] = []
         self.executions: dict[int, dict[str, Execution]] = {}
         self.closed: dict[str, bytes] = {}
+        self.purged: dict[int, dict[str, bytes | None]] = {}  # and what is left of each
         self.chunks: dict[str, int] = {}
         self.events: Counter[int] = Counter()
         self.woken: Counter[int] = Counter()  # of the commands that waited, how many are among these
@@ -61,6 +63,10 @@ class Overlay:
         self.counts.update(staged.counts)
         self.counts["events"] += staged.events
         self.events[partition] += staged.events
+        if staged.purged is not None:
+            for known in (self.executions.get(partition, {}), self.closed, self.chunks):
+                known.pop(staged.purged, None)
+            self.purged.setdefault(partition, {})[staged.purged] = staged.closed
         if staged.execution is not None:
             id = staged.execution.execution_id
             self.executions.setdefault(partition, {})[id] = staged.execution

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 
 DEFAULT_PREFIX = "asl."
 DEFAULT_PARTITIONS = 24
+DEFAULT_RETENTION = timedelta(days=30)
+"""How long ended executions are kept where their definition does not say."""
 PARTITIONS_KEY = b"#partitions"
+MIGRATED_KEY = b"#migrated"
+ORIGIN_KEY = b"#origin#"
+"""In the topic of definitions; `#` begins no state machine's name. The last one is followed by a prefix that the topics
+were carried over from."""
+
+MOVED_HEADER = "asl-moved"
+"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
 
 _DAY_MS = 86_400_000
+_LONGEST = timedelta(days=365)
 
 
 class TopicNames(Struct, frozen=True):
@@ -58,9 +69,23 @@ class TopicNames(Struct, frozen=True):
     def dead_letters(self) -> str:
         return self.prefix + "dead-letters"
 
+    def reply_topic(self, asked: str, origins: Iterable[str]) -> str:
+        """Return the topic for replies that were asked for in `asked`: the one of that name here, where that was under
+        a prefix that these topics were carried over from."""
+        for origin in origins:
+            there = TopicNames(origin).replies
+            if asked == there or asked.startswith(there + "."):
+                return self.replies + asked[len(there) :]
+        return asked
+
     @property
     def processor_group(self) -> str:
         return self.prefix + "processor"
+
+    def is_group(self, group: str) -> bool:
+        """Return whether it is the group of one of the roles."""
+        own = (self.processor_group, self.prefix + "timers", self.prefix + "janitor")
+        return group in own or group.startswith(self.prefix + "worker.")
 
     @property
     def co_partitioned(self) -> tuple[str, ...]:
@@ -78,10 +103,49 @@ class TopicSpec(Struct, frozen=True, kw_only=True):
     config: Mapping[str, str]
 
 
+class Difference(Struct, frozen=True, kw_only=True):
+    """A setting of a topic that is not as it should be. `found` None: there is no such topic."""
+
+    topic: str
+    setting: str
+    expected: str
+    found: str | None
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.topic}: does not exist; asl topics create makes it"
+        return f"{self.topic}: {self.setting} is {self.found or 'not set'}, should be {self.expected}"
+
+
+def differences(spec: TopicSpec, *, partitions: int | None, config: Mapping[str, str]) -> Iterator[Difference]:
+    """Yield what differs of a topic that has so many partitions, None where it is not there, and this `config`."""
+    found = {} if partitions is None else {"partitions": str(partitions), **config}
+    for setting, expected in {"partitions": str(spec.partitions), **spec.config}.items():
+        value = found.get(setting, "")
+        if not _same(value, expected):
+            told = None if partitions is None else value
+            yield Difference(topic=spec.name, setting=setting, expected=expected, found=told)
+        if partitions is None:
+            return
+
+
+def _same(one: str, other: str) -> bool:
+    """0.1 is 0.10, and compact,delete is delete,compact."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return sorted(one.replace(" ", "").split(",")) == sorted(other.split(","))
+
+
 def topic_specs(
-    names: TopicNames, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+    names: TopicNames,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
 ) -> tuple[TopicSpec, ...]:
-    """Return every topic as `asl topics create` makes it."""
+    """Return every topic as `asl topics create` makes it. Events go by age after the longest an execution may run, a
+    year, and `retention`; before that only a purge takes them away."""
     deleted = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     # Small segments: the cleaner never touches the active one, and an index should stay near its live size.
     index = {
@@ -94,7 +158,7 @@ def topic_specs(
     }
     events = {
         "cleanup.policy": "compact,delete",
-        "retention.ms": str((365 + 30) * _DAY_MS),
+        "retention.ms": str((_LONGEST + retention) // timedelta(milliseconds=1)),
         "min.compaction.lag.ms": str(_DAY_MS),
     }
     definitions = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_DAY_MS)}
@@ -111,6 +175,16 @@ def topic_specs(
         names.dead_letters: (partitions, deleted),
     }
     return tuple(TopicSpec(name=n, partitions=count, config=config) for n, (count, config) in settings.items())
+
+
+def moved_from(headers: Sequence[tuple[str, bytes]]) -> tuple[int, int] | None:
+    """Return partition and offset that a record had under another prefix; None where it was written here."""
+    for name, value in headers:
+        if name == MOVED_HEADER:
+            partition, _, offset = value.decode("ascii", "replace").partition("/")
+            if partition.isdecimal() and offset.isdecimal():
+                return int(partition), int(offset)
+    return None
 
 
 def partition_of(key: bytes, partitions: int) -> int:

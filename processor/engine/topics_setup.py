@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
-from processor.engine.encoding import decode_definition_record, encode_definition_record
-from processor.engine.ports import Log, Message, Reader
-from processor.engine.topics import DEFAULT_PARTITIONS, PARTITIONS_KEY, TopicNames, topic_specs
+from processor.engine.encoding import decode_definition_record, decode_migration, encode_definition_record
+from processor.engine.ports import Log, Message, Reader, Record
+from processor.engine.topics import (
+    DEFAULT_PARTITIONS,
+    DEFAULT_RETENTION,
+    MIGRATED_KEY,
+    ORIGIN_KEY,
+    PARTITIONS_KEY,
+    Difference,
+    TopicNames,
+    topic_specs,
+)
 from processor.errors import DecodingFailed, TopicsUnfit
 from processor.model.records import PartitionCount
 
@@ -15,7 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def create_topics(
-    log: Log, *, partitions: int = DEFAULT_PARTITIONS, task_partitions: int | None = None
+    log: Log,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
 ) -> Sequence[str]:
     """Create what is missing, write the partition count down once, and return the names of the new topics.
 
@@ -23,7 +37,8 @@ def create_topics(
     """
     reader, outbox = log.reader(), log.outbox()
     try:
-        created = log.create_topics(topic_specs(log.names, partitions=partitions, task_partitions=task_partitions))
+        specs = topic_specs(log.names, partitions=partitions, task_partitions=task_partitions, retention=retention)
+        created = log.create_topics(specs)
         standing = [
             f"{t}: has {n} partitions, not {partitions}" for t, n in _counts(reader, log.names) if n != partitions
         ]
@@ -39,7 +54,51 @@ def create_topics(
     return created
 
 
+def check_topics(
+    log: Log,
+    *,
+    partitions: int | None = None,
+    task_partitions: int | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
+) -> list[Difference]:
+    """Return every difference between the topics and those that `create_topics` would make. A count that is not given
+    is the one that was written down at their creation, that of tasks the one it has."""
+    reader, names = log.reader(), log.names
+    try:
+        recorded = recorded_partitions(reader, names)
+        count = partitions or recorded or reader.partitions(names.commands) or DEFAULT_PARTITIONS
+        tasks = task_partitions or reader.partitions(names.tasks)
+        standing = reader.partitions(names.definitions) is not None
+    finally:
+        reader.close()
+    found = list(log.check_topics(topic_specs(names, partitions=count, task_partitions=tasks, retention=retention)))
+    if standing and recorded != count:
+        told = "" if recorded is None else str(recorded)
+        found.append(
+            Difference(topic=names.definitions, setting=PARTITIONS_KEY.decode(), expected=str(count), found=told)
+        )
+    return found
+
+
 def verify_partitions(reader: Reader, names: TopicNames) -> int:
+    """As verify_counts. Raises TopicsUnfit also where the topics were migrated to another prefix."""
+    count = verify_counts(reader, names)
+    refuse_migrated(reader, names)
+    return count
+
+
+def refuse_migrated(reader: Reader, names: TopicNames) -> None:
+    """Raise TopicsUnfit where the topics were migrated: what is written to them goes nowhere."""
+    moved = migrated_to(reader, names)
+    if moved is not None:
+        raise TopicsUnfit([migrated_message(names, moved)])
+
+
+def migrated_message(names: TopicNames, prefix: str) -> str:
+    return f"{names.definitions}: the topics were migrated; they go on with --prefix {prefix}"
+
+
+def verify_counts(reader: Reader, names: TopicNames) -> int:
     """Return the one partition count of commands, events, snapshots, closed and timers.
 
     Raises TopicsUnfit, naming each topic that is missing, that differs, or that was changed since its creation:
@@ -68,11 +127,9 @@ def _counts(reader: Reader, names: TopicNames) -> list[tuple[str, int | None]]:
 
 def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
     """Return the count written at creation, the last that can be read; None where there is none."""
-    if reader.partitions(names.definitions) is None:
-        return None
     found = None
-    for record in reader.read(names.definitions, 0):
-        if record.key == PARTITIONS_KEY and record.value is not None:
+    for record in _of_the_topics(reader, names, PARTITIONS_KEY):
+        if record.value is not None:
             try:
                 decoded = decode_definition_record(record.value)
             except DecodingFailed as fault:  # the topics' own counts still have to agree with what is found
@@ -81,3 +138,31 @@ def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:
             if isinstance(decoded, PartitionCount):
                 found = decoded.partitions
     return found
+
+
+def migrated_to(reader: Reader, names: TopicNames) -> str | None:
+    """Return the prefix that the topics were migrated to; None where they were not, or that was taken back."""
+    found = None
+    for record in _of_the_topics(reader, names, MIGRATED_KEY):
+        found = migrated_prefix(record)
+    return found
+
+
+def origins(reader: Reader, names: TopicNames) -> list[str]:
+    """Return the prefixes that the topics were carried over from."""
+    keys = (record.key or b"" for record in _of_the_topics(reader, names, ORIGIN_KEY))
+    return [key[len(ORIGIN_KEY) :].decode() for key in keys]
+
+
+def migrated_prefix(mark: Record) -> str | None:
+    """Return what a record under the key `#migrated` says; one that cannot be read says nothing."""
+    try:
+        return None if mark.value is None else decode_migration(mark.value).prefix
+    except DecodingFailed as fault:
+        log.error("migration_unreadable", extra={"offset": mark.offset, "reason": fault.reason})
+        return None
+
+
+def _of_the_topics(reader: Reader, names: TopicNames, key: bytes) -> Iterator[Record]:
+    if reader.partitions(names.definitions) is not None:
+        yield from (r for r in reader.read(names.definitions, 0) if (r.key or b"").startswith(key))

@@ -61,7 +61,8 @@ def _decided(acting: Execution, command: c.AnyCommand) -> Decision:
             case c.ReleaseExecution():
                 return _release(acting)
             case c.PurgeExecution():
-                return Refused("NotSupported", f"{type(command).__name__} is not supported by this release")
+                detail = "only an ended execution can be purged, and by a processor"
+                return Refused("ExecutionNotPurgeable", f"{command.execution_id} is {acting.status}: {detail}")
             case _:
                 assert_never(command)
     except InvalidCommand as fault:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from processor.errors import InvalidCommand
 from processor.model import events as e
 from processor.model.ids import (
+    Millis,
     TimerKind,
     parse_task_token,
     parse_timer_id,
@@ -134,7 +135,11 @@ class ReleaseExecution(Command, frozen=True, kw_only=True):
 
 
 class PurgeExecution(Command, frozen=True, kw_only=True):
+    """Remove an ended execution from the log. Refused where it did not end with `last_sequence`, or, if `ended_at` is
+    given, not then: it was redriven since, or its name given to another."""
+
     last_sequence: int
+    ended_at: Millis | None = None
 
 
 AnyCommand: TypeAlias = (

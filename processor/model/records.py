@@ -27,6 +27,7 @@ RejectionReason: TypeAlias = Literal[
     "NotSupported",
     "ExecutionNotRedrivable",
     "ExecutionNotQuarantined",
+    "ExecutionNotPurgeable",
 ]
 
 
@@ -69,12 +70,20 @@ class Definition(Struct, frozen=True, kw_only=True):
     type: MachineType
     definition: Json
     deployed_at: Millis
+    retention_ms: int | None = None  # of the machine's ended executions, as its last record says; None: the default
 
 
 class PartitionCount(Struct, frozen=True, kw_only=True):
     """The one record under the key `#partitions` of definitions."""
 
     partitions: int
+
+
+class Migration(Struct, frozen=True, kw_only=True):
+    """Under the key `#migrated` of definitions: the topics were carried over to those of another prefix."""
+
+    prefix: str
+    time: Millis
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -134,7 +143,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
 class ClosedExecution(Struct, frozen=True, kw_only=True):
     """What is left of an ended execution; key: its id. As long as it stands the id is taken. `state`: the folded
-    execution, in the encoding `format` names, for a redrive; None where it succeeded, or where that is too large."""
+    execution, in the encoding `format` names, for a redrive; None where it succeeded, or where that is too large.
+    `purged`: how many of its events a purge that is under way has removed."""
 
     execution_id: str
     state_machine: str
@@ -148,3 +158,4 @@ class ClosedExecution(Struct, frozen=True, kw_only=True):
     redrive_count: int
     format: str
     state: bytes | None = None
+    purged: int = 0

@@ -218,6 +218,9 @@ class FakeAdmin:
     def ends(self, places: Iterable[Place], *, committed: bool) -> Mapping[Place, int]:
         return {place: self._cluster.ends.get(place, 0) for place in places}
 
+    def groups(self) -> Sequence[str]:
+        return []
+
     def members(self, group: str) -> Sequence[Member]:
         self._cluster.call("members")
         return self._cluster.group

@@ -82,11 +82,27 @@ def test_the_same_key_stays_in_other_partitions_and_in_topics_that_are_not_compa
     assert kept == {
         (names.tasks, 0): [(b"a", b"v")],
         (names.tasks, 1): [(b"a", b"v")],
-        (names.events, 0): [(b"a", b"v"), (b"a", b"v")],
+        (names.events, 0): [(b"a", b"v")],
         (names.events, 1): [],
         (names.commands, 0): [(b"a", b"v"), (b"a", b"v")],
         (names.commands, 1): [],
     }
+
+
+def test_what_is_purged_of_the_events_is_gone_at_once_and_its_tombstone_after_a_day(
+    log: SqliteLog, path: Path, clock: ManualClock
+) -> None:
+    def message(key: bytes, value: bytes | None) -> Message:
+        return Message(topic=log.names.events, key=key, value=value, partition=0)
+
+    send(log, message(b"m:1#0", b"v"), message(b"m:2#0", b"v"), message(b"m:1#3", b"v"))
+    send(log, message(b"m:1#0", None), message(b"m:1#1", None), message(b"m:1#3", None))
+    assert contents(log, log.names.events, 0)[0] == (b"m:2#0", b"v")
+    assert [key for key, value in contents(log, log.names.events, 0) if value is not None] == [b"m:2#0"]
+    clock.advance(timedelta(days=2))
+    tidy(path, clock)
+
+    assert contents(log, log.names.events, 0) == [(b"m:2#0", b"v")]
 
 
 def test_a_tombstone_goes_after_a_day_and_offsets_go_on_all_the_same(

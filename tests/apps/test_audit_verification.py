@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.adapters.memory import MemoryLog
-from processor.apps.audit.checks import Counts, Fault, moved_from
+from processor.apps.audit.checks import Counts, Fault
 from processor.apps.audit.folding import first_state
 from processor.apps.audit.held import Held
 from processor.apps.audit.verification import Verification
@@ -514,11 +514,6 @@ def test_what_age_deleted_before_it_was_carried_over_is_no_fault(world: World) -
     assert {fault.rule for fault in faults(world, gone)} == {"NO_BEGINNING"}
     found = faults(world, lambda rows: [moved(row) if row.value else row for row in gone(rows)])
     assert {fault.rule for fault in found} == {"NO_END"}
-
-
-def test_a_header_of_no_place_is_passed_over(world: World) -> None:
-    [row] = [row for row in world.records(world.names.events) if row.key == b"task:a#0"]
-    assert moved_from(replace(row, headers=(("asl-moved", b"?/1"),))) is None
 
 
 def test_a_tombstone_of_what_is_open_is_named(world: World) -> None:

@@ -456,7 +456,9 @@ def test_topics_that_stand_with_another_count_are_told(count: str, monkeypatch: 
 
     monkeypatch.setenv(f"ASL_{count.upper()}", "12")
     checked = asl("topics", "check")
-    assert (checked.exit_code, checked.stdout.splitlines()[0]) == (2, problem)
+    others = {"partitions": ["events", "snapshots", "closed", "timers"], "task_partitions": []}[count]
+    told = [f"{name}: partitions is 6, should be 12" for name in (topic, *(f"asl.{other}" for other in others))]
+    assert (checked.exit_code, [line for line in checked.stdout.splitlines() if line in told]) == (2, told)
 
 
 @pytest.mark.parametrize(
@@ -515,7 +517,7 @@ def test_dev_runs_everything_in_one_process(folder: Path) -> None:
     try:
         assert process.stderr is not None
         for line in process.stderr:
-            if json.loads(line).get("message", "").startswith("asl: processor, timers and 1 workers"):
+            if json.loads(line).get("message", "").startswith("asl: processor, timers, janitor and 1 workers"):
                 break
         started = asl("start", "doubling", "--input", "4", "--wait", "--log", "sqlite:d.db")
         assert (started.exit_code, started.stdout) == (0, "8\n")
@@ -545,7 +547,7 @@ def test_dev_shows_what_is_refused(folder: Path, options: list[str], rejected: s
     process = asl_process(folder, "dev", *options)
     try:
         assert process.stdout is not None and process.stderr is not None
-        assert "processor, timers and 0 workers" in process.stderr.readline()
+        assert "processor, timers, janitor and 0 workers" in process.stderr.readline()
         assert asl("start", "nowhere", "--log", "sqlite:asl-dev.db").exit_code == 0
         assert any(re.search(rejected, line) for line in process.stdout)
         log = SqliteLog(folder / "asl-dev.db")

@@ -28,7 +28,7 @@ from processor.engine.topics import partition_of, topic_specs
 from processor.errors import InvalidCommand, TopicsUnfit
 from processor.model import events as e
 from processor.model.commands import FailTask, FireTimer
-from processor.model.ids import Millis
+from processor.model.ids import Millis, batch_key
 from processor.model.records import Rejection, Status
 
 PARTITIONS = 3
@@ -156,6 +156,36 @@ def test_a_batch_written_twice_counts_once(log: MemoryLog) -> None:
     write(log, [started(), entered(1, "Both")])
     write(log, [started(), entered(1, "Both")])
     assert [event.sequence for batch in history(log).read() for event in batch] == [0, 1]
+
+
+def purge(log: MemoryLog, id: str, events: int) -> None:
+    partition = partition_of(id.encode(), PARTITIONS)
+    keys = [batch_key(id, sequence).encode() for sequence in range(events)]
+    log.outbox().send([Message(topic=log.names.events, key=key, value=None, partition=partition) for key in keys])
+
+
+def test_nothing_is_told_of_what_was_purged_though_the_log_still_holds_it(log: MemoryLog) -> None:
+    for id in ("order:1", "order:2"):
+        write(log, [started(id), succeeded(id, 1, 1000)])
+    purge(log, "order:1", 2)
+
+    assert describe(history(log)) is None
+    assert list(history(log).read()) == []
+    assert [one.execution_id for one in summaries(log.reader(), log.names)] == ["order:2"]
+
+
+def test_an_execution_that_has_the_name_of_a_purged_one_is_told_from_its_own_beginning(log: MemoryLog) -> None:
+    write(log, [started(), entered(1, "Both"), failed(2, time=1000)])
+    reading = history(log)
+    assert [event.sequence for batch in reading.read() for event in batch] == [0, 1, 2]
+    purge(log, "order:1", 3)
+    write(log, [started(time=3000), entered(1, "Both", time=3000)])
+
+    assert [(event.sequence, event.time) for batch in reading.read() for event in batch] == [(0, 3000), (1, 3000)]
+    description = describe(history(log))
+    assert description is not None
+    assert (description.status, description.started_at) == ("RUNNING", 3000)
+    assert summaries(log.reader(), log.names) == [summary("order:1", "RUNNING", started_at=3000)]
 
 
 def test_reading_goes_on_where_it_ended_and_tells_what_it_passed(log: MemoryLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_without_anything_the_defaults_hold() -> None:
         "task_partitions": None,
         "replication_factor": None,
         "grace_seconds": 30.0,
+        "retention": timedelta(days=30),
         "kafka": {},
     }
 
@@ -82,6 +84,23 @@ def test_an_address_is_taken_as_it_is(address: str) -> None:
     assert load_settings(log=address).required_log() == address
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"), [("90s", timedelta(seconds=90)), ("12h", timedelta(hours=12)), ("0d", timedelta(0))]
+)
+def test_a_retention_is_a_number_and_its_unit(text: str, kept: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASL_RETENTION", text)
+    assert load_settings().retention == kept
+
+
+@pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1.5h", "1 d", "P30D"])
+def test_what_is_no_retention_is_refused_with_what_is_one(text: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(retention=text)
+    assert str(refused.value) == (
+        f"retention: must be a whole number and s, m, h or d for its unit, got {text!r}, for example ASL_RETENTION=30d"
+    )
+
+
 def test_an_unknown_setting_in_the_file_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "asl.toml").write_text("topic_prefix = 'x.'\n")
     with pytest.raises(InvalidSettings, match=r"^topic_prefix: is no setting; these are: log, prefix, slot"):
@@ -103,7 +122,7 @@ def test_settings_do_not_change_once_read() -> None:
 def test_the_settings_class_is_the_one_table_of_settings() -> None:
     assert [name for name in Settings.model_fields if name != "kafka"] == [
         "log", "prefix", "slot", "workers", "health_host", "health_port",
-        "partitions", "task_partitions", "replication_factor", "grace_seconds",
+        "partitions", "task_partitions", "replication_factor", "grace_seconds", "retention",
     ]  # fmt: skip
 
 

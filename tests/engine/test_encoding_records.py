@@ -39,6 +39,7 @@ CODECS: dict[str, tuple[Encode, Decode]] = {
     "task": (encoding.encode_task, encoding.decode_task),
     "definition": (encoding.encode_definition_record, encoding.decode_definition_record),
     "partition_count": (encoding.encode_definition_record, encoding.decode_definition_record),
+    "migration": (encoding.encode_definition_record, encoding.decode_migration),
     "snapshot": (encoding.encode_snapshot_record, encoding.decode_snapshot_record),
     "checkpoint": (encoding.encode_snapshot_record, encoding.decode_snapshot_record),
     "closed": (encoding.encode_closed, encoding.decode_closed),

@@ -14,6 +14,7 @@ from processor.engine.ports import (
     CommandArrived,
     Committed,
     Delivery,
+    Headers,
     Message,
     PartitionLost,
     PartitionTaken,
@@ -22,7 +23,7 @@ from processor.engine.ports import (
     Restorable,
     Transaction,
 )
-from processor.engine.topics import partition_of
+from processor.engine.topics import MOVED_HEADER, partition_of
 from processor.interpreter.evolve import evolve
 from processor.model import commands as c
 from processor.model import events as e
@@ -173,11 +174,17 @@ def test_a_history_without_its_beginning_stops_its_partition(world: World) -> No
 # ---- beginnings that were deleted by age
 
 
-def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5) -> list[Delivery]:
+def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5, headers: Headers = ()) -> list[Delivery]:
     """Return what is delivered of a partition of which only these events are left, one in a record."""
     records = tuple(
         Record(
-            topic=world.names.events, partition=0, offset=first_offset + n, key=b.key, value=b.value, time=now_of(world)
+            topic=world.names.events,
+            partition=0,
+            offset=first_offset + n,
+            key=b.key,
+            value=b.value,
+            headers=headers,
+            time=now_of(world),
         )
         for n, event in enumerate(kept)
         for b in encode_events([event])
@@ -205,6 +212,18 @@ def test_an_ended_history_without_its_beginning_is_passed_over_where_records_wer
     assert (partition.holdings.is_closed("pass:1"), partition.holdings.closed_count) == (True, 1)
     assert partition.restoring.next_command == 1 + max(event.caused_by.offset or 0 for event in (*ended, *whole))
     assert inbox.committed == []
+
+
+def test_one_that_was_carried_over_from_another_prefix_may_have_lost_its_beginning_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer("done")
+    deliveries = aged(world, *world.events("task:0")[3:], first_offset=0, headers=((MOVED_HEADER, b"1/77"),))
+    after, _ = scripted(monkeypatch, deliveries)
+
+    assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
+    [partition] = after.processor._partitions.values()
+    assert partition.restoring.next_command == 0  # their causes are commands of that prefix
 
 
 @pytest.mark.parametrize(

@@ -319,14 +319,6 @@ def test_commands_after_the_end_are_rejected_as_what_they_are(world: World) -> N
     ]
 
 
-def test_what_a_later_release_brings_is_rejected_as_such(world: World) -> None:
-    world.start("task:a")
-    world.send(c.PurgeExecution(execution_id="task:a", last_sequence=0))
-    world.settle()
-
-    assert world.reasons() == [("PurgeExecution", "NotSupported")]
-
-
 # ---- definitions
 
 

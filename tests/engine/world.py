@@ -64,9 +64,19 @@ class SameSeed:
 
 
 class World:
-    def __init__(self, *, partitions: int = 2, slice_events: int = 1_000, sandbox: Sandbox | None = None) -> None:
-        self.clock = ManualClock()
-        self.log = MemoryLog(clock=self.clock)
+    """`log`, `clock`: where there are some already."""
+
+    def __init__(
+        self,
+        *,
+        partitions: int = 2,
+        slice_events: int = 1_000,
+        sandbox: Sandbox | None = None,
+        log: MemoryLog | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock()
+        self.log = log or MemoryLog(clock=self.clock)
         self.names = self.log.names
         self.partitions = partitions
         self._slice_events, self._sandbox = slice_events, sandbox

@@ -184,7 +184,7 @@ def test_a_second_answer_is_refused_whatever_it_says() -> None:
         (StartExecution(execution_id=ID, input={}), "ExecutionAlreadyExists"),
         (RedriveExecution(execution_id=ID), "ExecutionNotRedrivable"),
         (ReleaseExecution(execution_id=ID), "ExecutionNotQuarantined"),
-        (PurgeExecution(execution_id=ID, last_sequence=0), "NotSupported"),
+        (PurgeExecution(execution_id=ID, last_sequence=0), "ExecutionNotPurgeable"),
     ],
 )
 def test_a_command_that_cannot_apply_changes_nothing(command: AnyCommand, reason: str) -> None:
@@ -295,7 +295,7 @@ def test_a_refusal_says_what_it_refuses() -> None:
         f"{ID} is quarantined; its timers fire on release",
         f"{ID} is ABORTED",
         f"{ID} was started before",
-        "PurgeExecution is not supported by this release",
+        f"{ID} is RUNNING: only an ended execution can be purged, and by a processor",
         f"execution_id: must be {ID}, the execution it is applied to, got 'other:1'",
     ]
 

@@ -30,14 +30,15 @@ README = (FOLDER / "README.md").read_text()
 # new fingerprint comes here, and "Event format" in the CHANGELOG says so.
 FINGERPRINTS = {
     "Snapshot": "07b90080583c6a70",
-    "ClosedExecution": "e6c6b1c2df9be1b0",
+    "ClosedExecution": "767dd85b01c4a758",
     "Checkpoint": "04ee1497770f8ab3",
-    "Command": "7ac1d0cababbce6b",
-    "Definition": "03614e35a4622e72",
+    "Command": "7e31960169c28258",
+    "Definition": "297c66952169a0a6",
     "EventBatch": "03bc6933590568db",
+    "Migration": "12b4f160a629992a",
     "PartitionCount": "0ee02cd898a065a7",
-    "Rejection": "99076bb9cab7c91a",
-    "Reply": "395c35c0fc37c5a4",
+    "Rejection": "2eef3c53f5e73840",
+    "Reply": "389191a026cd8ae7",
     "Task": "02fb38b3aace731f",
     "Timer": "0220b06333d0ac11",
 }

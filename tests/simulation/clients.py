@@ -492,6 +492,9 @@ class SimulatedAdmin:
         found = {place: self._broker.partitions[place] for place in places}
         return {place: p.last_stable if committed else p.high_watermark for place, p in found.items()}
 
+    def groups(self) -> Sequence[str]:
+        raise AssertionError("no role asks for it")
+
     def members(self, group: str) -> Sequence[Member]:
         self._clients.call("members")
         self._clients.process.told_fenced = False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from processor.adapters.embedded.feed import EmbeddedFeed
 from processor.adapters.embedded.inbox import EmbeddedInbox
 from processor.adapters.embedded.store import MAX_RECORD_BYTES, Group, Store
 from processor.engine.ports import Backlog, Findings, Message, Record
 from processor.engine.staging import record_bytes
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec, differences
 from processor.errors import InvalidCommand, TopicsUnfit
 
 READ_RECORDS = 500
@@ -119,26 +119,38 @@ class EmbeddedLog(ABC):
     def outbox(self) -> EmbeddedOutbox:
         return EmbeddedOutbox(self.store())
 
+    def atomic_outbox(self, name: str) -> EmbeddedOutbox:
+        return self.outbox()
+
     def reader(self) -> EmbeddedReader:
         return EmbeddedReader(self.store())
 
     def survey(self) -> EmbeddedSurvey:
         return EmbeddedSurvey(self.store(), self.names)
 
+    def at_work(self) -> Sequence[str]:
+        with _closing(self.store()) as store:
+            return tuple(
+                f"{member} of group {group} is alive" for group, member in store.members() if self.names.is_group(group)
+            )
+
+    def committed(self) -> Mapping[int, int]:
+        with _closing(self.store()) as store:
+            return store.offsets(Group(self.names.processor_group, self.names.commands))
+
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         with _closing(self.store()) as store:
             return tuple(spec.name for spec in specs if store.create(spec))
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
-        problems = []
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
         with _closing(self.store()) as store:
-            for spec in specs:
-                match store.partitions(spec.name):
-                    case None:
-                        problems.append(f"{spec.name}: does not exist")
-                    case count if count != spec.partitions:
-                        problems.append(f"{spec.name}: has {count} partitions, expected {spec.partitions}")
-        return tuple(problems)
+            return tuple(
+                difference
+                for spec in specs
+                for difference in differences(
+                    spec, partitions=store.partitions(spec.name), config=store.config(spec.name)
+                )
+            )
 
     def expire(self, member: EmbeddedInbox | EmbeddedFeed) -> None:
         """Do to a member what happens when it is not heard of for too long; for tests."""

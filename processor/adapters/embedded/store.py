@@ -42,6 +42,9 @@ class Store(Protocol):
 
     def partitions(self, topic: str) -> int | None: ...
 
+    def config(self, topic: str) -> Mapping[str, str]:
+        """What the topic was made with; empty where there is none."""
+
     def ends(self, topic: str) -> Mapping[int, int]:
         """Per partition the offset after the last record; empty where there is no such topic."""
 
@@ -60,6 +63,12 @@ class Store(Protocol):
         partition of `offsets` with the epoch given."""
 
     def committed(self, group: Group, partition: int) -> int | None: ...
+
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        """What was committed, per partition; the group need not be joined."""
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        """The living of all groups: group and member."""
 
     def remember(self, group: Group, partition: int, offset: int) -> None: ...
 

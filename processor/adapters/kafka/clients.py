@@ -143,6 +143,8 @@ class Admin(Protocol):
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
         """The group's offset of each that has one."""
 
+    def groups(self) -> Sequence[str]: ...
+
 
 class Clients(Protocol):
     """Makes clients. `on_error` hears of what no call returns: brokers out of reach, refused credentials."""
@@ -269,6 +271,13 @@ class ConfluentAdmin:
             if place.offset >= 0:
                 found[place.topic, place.partition] = place.offset
         return found
+
+    def groups(self) -> Sequence[str]:
+        self._client.poll(0)
+        answer = self._result(self._client.list_consumer_groups(request_timeout=REQUEST_SECONDS))
+        if answer.errors:
+            raise answer.errors[0]
+        return sorted(group.group_id for group in answer.valid)
 
     def _result(self, future: Future[T]) -> T:
         # The request has its own timeout; a future that outlives it by far would be the client's fault.

@@ -6,25 +6,27 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
 from processor.adapters.kafka import rights, topics
 from processor.adapters.kafka.clients import Admin, Clients, ConfluentClients, error_of
 from processor.adapters.kafka.connection import Connection, Refusals
-from processor.adapters.kafka.faults import is_passing
+from processor.adapters.kafka.faults import SETTLING, is_passing
 from processor.adapters.kafka.feed import KafkaFeed
 from processor.adapters.kafka.inbox import KafkaInbox, committed_metadata
-from processor.adapters.kafka.outbox import KafkaOutbox
+from processor.adapters.kafka.outbox import AtomicOutbox, KafkaOutbox
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.kafka.restore import Restorer
 from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.survey import KafkaSurvey
-from processor.adapters.kafka.timing import SystemTiming, Timing
+from processor.adapters.kafka.timing import SystemTiming, Timing, backing_off
 from processor.adapters.kafka.transactions import Transactions
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec
 from processor.errors import LogUnavailable, TopicsUnfit
 
 log = logging.getLogger(__name__)
+
+COMMITTED_SECONDS = 30.0
 
 
 class KafkaLog:
@@ -113,11 +115,45 @@ class KafkaLog:
     def outbox(self) -> KafkaOutbox:
         return KafkaOutbox(self._connect("producer"))
 
+    def atomic_outbox(self, name: str) -> AtomicOutbox:
+        return AtomicOutbox(self._connect(name), name=name)
+
     def reader(self) -> KafkaReader:
         return KafkaReader(self._connect("reader"))
 
     def survey(self) -> KafkaSurvey:
         return KafkaSurvey(self._connect("survey"))
+
+    def at_work(self) -> Sequence[str]:
+        connection = self._connect("admin")
+        asking = backing_off(
+            self._timing,
+            retry=lambda error: error_of(error).code() in SETTLING,  # topics that were just made
+            within_seconds=topics.READY_SECONDS,
+            event="leaders_settle",
+        )
+        try:
+            return tuple(asking(lambda: list(topics.at_work(connection.admin, self._names))))
+        except KafkaException as exception:
+            raise connection.translate(exception) from exception
+
+    def committed(self) -> Mapping[int, int]:
+        connection = self._connect("admin")
+        consumer = connection.consumer(self._settings.loner(self._names.processor_group))
+        try:
+            known = connection.admin.topics([self._names.commands])
+            count = known[self._names.commands].partitions if known else 0
+            places = [TopicPartition(self._names.commands, partition) for partition in range(count)]
+            # A read_committed consumer's: waits while a transaction with an offset is pending.
+            found = consumer.committed(places, COMMITTED_SECONDS) if places else []
+            for place in found:
+                if place.error is not None:
+                    raise KafkaException(place.error)
+            return {place.partition: place.offset for place in found if place.offset >= 0}
+        except KafkaException as exception:
+            raise connection.translate(exception) from exception
+        finally:
+            consumer.close()
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         connection = self._connect("admin")
@@ -128,7 +164,7 @@ class KafkaLog:
         except KafkaException as exception:
             raise connection.translate(exception) from exception
 
-    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
+    def check_topics(self, specs: Sequence[TopicSpec]) -> Sequence[Difference]:
         connection = self._connect("admin")
         try:
             return tuple(topics.check_topics(connection.admin, specs, replication=self._settings.replication))

@@ -10,9 +10,11 @@ from confluent_kafka import Message as KafkaMessage
 
 from processor.adapters.kafka.clients import Producer, error_of
 from processor.adapters.kafka.connection import Connection
+from processor.adapters.kafka.topics import max_batch_bytes
 from processor.engine.ports import Message
 
 POLL_SECONDS = 0.05
+TRANSACTION_SECONDS = 60.0
 
 
 class KafkaOutbox:
@@ -63,6 +65,45 @@ class KafkaOutbox:
         if error.fatal() and self._producer is producer:
             self._producer = None  # an idempotent producer is of no use after that; the next send makes another
         raise self._connection.translate(error)
+
+
+class AtomicOutbox:
+    """As KafkaOutbox, a transaction for each `send`. The first one shuts out whoever was before it under this name; an
+    error ends it, for what became of the transaction is then for the next one to settle."""
+
+    def __init__(self, connection: Connection, *, name: str) -> None:
+        self._connection, self._name = connection, name
+        self._producer: Producer | None = None
+
+    def send(self, messages: Sequence[Message]) -> None:
+        try:
+            producer = self._producer = self._producer or self._make()
+            if not messages:
+                return
+            producer.begin_transaction()
+            for message in messages:
+                self._produce(producer, message)
+            producer.commit_transaction(TRANSACTION_SECONDS)
+        except KafkaException as exception:
+            raise self._connection.translate(exception) from exception
+
+    def close(self) -> None:
+        self._producer = None
+
+    def _make(self) -> Producer:
+        batch = max_batch_bytes(self._connection.admin, self._connection.names)
+        producer = self._connection.producer(self._connection.settings.atomic(self._name, batch_bytes=batch))
+        producer.init_transactions(TRANSACTION_SECONDS)
+        return producer
+
+    def _produce(self, producer: Producer, message: Message) -> None:
+        partition = -1 if message.partition is None else message.partition
+        while True:
+            try:
+                headers = list(message.headers) or None
+                return producer.produce(message.topic, message.value, message.key, partition, headers=headers)
+            except BufferError:  # the client's queue is full: let it drain
+                producer.poll(POLL_SECONDS)
 
 
 class _Sending:

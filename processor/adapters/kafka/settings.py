@@ -167,6 +167,9 @@ class ClientSettings:
             }
         )
 
+    def atomic(self, name: str, *, batch_bytes: int) -> Settings:
+        return self.transactional(self.names.prefix + name, batch_bytes=batch_bytes)
+
     def idempotent(self) -> Settings:
         timeout: Settings = {"message.timeout.ms": 10_000}
         fixed: Settings = {

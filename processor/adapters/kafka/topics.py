@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from processor.adapters.kafka.clients import Admin, NewTopicSettings, TopicState
+from processor.adapters.kafka.settings import REPLICATION
 from processor.adapters.kafka.timing import Timing
-from processor.engine.topics import TopicNames, TopicSpec
+from processor.engine.topics import Difference, TopicNames, TopicSpec, differences
 from processor.errors import TopicsUnfit
 
 MOST_REPLICAS = 3
@@ -16,8 +17,6 @@ DEFAULT_MAX_BYTES = 1_048_588
 
 READY_SECONDS = 15.0
 READY_STEP_SECONDS = 0.05
-
-CHECKED_CONFIG = ("cleanup.policy", "min.insync.replicas")
 
 
 def create_topics(
@@ -45,24 +44,34 @@ def _wait_for_leaders(admin: Admin, names: Sequence[str], timing: Timing) -> Non
         timing.sleep(READY_STEP_SECONDS)
 
 
-def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Iterator[str]:
-    """Yield one line per problem."""
+def check_topics(admin: Admin, specs: Sequence[TopicSpec], *, replication: int | None) -> Iterator[Difference]:
+    """Yield every setting that differs. Without a `replication` that is asked for, more than there need be are fine."""
     existing = admin.topics([spec.name for spec in specs]) if specs else {}
     copies = replication or (min(MOST_REPLICAS, admin.brokers()) if existing else 1)
     configs = admin.configs(existing) if existing else {}
     for spec in specs:
         state = existing.get(spec.name)
         if state is None:
-            yield f"{spec.name}: does not exist; asl topics create makes it"
+            yield from differences(spec, partitions=None, config={})
             continue
-        if state.partitions != spec.partitions:
-            yield f"{spec.name}: has {state.partitions} partitions, should have {spec.partitions}"
-        if state.replication < copies:
-            yield f"{spec.name}: has {state.replication} replicas, should have {copies}"
-        wanted, found = _config(spec, copies), configs[spec.name]
-        for key in CHECKED_CONFIG:
-            if key in wanted and _normal(found.get(key, "")) != _normal(wanted[key]):
-                yield f"{spec.name}: {key} is {found.get(key)}, should be {wanted[key]}"
+        if state.replication < copies or (replication and state.replication != copies):
+            told = {"expected": str(copies), "found": str(state.replication)}
+            yield Difference(topic=spec.name, setting=REPLICATION, **told)
+        wanted = TopicSpec(name=spec.name, partitions=spec.partitions, config=_config(spec, copies))
+        yield from differences(wanted, partitions=state.partitions, config=configs[spec.name])
+
+
+def at_work(admin: Admin, names: TopicNames) -> Iterator[str]:
+    """Yield a line for each living member of a role's group, then for each partition with an open transaction."""
+    for group in filter(names.is_group, admin.groups()):
+        for member in admin.members(group):
+            yield f"{member.instance_id or member.client_id} of group {group} is alive"
+    places = [(name, p) for name, topic in admin.topics(names.all).items() for p in range(topic.partitions)]
+    if places:
+        written, stable = admin.ends(places, committed=False), admin.ends(places, committed=True)
+        for topic, partition in places:
+            if stable[topic, partition] < written[topic, partition]:
+                yield f"{topic}[{partition}] has a transaction that is open"
 
 
 def require_topics(existing: Mapping[str, TopicState], names: TopicNames) -> None:
@@ -83,7 +92,3 @@ def max_batch_bytes(admin: Admin, names: TopicNames) -> int:
 
 def _config(spec: TopicSpec, copies: int) -> dict[str, str]:
     return {"min.insync.replicas": str(max(1, copies - 1)), **spec.config}
-
-
-def _normal(value: str) -> list[str]:
-    return sorted(value.replace(" ", "").split(","))

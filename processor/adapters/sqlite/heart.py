@@ -93,7 +93,7 @@ def clean(connection: Connection, *, now: int) -> None:
         settings: dict[str, str] = orjson.loads(config)
         policy = settings.get("cleanup.policy", "delete")
         with connection.writing() as db:
-            if policy == "compact":
+            if "compact" in policy:
                 # Not at once: a feed that has read the record must come to see that it is gone.
                 kept = int(settings.get("delete.retention.ms", _DAY_MS))
                 db.execute(

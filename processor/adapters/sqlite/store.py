@@ -79,6 +79,10 @@ class SqliteStore:
         found = self._topic(topic)
         return None if found is None else found.partitions
 
+    def config(self, topic: str) -> Mapping[str, str]:
+        row = self._connection.first("SELECT config FROM topics WHERE name = ?", (topic,))
+        return {} if row is None else orjson.loads(row[0])  # type: ignore[arg-type]  # text, as `create` wrote it
+
     def ends(self, topic: str) -> Mapping[int, int]:
         found = self._topic(topic)
         if found is None:
@@ -139,6 +143,20 @@ class SqliteStore:
             (group.name, group.topic, partition),
         )
         return None if row is None else row[0]  # type: ignore[return-value]  # an integer column
+
+    def offsets(self, group: Group) -> Mapping[int, int]:
+        rows = self._connection.rows(
+            "SELECT partition, offset FROM offsets JOIN groups ON groups.id = offsets.grp"
+            " WHERE groups.name = ? AND groups.topic = ?",
+            (group.name, group.topic),
+        )
+        return dict(rows)  # type: ignore[arg-type]  # columns of integers
+
+    def members(self) -> Sequence[tuple[str, str]]:
+        with self._connection.writing() as db:
+            members.expel_expired(db, now=self._heart.lease().now)
+        rows = self._connection.rows("SELECT g.name, m.name FROM members m JOIN groups g ON g.id = m.grp ORDER BY 1, 2")
+        return [(str(group), str(member)) for group, member in rows]
 
     def remember(self, group: Group, partition: int, offset: int) -> None:
         with self._connection.writing() as db:
@@ -219,8 +237,7 @@ class SqliteStore:
                 return None
             topic_id, partitions, policy = row
             assert isinstance(topic_id, int) and isinstance(partitions, int)
-            # `compact,delete` is for events: their keys are all different, there is nothing to compact.
-            self._topics[name] = _Topic(topic_id, name, partitions, policy == "compact")
+            self._topics[name] = _Topic(topic_id, name, partitions, "compact" in str(policy).split(","))
         return self._topics[name]
 
     def _write(self, db: sqlite3.Connection, messages: Iterable[Message]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -81,20 +81,6 @@ def record_faults(record: Record, events: tuple[e.AnyEvent, ...]) -> Iterator[tu
     within = ",".join(dict.fromkeys(type(event).__name__ for event in events))
     if types is not None and types != within.encode():
         yield "TYPES", f"the header {TYPES_HEADER} says {_text(types)}, within are {within}"
-
-
-MOVED_HEADER: Final = "asl-moved"
-"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
-
-
-def moved_from(record: Record) -> int | None:
-    """Return the partition under another prefix that the record was carried over from, whose offsets its causes tell;
-    None where it was written here."""
-    for name, value in record.headers:
-        partition = value.partition(b"/")[0]
-        if name == MOVED_HEADER and partition.isdigit():
-            return int(partition)
-    return None
 
 
 def continuation_faults(

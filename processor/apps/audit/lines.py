@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar, cast, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processor.apps.audit.checks import moved_from
 from processor.apps.executions import TYPES_HEADER
 from processor.apps.render.events import event_json
 from processor.apps.render.values import struct_json
@@ -27,7 +26,7 @@ from processor.engine.encoding import (
     encode_events,
 )
 from processor.engine.ports import Headers, Record
-from processor.engine.topics import TopicNames
+from processor.engine.topics import TopicNames, moved_from
 from processor.errors import DecodingFailed
 from processor.model import events as e
 from processor.model.ids import EPOCH
@@ -47,9 +46,9 @@ class Place(Struct, frozen=True):
 
 def command_place(event: e.AnyEvent, record: Record, names: TopicNames) -> Place:
     """Return where the command stands that caused an event of this record: its offset is None outside a log."""
-    moved = moved_from(record)
+    moved = moved_from(record.headers)
     if moved is not None:
-        return Place(None, moved, event.caused_by.offset)
+        return Place(None, moved[0], event.caused_by.offset)
     return Place(names.commands, record.partition, event.caused_by.offset)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from processor.apps.audit.checks import Counts, Fault, Rule, continuation_faults, moved_from, record_faults
+from processor.apps.audit.checks import Counts, Fault, Rule, continuation_faults, record_faults
 from processor.apps.audit.closed import Closed
 from processor.apps.audit.folding import first_state, next_state
 from processor.apps.audit.held import Broken, Held
@@ -21,7 +21,7 @@ from processor.apps.executions import Seen, ignore, topic_partitions
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Reader, Record
-from processor.engine.topics import TopicNames, partition_of
+from processor.engine.topics import TopicNames, moved_from, partition_of
 from processor.errors import DecodingFailed, InvalidDefinition
 from processor.model import events as e
 from processor.model.execution import Execution
@@ -129,7 +129,7 @@ class _Partition:
         for record in reader.read(names.events, number, end=events_end):
             if self._complete is None:
                 self._complete = record.offset == 0
-            if moved_from(record) is not None:
+            if moved_from(record.headers) is not None:
                 self._complete = False  # age may have deleted something before it was carried over
             self._record(record)
             self._seen(record.offset + 1 - passed)
@@ -192,7 +192,7 @@ class _Partition:
             self._suspect("GAP", record, f"goes on with number {first.sequence}, {execution.sequence} is missing", id)
             self._break(id, events)
         else:
-            comparable = (id in self._moved) == (moved_from(record) is not None)
+            comparable = (id in self._moved) == (moved_from(record.headers) is not None)
             for rule, what in continuation_faults(execution, first, comparable=comparable):
                 self._tell(rule, record, what, id=id)
             self._fold(record, execution, events)
@@ -237,7 +237,7 @@ class _Partition:
                 self._snapshots.compare(execution)
         self._snapshots.cover(execution, offset=record.offset, redriven=redriven)
         self._held.put(execution)
-        if moved_from(record) is not None:
+        if moved_from(record.headers) is not None:
             self._moved.add(id)
         elif self._moved:
             self._moved.discard(id)

@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processor.apps.cli import audit, authoring, drawing, executions, recovery, roles, run, tasks, trial
+from processor.apps.cli import (
+    audit,
+    authoring,
+    drawing,
+    executions,
+    migration,
+    recovery,
+    retention,
+    roles,
+    run,
+    tasks,
+    trial,
+)
 from processor.apps.cli.terminal import WANTS_JSON, Terminal
 from processor.errors import AslError
 
@@ -40,7 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-topics = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
+topics = typer.Typer(no_args_is_help=True, help="Create, check and migrate the topics.")
 
 app.command()(authoring.validate)
 app.command("test-state")(trial.test_state)
@@ -50,9 +62,11 @@ app.command()(authoring.dev)
 app.add_typer(topics, name="topics")
 topics.command("create")(roles.create_topics)
 topics.command("check")(roles.check_topics)
+topics.command("migrate")(migration.migrate_topics)
 app.command()(roles.processor)
 app.command()(roles.timers)
 app.command()(roles.worker)
+app.command()(roles.janitor)
 app.command()(executions.deploy)
 app.command()(executions.start)
 app.command()(executions.stop)
@@ -65,6 +79,7 @@ app.command()(tasks.complete)
 app.command()(tasks.fail)
 app.command()(tasks.heartbeat)
 app.command()(recovery.redrive)
+app.command()(retention.purge)
 app.add_typer(recovery.quarantine, name="quarantine")
 app.add_typer(recovery.dead_letters, name="dead-letters")
 

@@ -125,6 +125,8 @@ def dev(
 def _develop(
     log: Log, workers: Sequence[Worker], roles: Roles, settings: Settings, terminal: Terminal, stop: Callable[[], bool]
 ) -> None:
+    from processor.adapters.clock import SystemClock
+    from processor.apps.janitor import Janitor
     from processor.apps.local import Tail, start_roles
 
     reader = log.reader()
@@ -133,7 +135,8 @@ def _develop(
             Tail(reader, topic) for topic in (log.names.events, log.names.rejections, log.names.dead_letters)
         )
         start_roles(roles, log, workers, slot=settings.own_slot, grace_seconds=_GRACE_SECONDS)
-        terminal.say(f"asl: processor, timers and {len(workers)} workers on {log.address}; Ctrl-C ends them")
+        roles.start("janitor", lambda: Janitor(log, SystemClock(), retention=settings.retention))
+        terminal.say(f"asl: processor, timers, janitor and {len(workers)} workers on {log.address}; Ctrl-C ends them")
         show = _DevView(terminal)
         ending = False
         while not ending:

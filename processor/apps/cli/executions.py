@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import uuid4
 
 import typer
@@ -48,6 +48,15 @@ def deploy(
         str | None, typer.Option("--name", help="Of the state machine; else the file's up to the first dot.")
     ] = None,
     type: TypeOption = "STANDARD",
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            "--retention",
+            metavar="90d|default",
+            help="How long its ended executions are kept (s, m, h, d), or default: as long as the janitor is told. "
+            "Else as before.",
+        ),
+    ] = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
@@ -60,16 +69,30 @@ def deploy(
     from processor.apps.settings import load_settings
 
     terminal = Terminal(as_json=json)
-    machine, chosen_type = name or machine_name(file), machine_type(type)
+    machine, chosen_type, kept = name or machine_name(file), machine_type(type), _retention(retention)
     chosen = load_settings(file=settings, log=log, prefix=prefix)
     with terminal.faults_of(file):
         definition = load_definition(file)
         with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
-            revision = client.deploy(state_machine=machine, definition=definition, type=chosen_type)
+            revision = client.deploy(state_machine=machine, definition=definition, type=chosen_type, retention=kept)
     if json:
         terminal.result({"state_machine": machine, "revision": revision})
     else:
         typer.echo(f"{machine} {revision}")
+
+
+def _retention(text: str | None) -> timedelta | Literal["default", "kept"]:
+    from processor.apps.settings import DURATION_RULE, parse_duration
+
+    if text is None:
+        return "kept"
+    if text == "default":
+        return "default"
+    try:
+        return parse_duration(text)
+    except ValueError:
+        rule = f"{DURATION_RULE}, or default, got {text!r}"
+        raise InvalidSettings(setting="--retention", rule=rule, example="--retention 90d") from None
 
 
 def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command line

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from processor.apps.settings import Settings
     from processor.engine.ports import Log, Reader
     from processor.engine.topics import TopicNames
+    from processor.model.json import Json
 
 
 def processor(  # noqa: PLR0913, PLR0917 # each argument is an option of the command line
@@ -144,6 +145,45 @@ def worker(
     run("worker", make, chosen, as_json=json, metrics=metrics, service=loaded.name)
 
 
+def janitor(
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            "--retention",
+            metavar="30d",
+            help="How long ended executions are kept whose definition does not say. Else ASL_RETENTION, else 30d.",
+        ),
+    ] = None,
+    health_host: HealthHostOption = None,
+    health_port: HealthPortOption = None,
+    log: LogOption = None,
+    prefix: PrefixOption = None,
+    settings: SettingsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a janitor: lets executions be purged that have been kept for long enough after their end."""
+    from processor.apps.health import JanitorMetrics
+    from processor.apps.settings import load_settings
+
+    metrics = JanitorMetrics()
+
+    def make(log: Log, settings: Settings) -> Role:
+        from processor.adapters.clock import SystemClock
+        from processor.apps.janitor import Janitor
+
+        return Janitor(log, SystemClock(), retention=settings.retention, tell=metrics.stepped)
+
+    chosen = load_settings(
+        file=settings,
+        log=log,
+        prefix=prefix,
+        retention=retention,
+        health_host=health_host,
+        health_port=health_port,
+    )
+    run("janitor", make, chosen, as_json=json, metrics=metrics)
+
+
 def create_topics(
     log: LogOption = None,
     partitions: Annotated[
@@ -175,7 +215,12 @@ def create_topics(
         replication_factor=replication_factor,
     )
     with opened_log(chosen, missing="MAKE_FILE") as opened:
-        created = create(opened, partitions=_partition_count(opened, chosen), task_partitions=chosen.task_partitions)
+        created = create(
+            opened,
+            partitions=_partition_count(opened, chosen),
+            task_partitions=chosen.task_partitions,
+            retention=chosen.retention,
+        )
     terminal = Terminal(as_json=json)
     if json:
         terminal.result({"created": list(created)})
@@ -191,30 +236,25 @@ def check_topics(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what is wrong with the topics; exit 2 where something is."""
+    """Say what of the topics is not as create would make it; exit 2 where something is."""
+    from processor.apps.render.values import struct_json
     from processor.apps.settings import load_settings
-    from processor.engine.topics import topic_specs
-    from processor.engine.topics_setup import verify_partitions
-    from processor.errors import TopicsUnfit
+    from processor.engine.topics_setup import check_topics as check
 
     chosen = load_settings(file=settings, log=log, prefix=prefix)
-    problems: list[str] = []
     with opened_log(chosen, missing="REFUSE") as opened:
-        reader = opened.reader()
-        try:
-            count = verify_partitions(reader, opened.names)
-            tasks = reader.partitions(opened.names.tasks)
-            specs = topic_specs(opened.names, partitions=count, task_partitions=tasks)
-            problems = [*_unlike(chosen, opened.names, reader), *opened.check_topics(specs)]
-        except TopicsUnfit as fault:
-            problems = list(fault.problems)
-        finally:
-            reader.close()
+        found = check(
+            opened,
+            partitions=chosen.partitions,
+            task_partitions=chosen.task_partitions,
+            retention=chosen.retention,
+        )
     if json:
-        Terminal(as_json=True).result({"fit": not problems, "problems": list(problems)})
+        problems: list[Json] = [struct_json(difference) for difference in found]
+        Terminal(as_json=True).result({"fit": not found, "problems": problems})
     else:
-        typer.echo("\n".join(problems) if problems else "the topics fit")
-    if problems:
+        typer.echo("\n".join(map(str, found)) if found else "the topics fit")
+    if found:
         raise typer.Exit(2)
 
 

@@ -143,6 +143,16 @@ def _listening(settings: Settings, supervised: int | None) -> socket.socket | No
     return None if settings.health_port is None else listen(settings.health_host, settings.health_port)
 
 
+def _refuse_migrated(log: Log) -> None:
+    from processor.engine.topics_setup import refuse_migrated
+
+    reader = log.reader()
+    try:
+        refuse_migrated(reader, log.names)
+    finally:
+        reader.close()
+
+
 class _Opened:
     """A role together with its log, made and closed with it: a log that could not be reached is opened anew."""
 
@@ -151,6 +161,7 @@ class _Opened:
 
         self._log = open_log(settings)
         try:
+            _refuse_migrated(self._log)
             self._role = make(self._log, settings)
         except BaseException:
             self._log.close()

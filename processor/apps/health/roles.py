@@ -1,4 +1,4 @@
-"""What Prometheus is told of a timer service and of a task worker."""
+"""What Prometheus is told of a timer service, of a janitor and of a task worker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from processor.adapters.metrics import Watch, counter, figure, gauge
+from processor.apps.janitor import JanitorStanding
 from processor.apps.timers import TimersStanding
 from processor.apps.worker.runner import WorkerStanding
 
@@ -26,6 +27,20 @@ class TimersMetrics(Watch[TimersStanding]):
         yield figure("asl_timer_lag_seconds", lag, standing.lag_ms / 1000)
         yield counter("asl_timers_fired", "FireTimer commands sent.", [], {(): counts.get("fired", 0)})
         yield counter("asl_timers_skipped", _SKIPPED, [], {(): counts.get("skipped", 0)})
+
+
+class JanitorMetrics(Watch[JanitorStanding]):
+    def collect(self) -> Iterator[Metric]:
+        yield figure("asl_ready", _READY, self.ready)
+        standing = self.standing
+        if standing is None:
+            return
+        counts, kept = standing.counts, {(p,): count for p, count in standing.kept.items()}
+        yield gauge("asl_janitor_kept", "Ended executions that are kept.", ["partition"], kept)
+        lag = "For how long that purge has been due which fell due first and has not come."
+        yield figure("asl_janitor_lag_seconds", lag, standing.lag_ms / 1000)
+        yield counter("asl_janitor_asked", "PurgeExecution commands sent.", [], {(): counts.get("asked", 0)})
+        yield counter("asl_janitor_skipped", _SKIPPED, [], {(): counts.get("skipped", 0)})
 
 
 class WorkerMetrics(Watch[WorkerStanding]):

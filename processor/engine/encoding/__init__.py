@@ -16,6 +16,7 @@ from processor.engine.encoding.events import BATCH_BYTES, EncodedBatch, decode_e
 from processor.engine.encoding.records import (
     decode_closed,
     decode_definition_record,
+    decode_migration,
     decode_rejection,
     decode_reply,
     decode_snapshot_record,
@@ -42,6 +43,7 @@ __all__ = [
     "decode_definition_record",
     "decode_events",
     "decode_execution",
+    "decode_migration",
     "decode_rejection",
     "decode_reply",
     "decode_snapshot_record",

@@ -9,6 +9,7 @@ from processor.model.records import (
     Checkpoint,
     ClosedExecution,
     Definition,
+    Migration,
     PartitionCount,
     Rejection,
     Reply,
@@ -35,12 +36,16 @@ def decode_task(value: bytes) -> Task:
     return cast(Task, shipped_codec().decode(value, roots=("Task",)))
 
 
-def encode_definition_record(record: Definition | PartitionCount) -> bytes:
+def encode_definition_record(record: Definition | PartitionCount | Migration) -> bytes:
     return shipped_codec().encode(record)
 
 
 def decode_definition_record(value: bytes) -> Definition | PartitionCount:
     return cast("Definition | PartitionCount", shipped_codec().decode(value, roots=("Definition", "PartitionCount")))
+
+
+def decode_migration(value: bytes) -> Migration:
+    return cast(Migration, shipped_codec().decode(value, roots=("Migration",)))
 
 
 def encode_reply(reply: Reply) -> bytes:
