@@ -105,6 +105,7 @@ def test_what_is_rendered(helm: str, values: str) -> None:
 
     default = [
         ("ConfigMap", ""),
+        ("Deployment", "-janitor"),
         ("Deployment", "-timers"),
         ("Job", "-topics-1"),
         ("PodDisruptionBudget", "-processor"),
@@ -133,6 +134,11 @@ def test_every_container_runs_a_command_that_there_is(helm: str, values: str) ->
         while hasattr(command, "commands"):
             command = command.commands[arguments.pop(0)]
         command.make_context("asl", arguments)  # raises for an option that there is not
+    assert container(one(rendered(helm, "default"), "Deployment", "prod-asl-processor-janitor"))["args"] == [
+        "janitor",
+        "--json",
+        "--retention=30d",
+    ]
 
 
 @pytest.mark.parametrize("values", VALUES)
