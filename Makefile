@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover chart conformance simulation mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -55,6 +55,9 @@ conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too 
 
 simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minutes; ARGS="--seed 428": one of them, told in full)
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+chaos: setup ## Real processors on three real brokers while things go wrong (ARGS="--minutes 60 --seed 1"); adds to the ledger
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation

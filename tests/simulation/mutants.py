@@ -23,7 +23,6 @@ from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.transactions import Outcome, Transactions
 from processor.engine import checkpoints as checkpoints_module
 from processor.engine.coverage import Coverage
-from processor.engine.partitions import Partition
 from processor.engine.ports import Committed
 from processor.engine.processor import Processor
 from processor.interpreter import decide as decide_module
@@ -117,11 +116,6 @@ def new_producer_without_asking(stack: ExitStack) -> None:
             self._transactions.renew(within_seconds=5.0)
 
     stack.enter_context(patch.object(KafkaInbox, "_ask_again", again))
-
-
-def waiting_kept_after_a_drop(stack: ExitStack) -> None:
-    """What waits for `closed` behind a command that was dropped goes ahead of it."""
-    stack.enter_context(patch.object(Partition, "forget_unapplied", lambda self: None))
 
 
 def restore_not_tagged(stack: ExitStack) -> None:
@@ -324,7 +318,6 @@ MUTANTS: tuple[Mutant, ...] = (
     design_as_written,
     producer_reused_after_abort,
     token_check_off,
-    waiting_kept_after_a_drop,
     checkpoint_ahead_of_snapshots,
     read_uncommitted_restore,
 )

@@ -21,7 +21,7 @@ CHUNK = 100
 SEEN_BY: dict[Mutant, int] = {
     mutants.metadata_now: 939,
     mutants.no_member_check: 858,
-    mutants.side_topics_to_their_stable_end: 3258,
+    mutants.side_topics_to_their_stable_end: 4402,
     mutants.checkpoints_offset: 198,
     mutants.counter_unique_per_slot_only: 2137,
     mutants.fence_whoever_is_named: 120,
@@ -38,7 +38,6 @@ SEEN_BY: dict[Mutant, int] = {
     mutants.design_as_written: 3,
     mutants.producer_reused_after_abort: 12,
     mutants.token_check_off: 0,
-    mutants.waiting_kept_after_a_drop: 428,
     mutants.checkpoint_ahead_of_snapshots: 0,
     mutants.read_uncommitted_restore: 2,
 }
