@@ -27,14 +27,15 @@ _WORKER_EXAMPLE: Final = "--worker examples/order/workers.py, or --worker orders
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A definition that was read; `places` gives where each part of it stands in its file, by JSON pointer."""
+    """A definition that was read; `places` gives where those parts of it stand in its file whose JSON
+    pointers are asked for."""
 
     value: Json
-    places: Callable[[], Mapping[str, Place]]
+    places: Callable[[Iterable[str]], Mapping[str, Place]]
 
     def located(self, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics with the lines and columns of their places."""
-        places = self.places() if diagnostics else {}
+        places = self.places({each.place for each in diagnostics}) if diagnostics else {}
         return tuple(
             replace(each, line=place.line, column=place.column) if (place := places.get(each.place)) else each
             for each in diagnostics
@@ -65,10 +66,10 @@ def read_source(path: Path, *, stdin: TextIO | None = None, any_length: bool = F
     try:
         if is_yaml:
             value, places = parse_yaml(text)
-            return Source(value, lambda: places)
+            return Source(value, lambda wanted: places)
         if not any_length:
             check_length(text)
-        return Source(read_json(text), lambda: places_in(text))
+        return Source(read_json(text), lambda wanted: places_in(text, wanted))
     except JsonFault as fault:
         raise InvalidDefinition([json_diagnostic(fault)]) from None
     except YamlFault as fault:

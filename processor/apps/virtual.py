@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
+from processor.apps.client import write_command
 from processor.apps.timers import ISSUER
 from processor.errors import InvalidSettings
 from processor.interpreter.decide import Nothing, timer_due
@@ -127,7 +128,9 @@ class VirtualExecution:
 def start_virtual(
     workflow: Workflow, command: StartExecution, *, now: Millis, seed: bytes, answer: AnswerTask
 ) -> VirtualExecution | Refused:
-    """Return the execution, started at `now`, or why it cannot be."""
+    """Return the execution, started at `now`, or why it cannot be. Raises InvalidCommand where no record can hold the
+    command."""
+    write_command(command)
     started = first_event(workflow, command, now=now, seed=seed, cause=cause_of(command, offset=None))
     if isinstance(started, Refused):
         return started

@@ -214,7 +214,7 @@ def test_an_input_that_no_processor_could_read_is_refused_where_it_is_sent(folde
     log = ("--log", f"sqlite:{folder / 'asl.db'}")
     assert asl("topics", "create", *log).exit_code == 0
     assert asl("deploy", "pass.json", *log).exit_code == 0
-    for command in (("run", "pass.json", "--real-time"), ("start", "pass", "--wait", *log)):
+    for command in (("run", "pass.json"), ("run", "pass.json", "--real-time"), ("start", "pass", "--wait", *log)):
         result = asl(*command, "--input", "@deep.json")
         assert (result.exit_code, result.stdout) == (2, "")
         assert (

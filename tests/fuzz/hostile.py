@@ -231,6 +231,7 @@ def run(definition: Json, value: Json) -> dict[str, Any]:
         workflow = parse(definition, sandbox=sandbox)
     except InvalidDefinition as invalid:
         return {"status": "REFUSED", "cause": str(invalid)[:200], "seconds": time.process_time() - before}
+    parsing = time.process_time() - before
     before = time.process_time()
     outcome: Outcome = start(workflow, value)
     while isinstance(outcome, Continued) and outcome.execution.runnable:
@@ -243,7 +244,7 @@ def run(definition: Json, value: Json) -> dict[str, Any]:
         "status": execution.status,
         "error": execution.error,
         "cause": (execution.cause or "")[:200],
-        "seconds": seconds + sandbox.seconds,
+        "seconds": max(seconds + sandbox.seconds, parsing),
     }
 
 

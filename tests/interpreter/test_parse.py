@@ -628,3 +628,20 @@ def test_a_machine_in_jsonata_has_no_state_in_jsonpath() -> None:
 
 def test_a_succeed_assigns_nothing() -> None:
     assert schema_faults_of({"Type": "Succeed", "Assign": {}}) == [("/States/S", "Field 'Assign' is not supported")]
+
+
+def test_a_definition_whose_names_are_long_and_nested_is_refused_before_any_pointer_is_made() -> None:
+    """20,000 parts below 100 names of 4,000 characters each: their JSON pointers alone would have 8 GB."""
+    names, parts = 100, 20_000
+    leaf = "{" + ",".join(f'"a{n}.$":"bad"' for n in range(parts)) + "}"
+    deep = ('{"' + "k" * 4_000 + '":') * names + leaf + "}" * names
+    text = '{"StartAt":"A","States":{"A":{"Type":"Pass","End":true,"Parameters":' + deep + "}}}"
+
+    with pytest.raises(InvalidDefinition) as refused:
+        parse(text)
+
+    (diagnostic,) = refused.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == (
+        "TOO_DEEPLY_NESTED",
+        "Names in the definition are too long: the JSON pointers of its parts may have 32,000,000 characters together",
+    )

@@ -11,13 +11,12 @@ import json
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn
 
 import orjson
 
-from processor.interpreter.templates import pointer_to
 from processor.model.json import Json
 
 MAX_DEPTH = 128  # levels of JSON; a stack of that depth is safe wherever a definition is walked
@@ -81,12 +80,27 @@ def read_json(text: str) -> Json:
     return value
 
 
-def places_in(text: str) -> Mapping[str, Place]:
-    """Return where each part of a JSON text stands, by JSON pointer: a member where its name begins, an element where
-    its value begins. Raises JsonFault."""
-    scanner = _Scanner(text)
+def places_in(text: str, wanted: Iterable[str]) -> Mapping[str, Place]:
+    """Return where those parts of a JSON text stand whose JSON pointers are wanted, if there are such: a member where
+    its name begins, an element where its value begins. Raises JsonFault."""
+    scanner = _Scanner(text, wanted)
     scanner.scan()
     return {pointer: scanner.place_of(position) for pointer, position in scanner.positions.items()}
+
+
+def measure_places(value: object) -> int:
+    """Return how many characters the JSON pointers of all parts of a value have together, escapes apart; the value is
+    no deeper than MAX_DEPTH."""
+    total = 0
+    rest: list[tuple[object, int]] = [(value, 0)]
+    while rest:
+        some, length = rest.pop()
+        total += length
+        if isinstance(some, dict):
+            rest += [(one, length + 1 + len(name) if isinstance(name, str) else length) for name, one in some.items()]
+        elif isinstance(some, list | tuple):
+            rest += [(one, length + 1 + len(str(len(some)))) for one in some]
+    return total
 
 
 def is_deeper(value: object, limit: int) -> bool:
@@ -113,12 +127,31 @@ def _has_duplicates(text: str) -> bool:
 
 
 @dataclass(slots=True)
+class _Wanted:
+    """Pointers by their tokens: `pointer` where one ends here, `within` those that go on. Followed along with the text,
+    so that no pointer is made for what nobody wants: names may be long, and nested."""
+
+    pointer: str | None = None
+    within: dict[str, _Wanted] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pointers: Iterable[str]) -> _Wanted:
+        root = cls()
+        for pointer in pointers:
+            at = root
+            for token in pointer.split("/")[1:]:
+                at = at.within.setdefault(token.replace("~1", "/").replace("~0", "~"), cls())
+            at.pointer = pointer
+        return root
+
+
+@dataclass(slots=True)
 class _Scope:
     """An array or object being read, or the root; `index` counts what it holds so far."""
 
     kind: Literal["root", "Array", "Object"]
     start: int = 0
-    pointer: str = ""
+    wanted: _Wanted | None = None
     index: int = 0
     names: set[str] = field(default_factory=set)
 
@@ -126,11 +159,11 @@ class _Scope:
 class _Scanner:
     """Follows Jackson's ReaderBasedJsonParser: `at` is the next character to read, where it says that a fault is."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, wanted: Iterable[str] = ()) -> None:
         self.text = text
         self.at = 0
         self.positions: dict[str, int] = {}
-        self.scopes = [_Scope("root")]
+        self.scopes = [_Scope("root", wanted=_Wanted.of(wanted))]
         self.lines = [0, *(end.end() for end in _LINE_END.finditer(text))]
         self.wide = [found.start() for found in _WIDE.finditer(text)]
 
@@ -169,7 +202,8 @@ class _Scanner:
             self.fail("Trailing token found after value: not allowed")
         if scope.kind != "root" and scope.index:
             char = self.comma(char)
-        pointer = pointer_to(scope.pointer, scope.index) if scope.kind == "Array" else scope.pointer
+        # The root is what its scope wants.
+        wanted = scope.wanted if scope.kind == "root" else scope.wanted and scope.wanted.within.get(str(scope.index))
         position = self.at - 1
         if scope.kind == "Object":
             if char != '"':
@@ -178,19 +212,20 @@ class _Scanner:
             if name in scope.names:
                 self.fail(f"Duplicate field '{name}'")
             scope.names.add(name)
-            pointer = pointer_to(scope.pointer, name)
+            wanted = scope.wanted and scope.wanted.within.get(name)
             char = self.colon()
         scope.index += 1
-        self.positions[pointer] = position
-        self.value(char, pointer)
+        if wanted is not None and wanted.pointer is not None:
+            self.positions[wanted.pointer] = position
+        self.value(char, wanted)
 
-    def value(self, char: str, pointer: str) -> None:
+    def value(self, char: str, wanted: _Wanted | None) -> None:
         if char == '"':
             self.string(of="string value", at_end=": was expecting closing quote for a string value")
         elif char in "[{":
             if len(self.scopes) > MAX_DEPTH:
                 raise TooDeep(self.place_of(self.at - 1))
-            self.scopes.append(_Scope("Array" if char == "[" else "Object", self.at - 1, pointer))
+            self.scopes.append(_Scope("Array" if char == "[" else "Object", self.at - 1, wanted))
         elif char == "}":
             self.fail_at_char(char, "expected a value")
         elif char == "-" or char in "0123456789":

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from processor.errors import SCHEMA, AslCode, DecodingFailed, Diagnostic, InvalidCommand, InvalidDefinition
-from processor.interpreter.validation.json_text import MAX_DEPTH, TOO_DEEPLY_NESTED, JsonFault, is_deeper, read_json
+from processor.interpreter.validation.json_text import (
+    MAX_DEPTH,
+    TOO_DEEPLY_NESTED,
+    JsonFault,
+    is_deeper,
+    measure_places,
+    read_json,
+)
 from processor.model.json import Json, json_bytes, private_json
 
+MAX_PLACES: Final = 32_000_000
+"""Ours: expressions and faults are told by the pointers to them. A definition of a megabyte has some three million."""
 MAX_LENGTH = 1_048_576  # characters of a definition; AWS's API reference, CreateStateMachine
 
 INVALID_JSON: Final = "INVALID_JSON_DESCRIPTION"
@@ -26,6 +35,11 @@ def read_definition(definition: Json | bytes) -> dict[str, Json]:
         raise refused(SCHEMA, NO_OBJECT, found=str(fault.value)[:200]) from None
     if not isinstance(value, dict):
         raise refused(SCHEMA, NO_OBJECT)
+    if (characters := measure_places(value)) > MAX_PLACES:
+        rule = (
+            f"Names in the definition are too long: the JSON pointers of its parts may have {MAX_PLACES:,} characters"
+        )
+        raise refused("TOO_DEEPLY_NESTED", f"{rule} together", found=f"{characters:,} characters")
     return value
 
 
