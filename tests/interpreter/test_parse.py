@@ -645,3 +645,22 @@ def test_a_definition_whose_names_are_long_and_nested_is_refused_before_any_poin
         "TOO_DEEPLY_NESTED",
         "Names in the definition are too long: the JSON pointers of its parts may have 32,000,000 characters together",
     )
+
+
+@pytest.mark.parametrize(("count", "refused"), [(500, False), (501, True)])
+def test_a_definition_has_no_more_regular_expressions_than_are_compiled_in_half_a_second(
+    count: int, refused: bool
+) -> None:
+    paths = {f"a{n}.$": "$.b[?(@.c =~ /x/)]" for n in range(count)}
+    definition: Any = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Parameters": paths}}}
+
+    if not refused:
+        assert parse(definition).first == "A"
+        return
+    with pytest.raises(InvalidDefinition) as fault:
+        parse(definition)
+    (diagnostic,) = fault.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == (
+        SCHEMA,
+        "Paths in the definition may have 500 regular expressions together",
+    )
