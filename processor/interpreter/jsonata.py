@@ -35,6 +35,7 @@ from processor.interpreter.jsonata_functions import Exhausted, Refused
 from processor.interpreter.jsonata_paths import compile_path
 from processor.interpreter.jsonata_syntax import BUILT_IN, Scan, scan
 from processor.interpreter.paths import rendered
+from processor.model.commands import MAX_CAUSE_LENGTH
 from processor.model.definition import Budget, StateFailure
 from processor.model.ids import Millis
 from processor.model.json import Json
@@ -56,9 +57,6 @@ __all__ = [
 ]
 
 QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
-
-MAX_CAUSE = 32_768
-"""Characters of a cause, AWS's limit where one is given (SendTaskFailure): errors may repeat a value of megabytes."""
 
 
 Entropy: TypeAlias = Callable[[], bytes]
@@ -85,7 +83,8 @@ class EvaluationFailed(StateFailure):
     expression was at fault."""
 
     def __init__(self, cause: str, *, location: str | None) -> None:
-        super().__init__(QUERY_EVALUATION_ERROR, cause[:MAX_CAUSE])
+        # Errors may repeat a value of megabytes.
+        super().__init__(QUERY_EVALUATION_ERROR, cause[:MAX_CAUSE_LENGTH])
         self.location = location
 
 
@@ -281,6 +280,18 @@ def _run(engine: Engine, text: str, found: Scan) -> _Read:
             except Exhausted:
                 budget.here = False
         read = {name: variables[name] for name in engine.names if name in variables}
-        return sandbox.evaluate(Task(text=text, states=states, variables=read, seed=seed, now=now), budget)
+        task = Task(text=text, states=_states_read(states, found), variables=read, seed=seed, now=now)
+        return sandbox.evaluate(task, budget)
 
     return run
+
+
+def _states_read(states: Json, found: Scan) -> Json:
+    """Return what is read of `$states`: all of it goes to another process, for each item of a Map anew."""
+    if found.states_fields is None or not isinstance(states, dict):
+        return states
+    read = {name: states[name] for name in found.states_fields if name in states}
+    context = read.get("context")
+    if found.context_fields is not None and isinstance(context, dict):
+        read["context"] = {name: context[name] for name in found.context_fields if name in context}
+    return read

@@ -42,13 +42,15 @@ MAY_GIVE_NAN = frozenset({"parseInteger"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """`names`: every `$name` not bound within the text, `states` and functions too. `states_fields`: the names that
-    follow `$states`; None where it stands alone or is read in another way. `top_level`: what is read of the context
+    follow `$states`; None where it stands alone or is read in another way. `context_fields`: those that follow
+    `$states.context`, likewise. `top_level`: what is read of the context
     outside any step, predicate, sort term or grouping, `$` and `$$` too, in order. `newer`: of the first operator that
     AWS's JSONata 2.0.6 does not have, `??` or `?:`, the second character and where it ends. `tame`: the text itself
     shows that values cannot grow by repetition (see docs/decisions/0010)."""
 
     names: frozenset[str]
     states_fields: frozenset[str] | None
+    context_fields: frozenset[str] | None
     top_level: tuple[str, ...]
     newer: tuple[str, int] | None
     lone_surrogate: bool
@@ -144,6 +146,7 @@ class _Scanner:
         self.parameters: list[str] = []
         self.names: set[str] = set()
         self.fields: set[str] | None = set()
+        self.context_fields: set[str] | None = set()
         self.top_level: dict[str, None] = {}
         self.newer: tuple[str, int] | None = None
         self.lone_surrogate = False
@@ -177,6 +180,7 @@ class _Scanner:
         return Scan(
             names=frozenset(self.names),
             states_fields=None if self.fields is None else frozenset(self.fields),
+            context_fields=None if self.context_fields is None else frozenset(self.context_fields),
             top_level=tuple(self.top_level),
             newer=self.newer,
             lone_surrogate=self.lone_surrogate,
@@ -230,12 +234,25 @@ class _Scanner:
             self.function = name if name in BUILT_IN else ""
 
     def _states_field(self) -> None:
-        _, dot, end = _token(self.text, self.position, operand=False)
-        kind, word, _ = _token(self.text, end, operand=True)
-        if dot != "." or kind != "name" or word in _LAMBDA:
+        word, end = self._step_after(self.position)
+        if word is None:
             self.fields = None
         elif self.fields is not None:
             self.fields.add(word)
+        if word == "context":
+            within, _ = self._step_after(end)
+            if within is None:
+                self.context_fields = None
+            elif self.context_fields is not None:
+                self.context_fields.add(within)
+
+    def _step_after(self, position: int) -> tuple[str | None, int]:
+        """Return the name that follows after a dot, None for whatever else does, and where it ends."""
+        _, dot, end = _token(self.text, position, operand=False)
+        if dot != ".":  # then a slash that follows divides, and opens no regular expression
+            return None, end
+        kind, word, end = _token(self.text, end, operand=True)
+        return (word if kind == "name" and word not in _LAMBDA else None), end
 
     def _before_operand(self, word: str) -> None:
         match word:

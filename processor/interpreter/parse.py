@@ -6,7 +6,7 @@
 3. Each scope as a whole: where its states lead (`transitions.py`), names given twice.
 4. The definition as a whole: the rules of `validation/`, and what is only warned of.
 
-What AWS accepts and this release does not is refused by a diagnostic that names it.
+What AWS accepts and this release cannot run (Parquet, for one) is accepted too, and fails by name when it is run.
 """
 
 from __future__ import annotations

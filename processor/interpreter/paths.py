@@ -57,7 +57,6 @@ class Path:
     reads_context: bool
     variable: str
     whole_input: bool
-    whole_context: bool
     evaluate: Evaluate
     find: Find
     root: Find
@@ -87,7 +86,6 @@ def compile_path(text: str, *, field: str) -> Path:
         reads_context=reads_context,
         variable=written.variable,
         whole_input=written.root == "INPUT" and not written.segments,
-        whole_context=reads_context and not written.segments,
         evaluate=evaluate,
         find=find,
         root=root,

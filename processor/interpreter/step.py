@@ -70,6 +70,9 @@ _TYPES: dict[type, e.StateType] = {
     MapState: "Map",
 }
 
+MAX_LOCATION_LENGTH = 1_000
+"""Ours: names of fields are of any length, and an event must fit a record."""
+
 
 def next_event(execution: Execution) -> e.AnyEvent | None:
     """Return what comes next without a command; None where the execution rests, is closed or quarantined."""
@@ -147,7 +150,12 @@ def failure_of(turn: Turn, failure: StateFailure) -> e.EvaluationFailed | Failed
     if not isinstance(failure, EvaluationFailed):
         return failed
     error, cause = failure.error, failed.cause or ""
-    return e.EvaluationFailed(**turn.envelope(), error=error, cause=cause, location=failure.location)
+    return e.EvaluationFailed(
+        **turn.envelope(),
+        error=error,
+        cause=cause,
+        location=failure.location and failure.location[:MAX_LOCATION_LENGTH],
+    )
 
 
 def failed_of(turn: Turn, failure: StateFailure) -> Failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import jlens
 import pytest
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 from processor.interpreter import jsonata_engine
 from processor.interpreter.jsonata import (
-    MAX_CAUSE,
     UNDEFINED,
     Bounded,
     EvaluationFailed,
@@ -27,6 +27,7 @@ from processor.interpreter.jsonata_functions import MEMORY_LIMIT as MEMORY
 from processor.interpreter.jsonata_functions import Exhausted, Refused
 from processor.interpreter.jsonata_paths import compile_path
 from processor.interpreter.jsonata_syntax import scan
+from processor.model.commands import MAX_CAUSE_LENGTH
 from processor.model.definition import Budget
 from processor.model.ids import Millis
 from processor.model.json import Json, parse_json, render_json
@@ -421,8 +422,8 @@ def test_a_path_that_shares_what_it_finds_is_not_charged() -> None:
 
 
 def test_a_cause_is_cut_where_it_repeats_what_is_long() -> None:
-    assert len(failure_of("$error($pad('x', 2000000))")) == MAX_CAUSE
-    assert len(failure_of("$number($pad('x', 2000000))")) == MAX_CAUSE
+    assert len(failure_of("$error($pad('x', 2000000))")) == MAX_CAUSE_LENGTH
+    assert len(failure_of("$number($pad('x', 2000000))")) == MAX_CAUSE_LENGTH
     with pytest.raises(EvaluationFailed, match="for value: …"):
         compile_expression("$x", field="Items").value(
             {}, {"x": "y" * 300_000}, entropy=no_entropy, now=NOW, expected="array"
@@ -501,7 +502,33 @@ def test_what_is_not_tame_runs_in_the_sandbox() -> None:
     text = "($f := function($v) { $v + $x }; [$f(1), $random()])"
     sandbox = Noting()
     assert sandboxed(compile_expression(text, field="x"), sandbox) == evaluated(text, variables={"x": 1})
-    assert sandbox.tasks == [Task(text=text, states=STATES, variables={"x": 1}, seed=SEED, now=NOW)]
+    assert sandbox.tasks == [Task(text=text, states={}, variables={"x": 1}, seed=SEED, now=NOW)]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("$pad($string($states.context.Map.Item.Index), 3)", {"context": {"Map": {"Item": {"Index": 4}}}}),
+        ("$pad($states . context . `State`.Name, 3)", {"context": {"State": {"Name": "S"}}}),
+        ("$pad($states.input.a, $count([$states.context]))", {"input": {"a": "b"}, "context": "whole"}),
+        ("$pad($string($states.context.*), 3)", {"context": "whole"}),
+        ("$pad($string(($states.context) / 2), 3)", {"context": "whole"}),
+        ("$pad($string($count($states) / 2), 3)", "whole"),
+        ("$pad($string($states.input.a), 3)", {"input": {"a": "b"}}),
+    ],
+)
+def test_of_states_the_sandbox_is_given_what_is_read(text: str, read: Json) -> None:
+    context: Json = {"Map": {"Item": {"Index": 4}}, "State": {"Name": "S"}, "Execution": {"Input": [1, 2]}}
+    states: dict[str, Json] = {"input": {"a": "b"}, "context": context}
+    sandbox = Noting()
+    with suppress(EvaluationFailed):
+        compile_expression(text, field="x").evaluate(
+            states, {}, entropy=lambda: SEED, now=NOW, bounded=Bounded(sandbox, Budget())
+        )
+    expected: Json = states if read == "whole" else read
+    if isinstance(expected, dict) and expected.get("context") == "whole":
+        expected = expected | {"context": context}
+    assert [task.states for task in sandbox.tasks] == [expected]
 
 
 def test_what_is_tame_runs_here() -> None:

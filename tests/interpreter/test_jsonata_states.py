@@ -460,3 +460,21 @@ def test_faults_of_a_jsonata_state_are_reported_by_their_place(state: dict[str, 
     except InvalidDefinition as invalid:
         found = [d.pointer for d in invalid.diagnostics if d.code != "MISSING_END_STATE"]
     assert found == faults
+
+
+def test_an_event_tells_no_more_of_a_place_than_fits_a_record() -> None:
+    run = Run(lone({"Type": "Pass", "Output": {"k" * 1_030_000: "{% $states.input.a.$number('x') %}"}}), {"a": "b"})
+    [failed] = [event for event in run.events if isinstance(event, EvaluationFailed)]
+    assert failed.location == "Output/" + "k" * 993
+    assert run.execution.error == "States.QueryEvaluationError"
+
+
+def test_a_role_has_the_length_of_a_role() -> None:
+    """IAM API reference, Role: an Arn has at most 2,048 characters."""
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}}
+    ended = {}
+    for length in (2_048, 2_049):
+        role = "{% $pad('r', " + str(length) + ", 'r') %}"
+        run = Run(lone({**task, "Credentials": {"RoleArn": role}}), {})
+        ended[length] = run.execution.status, run.execution.error
+    assert ended == {2_048: ("RUNNING", None), 2_049: ("FAILED", "States.Runtime")}

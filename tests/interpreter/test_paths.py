@@ -231,16 +231,16 @@ def test_two_dollars_read_the_context_object() -> None:
 
 def test_what_a_path_reads_whole_is_told_by_its_text() -> None:
     told = {
-        text: (path.whole_input, path.whole_context, path.reads_context)
+        text: (path.whole_input, path.reads_context)
         for text in ("$", "$.a", "$$", "$$.a")
         for path in [compile_path(text, field="InputPath")]
     }
 
     assert told == {
-        "$": (True, False, False),
-        "$.a": (False, False, False),
-        "$$": (False, True, True),
-        "$$.a": (False, False, True),
+        "$": (True, False),
+        "$.a": (False, False),
+        "$$": (False, True),
+        "$$.a": (False, True),
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from processor.interpreter.retry import RUNTIME
 from processor.interpreter.turn import Turn
 from processor.model import events as e
-from processor.model.definition import Evaluate, TaskState
+from processor.model.definition import Evaluate, StateFailure, TaskState
 from processor.model.ids import Millis
+
+MAX_ROLE_LENGTH = 2_048  # IAM API reference, data type Role: Arn
 
 
 def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
@@ -13,6 +16,8 @@ def run_task(turn: Turn, state: TaskState) -> e.AnyEvent:
     heartbeat = _seconds(turn, state.heartbeat_seconds)
     role = state.credentials(turn.scope.value, turn) if state.credentials is not None else None
     assert role is None or isinstance(role, str)
+    if role is not None and len(role) > MAX_ROLE_LENGTH:
+        raise StateFailure(RUNTIME, f"The RoleArn parameter has more than {MAX_ROLE_LENGTH:,} characters")
     resource = state.resource
     return e.TaskScheduled(
         **turn.envelope(),
