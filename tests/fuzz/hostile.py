@@ -181,8 +181,8 @@ def cases() -> Iterator[Case]:
     ):
         yield f"the pattern {pattern}", _one(f"$[?(@.v =~ /{pattern}/)]"), [{"v": "a" * 60_000 + "!"}] * 4
     yield (
-        "12,000 patterns of many stars",
-        _choice([{"Variable": "$.s", "StringMatches": "*ab" * 12 + "*abc*"}] * 12_000),
+        "11,000 patterns of many stars",
+        _choice([{"Variable": "$.s", "StringMatches": "*ab" * 12 + "*abc*"}] * 11_000),
         {"s": LONG},
     )
     yield (
@@ -244,7 +244,8 @@ def run(definition: Json, value: Json) -> dict[str, Any]:
         "status": execution.status,
         "error": execution.error,
         "cause": (execution.cause or "")[:200],
-        "seconds": max(seconds + sandbox.seconds, parsing),
+        "seconds": seconds + sandbox.seconds,
+        "parsing_seconds": parsing,
     }
 
 

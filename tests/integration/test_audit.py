@@ -118,18 +118,18 @@ def test_a_topic_with_ends_redrives_and_checkpoints_is_verified(written: KafkaLo
 
 
 def test_a_topic_is_verified_while_a_processor_writes_to_it(written: KafkaLog) -> None:
-    """Starts, ends, redrives and checkpoints all the while; no marker that lags makes a fault of what is in order."""
+    """Starts, ends, redrives, checkpoints and takeovers meanwhile; no marker that lags makes a fault of what is in order."""
     stop, rounds = threading.Event(), 0
 
     def work() -> int:
         done = 0
-        with closing(Processor(log=written, clock=SystemClock(), entropy=OsEntropy())) as processor:
-            while not stop.is_set():
+        while not stop.is_set():
+            with closing(Processor(log=written, clock=SystemClock(), entropy=OsEntropy())) as processor:
                 ids = [f"task:live-{done + number}" for number in range(20)]
                 applied(written, processor, [StartExecution(execution_id=id, input=id) for id in ids])
                 applied(written, processor, [StopExecution(execution_id=id) for id in ids])
                 applied(written, processor, [RedriveExecution(execution_id=id) for id in ids[::2]])
-                processor.run(lambda: True)
+                processor.run(lambda: True)  # a stop, which covers everything, and leaves
                 done += len(ids)
         return done
 
