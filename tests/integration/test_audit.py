@@ -118,7 +118,7 @@ def test_a_topic_with_ends_redrives_and_checkpoints_is_verified(written: KafkaLo
 
 
 def test_a_topic_is_verified_while_a_processor_writes_to_it(written: KafkaLog) -> None:
-    """Starts, ends, redrives, checkpoints and takeovers meanwhile; no marker that lags makes a fault of what is in order."""
+    """Starts, ends, redrives, checkpoints, takeovers: no marker that lags makes a fault of what is in order."""
     stop, rounds = threading.Event(), 0
 
     def work() -> int:
