@@ -512,6 +512,7 @@ def test_what_is_not_tame_runs_in_the_sandbox() -> None:
         ("$pad($states . context . `State`.Name, 3)", {"context": {"State": {"Name": "S"}}}),
         ("$pad($states.input.a, $count([$states.context]))", {"input": {"a": "b"}, "context": "whole"}),
         ("$pad($string($states.context.*), 3)", {"context": "whole"}),
+        ("$pad($string([$states.context, $states.context.Map]), 3)", {"context": "whole"}),
         ("$pad($string(($states.context) / 2), 3)", {"context": "whole"}),
         ("$pad($string($count($states) / 2), 3)", "whole"),
         ("$pad($string($states.input.a), 3)", {"input": {"a": "b"}}),

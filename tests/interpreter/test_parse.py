@@ -664,3 +664,13 @@ def test_a_definition_has_no_more_regular_expressions_than_are_compiled_in_half_
         SCHEMA,
         "Paths in the definition may have 500 regular expressions together",
     )
+
+
+def test_a_field_of_a_template_that_is_no_text_is_told_with_what_stands_there() -> None:
+    definition: Any = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Parameters": {"w.$": 3}}}}
+
+    with pytest.raises(InvalidDefinition) as refused:
+        parse(definition)
+
+    (diagnostic,) = refused.value.diagnostics
+    assert (diagnostic.field, diagnostic.found) == ("/States/A/Parameters/w.$", "3 (it is no string)")
