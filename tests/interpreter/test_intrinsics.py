@@ -207,6 +207,9 @@ WORKING: list[tuple[str, Json, Json]] = [
     ("States.Base64Decode('ab==cd')", None, "i"),  # [R] accepted
     ("States.Base64Decode('abc')", None, "i�"),  # [R] accepted
     ("States.Base64Decode('YWJjx')", None, "abc"),  # [J] six bits are no byte
+    # States.ArrayContains: an element that prints as more than what is sought is not printed to its end
+    ("States.ArrayContains($, 'ab')", ["abc" * 1_000, "ab"], True),
+    ("States.ArrayContains($, 'ab')", [["ab", "ab"]], False),
     # States.Hash
     ("States.Hash('input data', 'SHA-1')", None, "aaff4a450a104cd177d28d18d74485e8cae074b7"),  # [G]
     ("States.Hash('', 'MD5')", None, "d41d8cd98f00b204e9800998ecf8427e"),
