@@ -238,6 +238,16 @@ def test_a_quarantined_execution_takes_facts_and_decides_nothing() -> None:
     )
 
 
+def test_a_release_is_an_event_of_the_execution_itself() -> None:
+    run = two_tasks()
+    released = resume(quarantined(run), ReleaseExecution(execution_id=ID), now=Millis(5))
+    assert told(released.events) == [("ExecutionReleased", (), "")]
+
+    assert run.refused(ReleaseExecution(execution_id=ID)) == "ExecutionNotQuarantined"
+    assert isinstance(run.outcome, Rejected)
+    assert run.outcome.detail == f"{ID} is not in quarantine"
+
+
 def _since(run: Run, held: Execution, *parts: Any) -> list[AnyEvent]:
     quarantine = ExecutionQuarantined(
         execution_id=ID,

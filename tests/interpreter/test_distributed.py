@@ -242,6 +242,9 @@ def test_as_many_as_are_tolerated_may_fail_and_are_records_among_the_results() -
     [
         ({"ToleratedFailureCount": 2}, 2),
         ({"ToleratedFailureCountPath": "$.n"}, 2),
+        ({"ToleratedFailureCountPath": "$.none"}, 0),
+        ({"ToleratedFailurePercentagePath": "$.none"}, 0),
+        ({"ToleratedFailurePercentagePath": "$.all"}, 4),
         ({"ToleratedFailurePercentage": 50}, 2),
         ({"ToleratedFailurePercentage": 49.9}, 1),
         ({"ToleratedFailurePercentagePath": "$.p"}, 3),
@@ -253,9 +256,8 @@ def test_as_many_as_are_tolerated_may_fail_and_are_records_among_the_results() -
 )
 def test_what_is_tolerated_by_count_and_percentage(fields: dict[str, Any], tolerated: int) -> None:
     """Documented: "If you specify both values, the workflow fails when it exceeds either value"."""
-    run = Run(
-        scope_of("M", distributed(asks(), ItemsPath="$.l", **fields)), {"l": [0] * 4, "n": 2, "p": 75, "text": "50"}
-    )
+    input = {"l": [0] * 4, "n": 2, "p": 75, "text": "50", "none": 0, "all": 100}
+    run = Run(scope_of("M", distributed(asks(), ItemsPath="$.l", **fields)), input)
     failed = 0
     while run.status == "RUNNING":
         run.fail("A", "E", scope=(failed,))
