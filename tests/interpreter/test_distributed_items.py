@@ -21,6 +21,7 @@ from processor import (
     MapRunSucceeded,
     MapStarted,
     MapSucceeded,
+    Rejected,
     StateEntered,
     StateExited,
     SubmitTask,
@@ -254,6 +255,10 @@ def test_a_page_counts_once_however_often_it_is_brought() -> None:
     run.submit("M", page(1, [2]))
     assert run.refused(SubmitTask.of(run.task("M"), page(0, [1]))) == "TaskNotPending"
     assert run.refused(CompleteTask.of(run.task("M"), page(1, [2]))) == "TaskNotPending"
+    assert isinstance(run.outcome, Rejected)
+    assert run.outcome.detail == f"page 1 of the task of token {run.task('M').execution_id}##4 was brought before"
+    assert run.refused(SubmitTask.of(run.task("M"), page(3, [4]))) == "InvalidCommand"
+    assert run.outcome.detail == "output: must be page 2, the next one, got 3"
     assert run.refused(CompleteTask.of(run.task("M"), [1, 2, 3])) == "InvalidCommand"
     run.complete("M", page(2, [3]))
     assert run.execution.output == [1, 2, 3]

@@ -234,6 +234,7 @@ def test_an_execution_holds_ten_mebibytes_of_variables() -> None:
     outcome = start(parse(machine("S0", states)), {"x": "x" * 249_998})
     assert isinstance(outcome, Failed)
     assert outcome.error == "States.DataLimitExceeded"
+    assert (outcome.cause or "").endswith("The variables of the execution exceed the service limit.")
     assert outcome.execution.variable_bytes == count * 250_000
 
 
