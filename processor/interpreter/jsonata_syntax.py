@@ -69,7 +69,6 @@ _WORD = re.compile(r"[^ \t\n\r\v.\[\]{}(),@#;:?+\-*/%|=<>^~&!]+")
 _ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)|(.)", re.DOTALL)
 _VALUES = frozenset({"true", "false", "null"})
 _LAMBDA = frozenset({"function", "λ"})
-_WORD_OPERATORS = frozenset({"and", "or", "in"})
 _NEWER = frozenset({"??", "?:"})
 _CLOSING = frozenset(")]}")
 
