@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
 
-from processor.adapters.kafka.clients import Admin, Clients, Consumer, Producer, Settings
+from processor.adapters.kafka.clients import Admin, Clients, Consumer, Producer, Settings, error_of
 from processor.adapters.kafka.faults import NOT_AUTHORIZED, describe, translate
 from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.timing import Timing
@@ -66,19 +66,19 @@ class Connection:
     def translate(self, exception: KafkaException | KafkaError) -> AslError:
         """Return the project's own exception. A request that no broker answers for want of the right credentials only
         times out; the refusal that was heard says more."""
-        translated = translate(self.refusals.latest or exception, address=self.address, role=self.role)
-        return self._with_right(translated) if isinstance(translated, NotAuthorized) else translated
+        error = self.refusals.latest or (exception if isinstance(exception, KafkaError) else error_of(exception))
+        return self._refused(error) if error.code() in NOT_AUTHORIZED else translate(error, address=self.address)
 
     def raise_refusal(self) -> None:
         if self.refusals.latest is not None:
-            raise self._with_right(NotAuthorized(role=self.role, reason=describe(self.refusals.latest)))
+            raise self._refused(self.refusals.latest)
 
-    def _with_right(self, refused: NotAuthorized) -> NotAuthorized:
-        """Name what was refused, which brokers and librdkafka do not."""
-        for code, right in (
-            ("GROUP", f"READ on group {self.group}"),
-            ("TRANSACTIONAL_ID", f"WRITE on transactional.id {self.transactional_id}"),
-        ):
-            if refused.reason.startswith(f"{code}_AUTHORIZATION_FAILED") and "it lacks" not in refused.reason:
-                return NotAuthorized(role=self.role, reason=f"it lacks {right} ({refused.reason})")
-        return refused
+    def _refused(self, error: KafkaError) -> NotAuthorized:
+        """Name what was refused, which brokers and librdkafka do not; the administration's errors name it already."""
+        rights = {
+            KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ on group {self.group}",
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: f"WRITE on transactional.id {self.transactional_id}",
+        }
+        right, reason = rights.get(error.code()), describe(error)
+        named = right is None or "it lacks" in reason
+        return NotAuthorized(role=self.role, reason=reason if named else f"it lacks {right} ({reason})")

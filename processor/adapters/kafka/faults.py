@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
-from processor.adapters.kafka.clients import error_of
-from processor.errors import AslError, LogUnavailable, NotAuthorized, TopicsUnfit
+from processor.errors import AslError, LogUnavailable, TopicsUnfit
 
 NOT_AUTHORIZED = frozenset(
     (
@@ -85,11 +84,8 @@ def is_passing(error: KafkaError) -> bool:
     return error.code() not in NOT_AUTHORIZED | UNKNOWN_TOPIC and not error.fatal()
 
 
-def translate(exception: KafkaException | KafkaError, *, address: str, role: str) -> AslError:
-    """Return the project's own exception for one that ends what was asked for."""
-    error = exception if isinstance(exception, KafkaError) else error_of(exception)
-    if error.code() in NOT_AUTHORIZED:
-        return NotAuthorized(role=role, reason=describe(error))
+def translate(error: KafkaError, *, address: str) -> AslError:
+    """Return the project's own exception for one that ends what was asked for, and is no refusal."""
     if error.code() in UNKNOWN_TOPIC:
         return TopicsUnfit([f"{error.str()}; asl topics create makes what is missing"])
     return LogUnavailable(address=address, reason=describe(error))
