@@ -351,14 +351,16 @@ class Processor:
         for number, applied in overlay.offsets.items():
             partition = self._partitions[number]
             coverage, before = partition.coverage, partition.coverage.end
-            coverage.end = max(before, committed.ends.get(number, before))
+            end, events = committed.ends.get(number), overlay.events[number]
+            if events or end is not None:
+                coverage.wrote(None if end is None else max(before, end))
             for id, left in overlay.purged.get(number, {}).items():
                 partition.fold_purge(id, left)
             for id, execution in overlay.executions.get(number, {}).items():
                 partition.fold(
                     execution, closed=overlay.closed.get(id), chunks=overlay.chunks.get(id, 0), before=before
                 )
-            if events := overlay.events[number]:
+            if events:
                 coverage.count(events, now=now)
             partition.fold_commands(applied=applied, woken=overlay.woken[number])
         self.counts.update(overlay.counts)

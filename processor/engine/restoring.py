@@ -1,6 +1,6 @@
 """How a partition comes back: snapshots, then the events behind the last checkpoint, then what is closed.
 
-Snapshots are a cache: where this release cannot read one of them, or the checkpoint, all are passed over and the
+Snapshots are a cache: where this release cannot read one that stands, or the checkpoint, all are passed over and the
 events are read from their beginning. Events are the truth: a history that does not fold stops the partition.
 """
 
@@ -57,7 +57,7 @@ class Restoring:
         self._holdings, self._coverage, self._definitions = holdings, coverage, definitions
         self._chunks = Chunks()
         self._checkpoint: Checkpoint | None = None
-        self._unusable: str | None = None  # why no snapshot is used
+        self._unreadable: dict[bytes | None, str] = {}  # by key, records of snapshots that stand, and why
         self._covered: set[str] = set()  # executions with a snapshot that is used
         self._first_offset: int | None = None  # of the events
         self._skipped: dict[str, int] = {}  # cut off by retention and not ended yet: their next sequence
@@ -83,16 +83,20 @@ class Restoring:
 
     def _snapshots(self, records: tuple[Record, ...]) -> None:
         for record in records:
+            self._unreadable.pop(record.key, None)  # the last record of a key is the one that stands
             try:
                 self._snapshot(record)
             except DecodingFailed as fault:
-                self._unusable = str(fault)
+                self._unreadable[record.key] = str(fault)
 
     def _snapshot(self, record: Record) -> None:
+        key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
         if record.value is None:
-            if (key := parse_numbered_key((record.key or b"").decode("utf-8", "replace"))) is not None:
+            if key is not None:
                 self._chunks.remove(*key)
             return
+        if key is not None:
+            self._chunks.note(*key)
         found = decode_snapshot_record(record.value)
         match found:
             case Checkpoint():
@@ -104,7 +108,8 @@ class Restoring:
         """Return where to begin with the events."""
         checkpoint, chunks = self._checkpoint, self._coverage.chunks
         chunks.update(self._chunks.counts())
-        unusable = self._unusable or self._mismatch() or self._hold_all()
+        unusable = next(iter(self._unreadable.values()), None) or self._mismatch() or self._hold_all()
+        self._chunks = Chunks()  # held by the executions now, or by nobody
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
             return 0
@@ -165,6 +170,10 @@ class Restoring:
             raise fault
         for id, sequence in self._skipped.items():
             raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
+        for id in self._coverage.chunks:
+            if not self._holdings.is_open(id):
+                self._coverage.orphaned(id)
+        self._covered = set()
 
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that

@@ -426,6 +426,38 @@ def test_what_was_closed_before_a_checkpoint_is_disposed_of_and_what_was_redrive
     covered.reopened("b", 2)
     covered.touched("b", position=12)
 
-    assert covered.disposable(11, limit=9) == []
-    assert covered.disposable(12, limit=9) == ["a"]
+    assert covered.disposable(11, limit=9) == (11, [])
+    assert covered.disposable(12, limit=9) == (12, ["a"])
     assert (covered.covered, dict(covered.dirty)) == (12, {"b": 12})
+
+
+def test_a_checkpoint_stands_before_the_end_of_what_is_not_disposed_of_with_it() -> None:
+    covered = Coverage()
+    covered.end = 10
+    covered.checkpointed(10, taken=[], disposed=[])
+    covered.chunks = dict.fromkeys("abcde", 1)
+    for end, ids in ((12, "ab"), (14, "cd"), (16, "e")):
+        covered.wrote(end)
+        for id in ids:
+            covered.closed(id)
+
+    # Those that ended in one transaction go in one.
+    assert covered.disposable(16, limit=1) == (12, ["a", "b"])
+    assert covered.disposable(16, limit=3) == (14, ["a", "b", "c", "d"])
+    assert covered.disposable(16, limit=5) == (16, ["a", "b", "c", "d", "e"])
+    assert covered.disposable(11, limit=1) == (11, [])
+
+
+def test_what_was_closed_nobody_knows_where_keeps_its_snapshot_until_that_is_behind_a_known_end() -> None:
+    covered = Coverage()
+    covered.end = 10
+    covered.chunks = dict.fromkeys("abc", 1)
+    covered.wrote(None)
+    for id in "abc":
+        covered.closed(id)
+    covered.reopened("b", 1)
+    covered.purged("c")
+
+    assert covered.disposable(10, limit=9) == (10, [])
+    covered.wrote(15)
+    assert (covered.disposable(14, limit=9), covered.disposable(15, limit=9)) == ((14, []), (15, ["a"]))
