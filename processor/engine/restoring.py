@@ -7,6 +7,7 @@ events are read from their beginning. Events are the truth: a history that does 
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -35,6 +36,10 @@ from processor.model.ids import parse_numbered_key
 from processor.model.records import Checkpoint, ClosedExecution, Snapshot
 
 log = logging.getLogger(__name__)
+
+DEALT_WITH = 100_000
+"""How far back it is told which commands were dealt with, in offsets: twice as far as they go ahead of those that wait
+for `closed` (partitions.WAITING_BEHIND)."""
 
 
 class Restoring:
@@ -67,6 +72,7 @@ class Restoring:
         self.events = 0
         self.cut_off = 0  # executions without their beginning, which was deleted by age
         self.next_command = 0  # after the greatest that is known to have been applied
+        self.dealt_with: OrderedDict[str, int] = OrderedDict()  # by execution, the last of its commands that was
 
     def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
         match of:
@@ -155,14 +161,22 @@ class Restoring:
                 continue
             self._coverage.end = record.offset + 1
             moved = moved_from(record.headers) is not None
-            for event in decode_events(record.value):
-                if event.caused_by.offset is not None and not moved:  # of commands under another prefix
-                    self.next_command = max(self.next_command, event.caused_by.offset + 1)
+            events = decode_events(record.value)
+            if not moved and (command := events[0].caused_by.offset) is not None:  # moved: of another prefix's
+                self._note_command(events[0].execution_id, command)
+            for event in events:
                 if event.execution_id not in self._suspects:
                     try:
                         self._fold(event, record.offset, moved=moved)
                     except HistoryBroken as fault:
                         self._suspects[event.execution_id] = fault
+
+    def _note_command(self, id: str, offset: int) -> None:
+        self.next_command = max(self.next_command, offset + 1)
+        self.dealt_with[id] = offset
+        self.dealt_with.move_to_end(id)
+        if next(iter(self.dealt_with.values())) < self.next_command - DEALT_WITH:
+            self.dealt_with.popitem(last=False)
 
     def end_events(self) -> None:
         """A history that does not fold may be what compaction has left of a purged one; whatever else is broken."""

@@ -379,6 +379,24 @@ def test_commands_that_wait_come_again_after_a_death_and_none_is_applied_twice(s
     assert world.types("task:a").count("TaskSucceeded") == 1
 
 
+def test_a_command_that_went_ahead_and_comes_again_is_passed_over(slow_closed: World) -> None:
+    world = slow_closed
+    world.start("task:new")
+    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
+    world.step(2)
+    before = world.types("task:a")
+    assert before[-3:] == ["ExecutionAborted", "ExecutionRedriven", "TaskScheduled"]
+    world.restart()
+    settle(world)
+
+    assert (world.types("task:a"), world.reasons()) == (before, [])
+    assert world.processor.counts["repeated_commands"] == 2
+    assert world.types("task:new")[-1] == "TaskScheduled"
+    world.send(c.StopExecution(execution_id="task:a", error="E"))
+    world.settle()
+    assert world.types("task:a")[-1] == "ExecutionAborted"
+
+
 def test_no_more_commands_are_asked_for_while_too_many_wait(
     slow_closed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
