@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "dead_letters": "dead_letter",
     "misrouted": "misrouted",
     "repeated_starts": "repeated_start",
+    "repeated_commands": "repeated_command",
     "stale_timers": "stale_timer",
     "rearmed_timers": "rearmed_timer",
     "timers_in_quarantine": "timer_in_quarantine",

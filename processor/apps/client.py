@@ -12,7 +12,7 @@ from processor.engine.definitions import Definitions, deployment
 from processor.engine.encoding import decode_command, encode_command
 from processor.engine.ports import Clock, Log, Message
 from processor.engine.topics_setup import refuse_migrated
-from processor.errors import DecodingFailed, InvalidCommand, InvalidSettings
+from processor.errors import DecodingFailed, InvalidCommand, InvalidDefinition, InvalidSettings
 from processor.model.commands import AnyCommand
 from processor.model.events import MachineType
 from processor.model.ids import is_name
@@ -74,7 +74,10 @@ class Client:
         topic_partitions(self._reader, self._names.definitions)
         definitions = Definitions(self._reader, self._names)
         definitions.refresh()
-        return definitions.retention_ms(state_machine)
+        try:
+            return definitions.retention_ms(state_machine)
+        except InvalidDefinition:  # what the last record says is lost: deploying again is how that is mended
+            return None
 
     def send(self, command: AnyCommand) -> None:
         """Return once the command is durably written; what comes of it is to be read from events and rejections.

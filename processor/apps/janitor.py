@@ -1,9 +1,10 @@
 """The janitor: reads what is closed, sends PurgeExecution when an execution has been kept for long enough.
 
 How long is said by the last record of the execution's state machine, else by the janitor's own default; both may
-change, and what is kept then changes with them. A record of `closed` stands until its execution is purged or redriven,
-so the topic alone is the state, as with timers: it is read from its beginning on assignment, and a purge is asked for
-again as long as there is no tombstone. Asking twice is harmless: the command names the end it is about.
+change, and what is kept then changes with them. Where that record cannot be read, nothing of the machine is purged. A
+record of `closed` stands until its execution is purged or redriven, so the topic alone is the state, as with timers: it
+is read from its beginning on assignment, and a purge is asked for again as long as there is no tombstone. Asking twice
+is harmless: the command names the end it is about.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from processor.apps.schedule import REPEAT_AFTER_MS, Schedule
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import decode_closed, encode_command
 from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
-from processor.errors import DecodingFailed
+from processor.errors import DecodingFailed, InvalidDefinition
 from processor.model.commands import PurgeExecution
 from processor.model.ids import Millis
 
@@ -29,6 +30,7 @@ MAX_ASKED: Final = 500
 """How many purges of a partition are under way at once: more would only make other commands wait behind them."""
 LOOK_EVERY_MS: Final = 60_000
 _MAX_POLL_SECONDS: Final = 0.5  # how long a stop waits at most
+_FOR_EVER: Final = 1 << 60  # milliseconds
 
 _log = logging.getLogger("processor.janitor")
 
@@ -168,8 +170,7 @@ class Janitor:
         self._look_at = Millis(now + LOOK_EVERY_MS)
         self._definitions.expire()
         self._definitions.refresh()
-        told = {machine: self._definitions.retention_ms(machine) for machine in self._kept}
-        kept = {machine: self._default if given is None else given for machine, given in told.items()}
+        kept = {machine: self._retention_ms(machine) for machine in self._kept}
         changed = {machine for machine in kept if kept[machine] != self._kept[machine]}
         self._kept = kept
         if changed:
@@ -177,6 +178,13 @@ class Janitor:
                 for id in partition.ends:
                     if _machine(id) in changed:
                         self._arm(partition, id, now)
+
+    def _retention_ms(self, machine: str) -> int:
+        try:
+            told = self._definitions.retention_ms(machine)
+        except InvalidDefinition:  # of a later release, maybe: what it says is not known, and a purge is for ever
+            return _FOR_EVER
+        return self._default if told is None else told
 
     def _ask(self, now: Millis) -> None:
         due = [(one, one.due(now)) for one in self._partitions.values()]

@@ -174,7 +174,7 @@ class Applier:
                 refused = Refused("UnknownExecution", f"{command.execution_id} was never started here")
                 return self._refuse(record, command, refused)
             case ClosedExecution() | Execution(closed=True) if isinstance(command, c.RedriveExecution):
-                return self._redrive(record, command, held, partition, now=now, cause=cause)
+                return self._redrive(record, command, held, partition, overlay, now=now, cause=cause)
             case ClosedExecution() | Execution(closed=True) if isinstance(command, c.PurgeExecution):
                 return self._purge(record, command, held, partition, overlay)
             case ClosedExecution():
@@ -238,6 +238,7 @@ class Applier:
         command: c.RedriveExecution,
         held: Execution | ClosedExecution,
         partition: Partition,
+        overlay: Overlay,
         *,
         now: Millis,
         cause: e.Cause,
@@ -270,14 +271,13 @@ class Applier:
         id, snapshots, closed = command.execution_id, self._names.snapshots, self._names.closed
         chunks = snapshot_records(id, state, max_bytes=self._max_record_bytes)
         staged.chunks = len(chunks)
+        # Of a larger snapshot that stands still nothing may be left: together they would be none.
+        values = [encode_snapshot_record(chunk) for chunk in chunks] + [None] * (
+            _standing_chunks(id, partition, overlay) - len(chunks)
+        )
         staged.messages += [
-            Message(
-                topic=snapshots,
-                key=snapshot_key(id, chunk.chunk).encode(),
-                value=encode_snapshot_record(chunk),
-                partition=partition.number,
-            )
-            for chunk in chunks
+            Message(topic=snapshots, key=snapshot_key(id, n).encode(), value=value, partition=partition.number)
+            for n, value in enumerate(values)
         ]
         staged.messages.append(Message(topic=closed, key=id.encode(), value=None, partition=partition.number))
         staged.also(self._answers.accepted(command, now=now))
@@ -294,8 +294,7 @@ class Applier:
     ) -> Staged:
         if isinstance(held, Execution):
             held = decode_closed(closed_value(held, max_record_bytes=self._max_record_bytes))
-        id, covered = command.execution_id, partition.coverage.chunks
-        chunks = max(overlay.chunks.get(id, 0), covered.get(id, 0))
+        chunks = _standing_chunks(command.execution_id, partition, overlay)
         staged = purge(command, held, chunks=chunks, names=self._names, partition=partition.number)
         if isinstance(staged, Refused):
             return self._refuse(record, command, staged)
@@ -462,6 +461,11 @@ def _held(id: str, partition: Partition, overlay: Overlay) -> Execution | Closed
         return partition.holdings.find(id)
     left = purged[id]
     return None if left is None else decode_closed(left)
+
+
+def _standing_chunks(id: str, partition: Partition, overlay: Overlay) -> int:
+    """Return how many chunks an execution's snapshot has at most, with what this transaction writes."""
+    return max(overlay.chunks.get(id, 0), partition.coverage.chunks.get(id, 0))
 
 
 def _after(before: Execution | None, own: e.AnyEvent | None, workflow: Workflow | None) -> Execution:

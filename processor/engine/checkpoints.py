@@ -16,7 +16,8 @@ from processor.model.records import Checkpoint
 SNAPSHOTS = 500
 SNAPSHOT_BYTES = 2 << 20
 TOMBSTONES = 2_000
-"""What one transaction holds at most, so that commands behind it do not wait for long; one execution at least."""
+"""What one transaction holds at most, so that commands behind it do not wait for long; one execution at least, and all
+closed ones whose last events were written in one transaction."""
 
 
 class Round(Struct, kw_only=True):
@@ -46,8 +47,7 @@ def next_round(
         for chunk in range(len(records), coverage.chunks.get(id, 0)):
             messages.append(_message(names, partition, snapshot_key(id, chunk), None))
         taken.append((id, len(records)))
-    position = coverage.covered_without(len(taken))
-    disposed = coverage.disposable(position, limit=TOMBSTONES)
+    position, disposed = coverage.disposable(coverage.covered_without(len(taken)), limit=TOMBSTONES)
     for id in disposed:
         messages += [_message(names, partition, snapshot_key(id, chunk), None) for chunk in range(coverage.chunks[id])]
     checkpoint = Checkpoint(

@@ -2,13 +2,14 @@
 
 An execution is dirty from the first of its events that no snapshot covers until one does, or until it is closed. A
 checkpoint says that everything before the oldest of those is covered. What closed leaves its snapshot in place until a
-checkpoint stands behind its last event: until then a restore meets that event, and needs what came before.
+checkpoint stands behind its last event: until then a restore meets that event, and needs what came before. Nor does
+a checkpoint go ahead of what is disposed of: a snapshot that stands without that event would bring the execution back.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import islice, takewhile
+from itertools import islice
 
 from processor.model.ids import Millis
 
@@ -24,33 +25,56 @@ class Coverage:
         self.position = 0  # what the last checkpoint said
         self.dirty: OrderedDict[str, int] = OrderedDict()  # by position, for positions only grow
         self.chunks: dict[str, int] = {}  # of the snapshot that stands, by execution
-        self._closing: OrderedDict[str, int] = OrderedDict()  # closed, and where: by position too
+        self._closing: OrderedDict[str, int] = OrderedDict()  # closed, and before what: by position too
+        self._unplaced: dict[str, None] = {}  # closed, and it is not known where
+        self._end_known = True
         self._events = 0  # since the last round began
         self._due_at: Millis | None = None
         self._target: int | None = None  # of the round under way
 
+    def wrote(self, end: int | None) -> None:
+        """Events were written, all of them before `end`; None where the log has not said where they stand."""
+        self._end_known = end is not None
+        if end is not None:
+            self.end = end
+            self._closing.update(dict.fromkeys(self._unplaced, end))
+            self._unplaced.clear()
+
     def touched(self, id: str, *, position: int) -> None:
         """Something of an open execution was written at or after `position`."""
         self.dirty.setdefault(id, position)
+        self._keep(id)
 
     def reopened(self, id: str, chunks: int) -> None:
         """It was redriven, and its state as it was before is a snapshot of so many chunks."""
-        self._closing.pop(id, None)
+        self._keep(id)
         self.chunks[id] = chunks
 
     def closed(self, id: str) -> None:
-        """Its last event stands before `end`."""
+        """Its last event stands before `end`, if that is known."""
         self.dirty.pop(id, None)
-        if id in self.chunks:
+        if id in self.chunks and self._end_known:
             self._closing[id] = self.end
+        elif id in self.chunks:
+            self._unplaced[id] = None
+
+    def orphaned(self, id: str) -> None:
+        """It is not open, and its snapshot stands: once all before `end` is covered, nobody needs that."""
+        if id not in self._unplaced:
+            self._closing.setdefault(id, self.end)
 
     def purged(self, id: str, *, chunks: int = 0) -> None:
         """Nothing of what was written of it counts any longer, but for so many chunks of a later one's snapshot."""
         self.dirty.pop(id, None)
-        self._closing.pop(id, None)
+        self._keep(id)
         self.chunks.pop(id, None)
         if chunks:
             self.chunks[id] = chunks
+
+    def _keep(self, id: str) -> None:
+        """Its snapshot, if it has one, is not to be disposed of."""
+        self._closing.pop(id, None)
+        self._unplaced.pop(id, None)
 
     def count(self, events: int, *, now: Millis) -> None:
         self._events += events
@@ -84,10 +108,20 @@ class Coverage:
         """Everything before it will be covered once the `first` dirty ones are."""
         return next(islice(self.dirty.values(), first, None), self.end)
 
-    def disposable(self, position: int, *, limit: int) -> list[str]:
-        """The first closed executions whose snapshots nobody will need once a checkpoint says `position`."""
-        behind = takewhile(lambda closing: closing[1] <= position, self._closing.items())
-        return [id for id, _ in islice(behind, limit)]
+    def disposable(self, position: int, *, limit: int) -> tuple[int, list[str]]:
+        """Return the first closed executions whose snapshots nobody needs once a checkpoint says the position that
+        stands before them, which is `position` or one before it: none that it passes is left out. So there are more
+        than `limit` where they ended in one transaction."""
+        found: list[str] = []
+        behind = self.position
+        for id, closing in self._closing.items():
+            if closing > position:
+                break
+            if len(found) >= limit and closing > behind:
+                return behind, found
+            found.append(id)
+            behind = closing
+        return position, found
 
     def checkpointed(self, position: int, *, taken: list[tuple[str, int]], disposed: list[str]) -> None:
         """A checkpoint says so now: the `taken` have snapshots, of so many chunks; those of the `disposed` are gone."""
@@ -97,5 +131,5 @@ class Coverage:
         for id in disposed:
             del self._closing[id], self.chunks[id]
         self.position = position
-        if self._target is not None and position >= self._target and not self.disposable(position, limit=1):
+        if self._target is not None and position >= self._target:
             self._target = None

@@ -113,8 +113,12 @@ class Definitions:
         return self._latest.get(state_machine)
 
     def retention_ms(self, state_machine: str) -> int | None:
-        """Return how long the machine's ended executions are to be kept; None where its last record does not say."""
-        written = self._written.get((state_machine, self._latest.get(state_machine, "")))
+        """Return how long the machine's ended executions are to be kept; None where its last record does not say.
+        Raises InvalidDefinition where that cannot be read."""
+        id = state_machine, self._latest.get(state_machine, "")
+        if id in self._unreadable:
+            raise self._unreadable[id]
+        written = self._written.get(id)
         return None if written is None else written.retention_ms
 
     def to_start(self, state_machine: str, revision: str) -> Workflow | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 
 from processor.engine.coverage import Coverage
@@ -50,6 +50,7 @@ class Partition:
         self.attempts = 0  # deaths of its owners since its last progress
         self.opened_at = Millis(0)
         self.stopped: AslError | None = None
+        self._dealt_with: dict[bytes | None, int] = {}  # by key, by another owner: of commands that come again
         self._waiting: deque[Record] = deque()
         self._waiting_offsets: set[int] = set()
         self._waiting_keys: Counter[bytes | None] = Counter()
@@ -62,6 +63,8 @@ class Partition:
     def begin(self, *, position: int, attempts: int, now: Millis) -> None:
         """Commands flow from `position`; whatever a slice or a death left runnable goes on."""
         self.open, self.applied, self.attempts, self.opened_at = True, position, attempts, now
+        dealt_with, self.restoring.dealt_with = self.restoring.dealt_with, OrderedDict()
+        self._dealt_with = {id.encode(): offset for id, offset in dealt_with.items() if offset >= position}
         for id in self.holdings.not_at_rest():
             self._queue(id)
 
@@ -102,6 +105,11 @@ class Partition:
     def comes_again(self, record: Record) -> bool:
         """Return whether it was dealt with, being applied and committed, or waits."""
         return record.offset < self.applied or record.offset in self._waiting_offsets
+
+    def dealt_with(self, record: Record) -> bool:
+        """Return whether an owner before had applied or refused it, and had only not committed its offset, for one
+        before it waited: events tell of it, or of a later one to the same execution."""
+        return record.offset <= self._dealt_with.get(record.key, -1)
 
     def set_aside(self, record: Record) -> None:
         self._waiting.append(record)
@@ -185,6 +193,11 @@ class Partition:
     @property
     def has_runnable(self) -> bool:
         return bool(self._runnable)
+
+    @property
+    def rests(self) -> bool:
+        """Nothing of what came is left to do."""
+        return not self._runnable and not self._waiting
 
     def take_runnable(self) -> Execution | None:
         """Return the execution that has waited longest to go on, None where it no longer can; `fold` and `put_back`

@@ -33,7 +33,7 @@ from processor.engine.ports import (
     RecordsRestored,
     Transaction,
 )
-from processor.engine.staging import Overlay
+from processor.engine.staging import Overlay, Staged
 from processor.engine.standing import Observer, Standing, Unobserved
 from processor.engine.topics_setup import migrated_message, verify_partitions
 from processor.errors import AslError, DecodingFailed, HistoryBroken, TopicsUnfit
@@ -134,10 +134,10 @@ class Processor:
         commands = self._take(deliveries)
         began = self._clock.now()
         overlay = Overlay()
-        self._wake(overlay, until=began + TRANSACTION_MS)
         careful = any(p.attempts >= CAREFUL_FROM for p in held)
+        self._wake(overlay, until=began if careful else began + TRANSACTION_MS)
         applied = 0
-        for record in commands:
+        for record in commands if not careful or overlay.empty else ():
             self._apply(record, overlay)  # (2), (3)
             applied += 1
             if overlay.full or careful or self._clock.now() - began >= TRANSACTION_MS:
@@ -282,11 +282,16 @@ class Processor:
         elif partition.attempts >= DEADLY_FROM:
             staged = self._applier.bury(record, partition, deaths=partition.attempts)
             overlay.add(partition.number, staged, next_offset=record.offset + 1)
+        elif partition.attempts >= CAREFUL_FROM and not partition.knows_closed:
+            partition.set_aside(record)  # one that goes ahead of others would be progress, though those are deadly
         else:
             self._stage(record, partition, overlay)
 
     def _stage(self, record: Record, partition: Partition, overlay: Overlay) -> None:
-        staged = self._applier.apply(record, partition, overlay)
+        if partition.dealt_with(record):
+            staged: Staged | None = Staged(counts=("repeated_commands",))
+        else:
+            staged = self._applier.apply(record, partition, overlay)
         if staged is None:
             partition.set_aside(record)
         else:
@@ -313,9 +318,9 @@ class Processor:
         return taken
 
     def _note_idle(self, overlay: Overlay, *, now: Millis) -> None:
-        """Nothing came and nothing goes on: whatever the owners died of, it is not ahead."""
+        """Nothing came, waits or goes on: whatever the owners died of, it is not ahead."""
         for number, partition in self._partitions.items():
-            idle = partition.open and not partition.has_runnable and now - partition.opened_at >= IDLE_MS
+            idle = partition.open and partition.rests and now - partition.opened_at >= IDLE_MS
             if partition.attempts and idle and number not in overlay.offsets and not self._kept:
                 overlay.offsets[number] = partition.applied
 
@@ -351,14 +356,16 @@ class Processor:
         for number, applied in overlay.offsets.items():
             partition = self._partitions[number]
             coverage, before = partition.coverage, partition.coverage.end
-            coverage.end = max(before, committed.ends.get(number, before))
+            end, events = committed.ends.get(number), overlay.events[number]
+            if events or end is not None:
+                coverage.wrote(None if end is None else max(before, end))
             for id, left in overlay.purged.get(number, {}).items():
                 partition.fold_purge(id, left)
             for id, execution in overlay.executions.get(number, {}).items():
                 partition.fold(
                     execution, closed=overlay.closed.get(id), chunks=overlay.chunks.get(id, 0), before=before
                 )
-            if events := overlay.events[number]:
+            if events:
                 coverage.count(events, now=now)
             partition.fold_commands(applied=applied, woken=overlay.woken[number])
         self.counts.update(overlay.counts)

@@ -1,12 +1,13 @@
 """How a partition comes back: snapshots, then the events behind the last checkpoint, then what is closed.
 
-Snapshots are a cache: where this release cannot read one of them, or the checkpoint, all are passed over and the
+Snapshots are a cache: where this release cannot read one that stands, or the checkpoint, all are passed over and the
 events are read from their beginning. Events are the truth: a history that does not fold stops the partition.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -36,6 +37,10 @@ from processor.model.records import Checkpoint, ClosedExecution, Snapshot
 
 log = logging.getLogger(__name__)
 
+DEALT_WITH = 100_000
+"""How far back it is told which commands were dealt with, in offsets: twice as far as they go ahead of those that wait
+for `closed` (partitions.WAITING_BEHIND)."""
+
 
 class Restoring:
     """Fills `holdings` and `coverage` of partition `number`.
@@ -57,7 +62,7 @@ class Restoring:
         self._holdings, self._coverage, self._definitions = holdings, coverage, definitions
         self._chunks = Chunks()
         self._checkpoint: Checkpoint | None = None
-        self._unusable: str | None = None  # why no snapshot is used
+        self._unreadable: dict[bytes | None, str] = {}  # by key, records of snapshots that stand, and why
         self._covered: set[str] = set()  # executions with a snapshot that is used
         self._first_offset: int | None = None  # of the events
         self._skipped: dict[str, int] = {}  # cut off by retention and not ended yet: their next sequence
@@ -67,6 +72,7 @@ class Restoring:
         self.events = 0
         self.cut_off = 0  # executions without their beginning, which was deleted by age
         self.next_command = 0  # after the greatest that is known to have been applied
+        self.dealt_with: OrderedDict[str, int] = OrderedDict()  # by execution, the last of its commands that was
 
     def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
         match of:
@@ -83,16 +89,20 @@ class Restoring:
 
     def _snapshots(self, records: tuple[Record, ...]) -> None:
         for record in records:
+            self._unreadable.pop(record.key, None)  # the last record of a key is the one that stands
             try:
                 self._snapshot(record)
             except DecodingFailed as fault:
-                self._unusable = str(fault)
+                self._unreadable[record.key] = str(fault)
 
     def _snapshot(self, record: Record) -> None:
+        key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
         if record.value is None:
-            if (key := parse_numbered_key((record.key or b"").decode("utf-8", "replace"))) is not None:
+            if key is not None:
                 self._chunks.remove(*key)
             return
+        if key is not None:
+            self._chunks.note(*key)
         found = decode_snapshot_record(record.value)
         match found:
             case Checkpoint():
@@ -104,7 +114,8 @@ class Restoring:
         """Return where to begin with the events."""
         checkpoint, chunks = self._checkpoint, self._coverage.chunks
         chunks.update(self._chunks.counts())
-        unusable = self._unusable or self._mismatch() or self._hold_all()
+        unusable = next(iter(self._unreadable.values()), None) or self._mismatch() or self._hold_all()
+        self._chunks = Chunks()  # held by the executions now, or by nobody
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
             return 0
@@ -150,14 +161,22 @@ class Restoring:
                 continue
             self._coverage.end = record.offset + 1
             moved = moved_from(record.headers) is not None
-            for event in decode_events(record.value):
-                if event.caused_by.offset is not None and not moved:  # of commands under another prefix
-                    self.next_command = max(self.next_command, event.caused_by.offset + 1)
+            events = decode_events(record.value)
+            if not moved and (command := events[0].caused_by.offset) is not None:  # moved: of another prefix's
+                self._note_command(events[0].execution_id, command)
+            for event in events:
                 if event.execution_id not in self._suspects:
                     try:
                         self._fold(event, record.offset, moved=moved)
                     except HistoryBroken as fault:
                         self._suspects[event.execution_id] = fault
+
+    def _note_command(self, id: str, offset: int) -> None:
+        self.next_command = max(self.next_command, offset + 1)
+        self.dealt_with[id] = offset
+        self.dealt_with.move_to_end(id)
+        if next(iter(self.dealt_with.values())) < self.next_command - DEALT_WITH:
+            self.dealt_with.popitem(last=False)
 
     def end_events(self) -> None:
         """A history that does not fold may be what compaction has left of a purged one; whatever else is broken."""
@@ -165,6 +184,10 @@ class Restoring:
             raise fault
         for id, sequence in self._skipped.items():
             raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
+        for id in self._coverage.chunks:
+            if not self._holdings.is_open(id):
+                self._coverage.orphaned(id)
+        self._covered = set()
 
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that

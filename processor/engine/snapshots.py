@@ -41,7 +41,11 @@ class Chunks:
     """What was read of a partition's snapshots: the last record of each key."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[int, Snapshot]] = {}
+        self._found: dict[str, dict[int, Snapshot | None]] = {}
+
+    def note(self, execution_id: str, chunk: int) -> None:
+        """There is such a record, whether it can be read or not."""
+        self._found.setdefault(execution_id, {})[chunk] = None
 
     def add(self, chunk: Snapshot) -> None:
         """Raises UnknownSchema where another release wrote it."""
@@ -66,13 +70,13 @@ class Chunks:
 
     def complete(self) -> Iterator[Complete]:
         for id, found in self._found.items():
-            state = b"".join(found[number].state for number in range(len(found)))
-            yield Complete(id, state, len(found))
+            parts = [found[number] for number in range(len(found))]
+            yield Complete(id, b"".join(part.state for part in parts if part is not None), len(found))
 
 
-def _is_whole(found: dict[int, Snapshot]) -> bool:
+def _is_whole(found: dict[int, Snapshot | None]) -> bool:
     # Written in one transaction, with tombstones for what an older and larger one had more.
     first = found.get(0)
-    return (
-        first is not None and len(found) == first.chunks and all(c.sequence == first.sequence for c in found.values())
-    )
+    if first is None or len(found) != first.chunks:
+        return False
+    return all(chunk is not None and chunk.sequence == first.sequence for chunk in found.values())

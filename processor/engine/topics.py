@@ -146,7 +146,8 @@ def topic_specs(
 ) -> tuple[TopicSpec, ...]:
     """Return every topic as `asl topics create` makes it. Events go by age after the longest an execution may run, a
     year, and `retention`; before that only a purge takes them away."""
-    deleted = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+    # By age alone: a broker's log.retention.bytes would delete commands not applied yet, and histories.
+    deleted = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS), "retention.bytes": "-1"}
     # Small segments: the cleaner never touches the active one, and an index should stay near its live size.
     index = {
         "cleanup.policy": "compact",
@@ -159,6 +160,7 @@ def topic_specs(
     events = {
         "cleanup.policy": "compact,delete",
         "retention.ms": str((_LONGEST + retention) // timedelta(milliseconds=1)),
+        "retention.bytes": "-1",
         "min.compaction.lag.ms": str(_DAY_MS),
     }
     definitions = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_DAY_MS)}

@@ -662,6 +662,19 @@ def test_an_event_that_a_checkpoint_says_is_covered_must_be(world: World) -> Non
     ]  # fmt: skip
 
 
+def test_a_checkpoint_behind_an_end_without_the_end_of_its_snapshot_is_named(world: World) -> None:
+    """A restore would read the snapshot and not the end: the execution would be open again."""
+    world.send(c.CompleteTask.of(scheduled(world, "task:a"), "done"))
+    world.settle()
+    assert faults(world) == []
+    rows = world.records(world.names.snapshots)
+    end = len(world.records(world.names.events))
+    found = faults(world, changed("#checkpoint", with_snapshot(position=end)), topic="snapshots")
+
+    what = f"it stands at {end}, behind the end of an execution at {end - 1} that has a snapshot still"
+    assert ("CHECKPOINT", last(rows, "#checkpoint"), "task:a", what) in told(found)
+
+
 def test_a_checkpoint_ahead_of_the_events_is_named(world: World) -> None:
     found = faults(world, changed("#checkpoint", with_snapshot(position=10_000)), topic="snapshots")
     end = len(world.records(world.names.events))

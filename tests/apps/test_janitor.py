@@ -99,6 +99,22 @@ def test_a_definition_says_for_itself_how_long_and_what_is_deployed_later_holds_
     assert work(world, janitor) == set()
 
 
+def test_nothing_is_purged_whose_definition_cannot_be_read_until_it_is_deployed_again(
+    world: World, janitor: Janitor
+) -> None:
+    deploy(world, "long", timedelta(days=90))
+    ended(world, "long:a", "pass:a")
+    [key] = [key for key in world.table(world.names.definitions) if key.startswith(b"long#")]
+    later = Message(topic=world.names.definitions, key=key, value=b"of a later release", partition=0)
+    world.write(later)
+    world.advance(100 * DAY)
+    assert work(world, janitor) == {"long:a"}
+
+    deploy(world, "long", timedelta(days=90))
+    world.advance(60)
+    assert work(world, janitor) == set()
+
+
 def test_a_retention_that_became_longer_at_the_last_moment_holds(world: World, janitor: Janitor) -> None:
     ended(world, "pass:a")
     assert work(world, janitor) == {"pass:a"}

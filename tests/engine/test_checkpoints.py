@@ -379,6 +379,24 @@ def test_commands_that_wait_come_again_after_a_death_and_none_is_applied_twice(s
     assert world.types("task:a").count("TaskSucceeded") == 1
 
 
+def test_a_command_that_went_ahead_and_comes_again_is_passed_over(slow_closed: World) -> None:
+    world = slow_closed
+    world.start("task:new")
+    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
+    world.step(2)
+    before = world.types("task:a")
+    assert before[-3:] == ["ExecutionAborted", "ExecutionRedriven", "TaskScheduled"]
+    world.restart()
+    settle(world)
+
+    assert (world.types("task:a"), world.reasons()) == (before, [])
+    assert world.processor.counts["repeated_commands"] == 2
+    assert world.types("task:new")[-1] == "TaskScheduled"
+    world.send(c.StopExecution(execution_id="task:a", error="E"))
+    world.settle()
+    assert world.types("task:a")[-1] == "ExecutionAborted"
+
+
 def test_no_more_commands_are_asked_for_while_too_many_wait(
     slow_closed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,6 +444,38 @@ def test_what_was_closed_before_a_checkpoint_is_disposed_of_and_what_was_redrive
     covered.reopened("b", 2)
     covered.touched("b", position=12)
 
-    assert covered.disposable(11, limit=9) == []
-    assert covered.disposable(12, limit=9) == ["a"]
+    assert covered.disposable(11, limit=9) == (11, [])
+    assert covered.disposable(12, limit=9) == (12, ["a"])
     assert (covered.covered, dict(covered.dirty)) == (12, {"b": 12})
+
+
+def test_a_checkpoint_stands_before_the_end_of_what_is_not_disposed_of_with_it() -> None:
+    covered = Coverage()
+    covered.end = 10
+    covered.checkpointed(10, taken=[], disposed=[])
+    covered.chunks = dict.fromkeys("abcde", 1)
+    for end, ids in ((12, "ab"), (14, "cd"), (16, "e")):
+        covered.wrote(end)
+        for id in ids:
+            covered.closed(id)
+
+    # Those that ended in one transaction go in one.
+    assert covered.disposable(16, limit=1) == (12, ["a", "b"])
+    assert covered.disposable(16, limit=3) == (14, ["a", "b", "c", "d"])
+    assert covered.disposable(16, limit=5) == (16, ["a", "b", "c", "d", "e"])
+    assert covered.disposable(11, limit=1) == (11, [])
+
+
+def test_what_was_closed_nobody_knows_where_keeps_its_snapshot_until_that_is_behind_a_known_end() -> None:
+    covered = Coverage()
+    covered.end = 10
+    covered.chunks = dict.fromkeys("abc", 1)
+    covered.wrote(None)
+    for id in "abc":
+        covered.closed(id)
+    covered.reopened("b", 1)
+    covered.purged("c")
+
+    assert covered.disposable(10, limit=9) == (10, [])
+    covered.wrote(15)
+    assert (covered.disposable(14, limit=9), covered.disposable(15, limit=9)) == ((14, []), (15, ["a"]))

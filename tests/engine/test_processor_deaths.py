@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from processor.adapters.embedded import inbox
 from processor.engine.partitions import Partition
 from processor.engine.ports import Committed, Transaction
 from processor.engine.processor import CAREFUL_FROM, DEADLY_FROM
@@ -119,3 +120,76 @@ def test_a_checkpoint_is_no_progress(world: World, monkeypatch: pytest.MonkeyPat
 
     assert [transaction.attempts for transaction in seen] == [{0: 1}]
     assert partition(world).attempts == 1
+
+
+# ---- while it is not known yet what is closed
+
+
+@pytest.fixture
+def slow_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """40 closed executions and two that wait, all covered; restarted, and open, with three records of what is closed
+    being read a poll."""
+    for number in range(40):
+        world.start(f"pass:{number}")
+    for id in ("task:a", "task:b"):
+        world.start(id)
+    world.settle()
+    world.advance(60)
+    world.settle()
+    monkeypatch.setattr(inbox, "RESTORE_RECORDS", 3)
+    world.restart()
+    while not world.processor.partitions:
+        world.step()
+    assert not world.processor.ready
+    return world
+
+
+def settle(world: World) -> None:
+    while not world.processor.ready:
+        world.step()
+    world.settle()
+
+
+def test_what_waited_for_closed_is_applied_one_by_one_too_after_two_deaths(
+    slow_closed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = slow_closed
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = CAREFUL_FROM
+    for number in range(3):
+        world.start(f"pass:new-{number}")
+    settle(world)
+
+    assert [transaction.offsets for transaction in seen] == [{0: 43}, {0: 45}]
+
+
+def test_after_two_deaths_no_command_goes_ahead_of_those_that_wait_for_closed(
+    slow_closed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for progress, and come again after the next death, and so on for ever."""
+    world = slow_closed
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = CAREFUL_FROM
+    world.start("pass:new")
+    for id in ("task:a", "task:b"):
+        world.send(c.CompleteTask.of(scheduled(world, id), "done"))
+    world.step(4)
+    assert (seen, world.processor.ready) == ([], False)
+    settle(world)
+
+    assert [transaction.offsets for transaction in seen] == [{0: 43}, {0: 45}]
+    assert {world.types(id)[-1] for id in ("pass:new", "task:a", "task:b")} == {"ExecutionSucceeded"}
+
+
+def test_a_partition_in_which_commands_wait_has_survived_nothing(
+    slow_closed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = slow_closed
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = 1
+    world.start("pass:new")
+    world.step(2)
+    world.advance(6)
+    world.step(2)
+
+    assert (seen, partition(world).attempts, world.processor.ready) == ([], 1, False)

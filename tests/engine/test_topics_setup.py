@@ -115,3 +115,10 @@ def test_keys_go_where_javas_default_partitioner_sends_them(key: bytes, murmur2:
     """The hashes are those of Apache Kafka's own unit test of Utils.murmur2."""
     for partitions in (1, 6, 24, 1_000):
         assert partition_of(key, partitions) == (murmur2 & 0x7FFFFFFF) % partitions
+
+
+def test_topics_are_deleted_from_by_age_alone_whatever_the_brokers_default_of_bytes() -> None:
+    by_age = {spec.name: spec.config for spec in topic_specs(TopicNames()) if "delete" in spec.config["cleanup.policy"]}
+
+    assert {name: config["retention.bytes"] for name, config in by_age.items()} == dict.fromkeys(by_age, "-1")
+    assert {TopicNames().commands, TopicNames().events} <= by_age.keys()

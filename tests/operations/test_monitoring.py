@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from processor.adapters.clock import ManualClock
 from processor.adapters.metrics import ProcessorMetrics, registry_of
-from processor.apps.health import FleetHealth, TimersMetrics, WorkerMetrics
+from processor.apps.health import FleetHealth, JanitorMetrics, TimersMetrics, WorkerMetrics
+from processor.apps.janitor import JanitorStanding
 from processor.apps.supervisor import Supervisor
 from processor.apps.timers import TimersStanding
 from processor.apps.worker.runner import WorkerStanding
@@ -57,14 +58,15 @@ def shown_each() -> list[str]:
             hanging=1,
         )
     )
-    timers, worker = TimersMetrics(), WorkerMetrics()
+    timers, worker, janitor = TimersMetrics(), WorkerMetrics(), JanitorMetrics()
     timers.stepped(lambda: TimersStanding(ready=True, counts={}, pending={0: 1}, lag_ms=1))
     worker.stepped(lambda: WorkerStanding(ready=True, counts={}, running=1, unresolved=1))
+    janitor.stepped(lambda: JanitorStanding(ready=True, counts={}, kept={0: 1}, lag_ms=1))
     supervisor = CollectorRegistry()
     supervisor.register(
         FleetHealth(Supervisor(["0"], lambda slot: (_ for _ in ()).throw(AssertionError), grace_seconds=1))
     )
-    registries = [registry_of(processor), registry_of(timers), registry_of(worker), supervisor]
+    registries = [registry_of(processor), registry_of(timers), registry_of(worker), registry_of(janitor), supervisor]
     return [generate_latest(registry).decode() for registry in registries]
 
 
@@ -136,7 +138,7 @@ def test_the_rules_are_prometheus_rules() -> None:
 
 
 def test_the_metrics_are_named_as_prometheus_advises() -> None:
-    assert [promtool("check", "metrics", input=text) for text in shown_each()] == [""] * 4
+    assert [promtool("check", "metrics", input=text) for text in shown_each()] == [""] * 5
 
 
 WELL = {
@@ -163,6 +165,8 @@ WELL = {
     'asl_survey_failures_total{job="j",worker="0"}': "0x60",
     'asl_timers_skipped_total{job="j"}': "0x60",
     'asl_tasks_skipped_total{job="j"}': "0x60",
+    'asl_janitor_skipped_total{job="j"}': "0x60",
+    'asl_janitor_lag_seconds{job="j"}': "0x60",
     'asl_definitions_unreadable_total{job="j",worker="0"}': "0x60",
     'asl_replies_lost_total{job="j",worker="0"}': "0x60",
 }
@@ -185,6 +189,7 @@ ILL: dict[str, dict[str, str | None]] = {
     "AslHangingTransaction": {'asl_hanging_transactions{job="j",worker="0"}': "1x60"},
     "AslCommandsLag": {'asl_commands_lag_seconds{job="j",worker="0",partition="0"}': "61x60"},
     "AslTimerLag": {'asl_timer_lag_seconds{job="j"}': "61x60"},
+    "AslPurgeLag": {'asl_janitor_lag_seconds{job="j"}': "3601x60"},
     "AslCommitSlow": {'asl_commit_seconds_bucket{job="j",worker="0",le="0.02"}': "0+50x60"},
     "AslTransactionsAborted": {'asl_transactions_total{job="j",worker="0",outcome="aborted"}': "0+6x60"},
     "AslRestoreSlow": {

@@ -42,6 +42,7 @@ class Snapshots:
         self._compared: dict[str, tuple[_Kept, Fault | None]] = {}
         self._covered: dict[str, int] = {}  # by execution: the number after the last that a snapshot covers
         self._uncovered: dict[str, int] = {}  # by open execution: the offset of the first event beyond
+        self._ended: dict[str, int] = {}  # by execution that has a snapshot: the offset of the event that ended it
         self._checkpoint: tuple[Checkpoint, int] | None = None
         self._faults: list[Fault] = []
         self._foreign = 0
@@ -94,6 +95,8 @@ class Snapshots:
         id = execution.execution_id
         if execution.closed or redriven:
             self._uncovered.pop(id, None)
+        if execution.closed and id in self._covered:
+            self._ended[id] = offset
         if not execution.closed and id not in self._uncovered and execution.sequence > self._covered.get(id, 0):
             self._uncovered[id] = offset
 
@@ -118,6 +121,10 @@ class Snapshots:
         position = checkpoint.position
         if position > events_end:
             self._tell("CHECKPOINT", f"it stands at {position}, the events end at {events_end}", offset=offset, id=None)
+        for id, last in self._ended.items():
+            if last < position and held.ended(id) is not None:
+                what = f"it stands at {position}, behind the end of an execution at {last} that has a snapshot still"
+                self._tell("CHECKPOINT", what, offset=offset, id=id)
         for id, first in self._uncovered.items():
             if first < position and held.is_open(id):
                 what = f"it stands at {position}, the event at {first} is covered by no snapshot"
