@@ -456,7 +456,9 @@ def test_topics_that_are_there_must_be_empty_and_have_the_count_that_is_asked_fo
     other = TopicNames("other.")
     target = world.log.under(other)
     target.create_topics(topic_specs(other, partitions=2, task_partitions=3))
-    assert refusal(world, new=target)[0] == "other.commands: has 2 partitions, not 5"
+    assert refusal(world, new=target)[0] == (
+        "other.commands: has 2 partitions, not the 5 asked for; a topic keeps those it was made with"
+    )
     world.log.under(NEW).create_topics(topic_specs(NEW, partitions=PARTITIONS, task_partitions=3))
     world.write(Message(topic=NEW.timers, key=b"x", value=b"y", partition=0))
     assert refusal(world) == ("new.timers: holds records that were not carried over; choose another prefix",)
