@@ -12,6 +12,7 @@ from processor.apps.cli.options import (
     JsonOption,
     LogOption,
     PrefixOption,
+    ReplicationFactorOption,
     SettingsOption,
     opened_log,
 )
@@ -194,9 +195,7 @@ def create_topics(
     task_partitions: Annotated[
         int | None, typer.Option("--task-partitions", help="Of tasks. As many as the others.")
     ] = None,
-    replication_factor: Annotated[
-        int | None, typer.Option("--replication-factor", help="On Kafka; else the cluster's default.")
-    ] = None,
+    replication_factor: ReplicationFactorOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
