@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
-from msgspec import Struct
-
-from processor.apps.schedule import REPEAT_AFTER_MS, Schedule
+from processor.apps.schedule import REPEAT_AFTER_MS, Schedule, ScheduleStanding, TellSchedules, standing_of
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import decode_closed, encode_command
 from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
@@ -65,24 +63,10 @@ class _Partition:
         self.schedule.repeat(id, now)
 
 
-class JanitorStanding(Struct, frozen=True, kw_only=True):
-    """`ready`: the group has said what is this member's, and all of it has been read. `kept`: ended executions, by
-    partition. `lag_ms`: for how long that has been due which fell due first and still stands."""
-
-    ready: bool
-    counts: Mapping[str, int]
-    kept: Mapping[int, int]
-    lag_ms: int
-
-
-TellJanitor: TypeAlias = Callable[[Callable[[], JanitorStanding]], None]
-"""Called after every step; asks for the standing when it wants to know."""
-
-
 class Janitor:
     """One member of the group `<prefix>janitor`; as many as there are partitions share the work."""
 
-    def __init__(self, log: Log, clock: Clock, *, retention: timedelta, tell: TellJanitor | None = None) -> None:
+    def __init__(self, log: Log, clock: Clock, *, retention: timedelta, tell: TellSchedules | None = None) -> None:
         """`retention`: by default. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
         self._names, self._clock, self._tell = log.names, clock, tell
         self._default = retention // timedelta(milliseconds=1)
@@ -117,15 +101,10 @@ class Janitor:
         if self._tell is not None:
             self._tell(self.standing)
 
-    def standing(self) -> JanitorStanding:
-        schedules = [one.schedule for one in self._partitions.values()]
-        now, due = self._clock.now(), [at for one in schedules if (at := one.first_due()) is not None]
-        return JanitorStanding(
-            ready=self._feed.settled and all(one.caught_up for one in schedules),
-            counts=dict(self.counts),
-            kept={number: len(self._partitions[number].ends) for number in sorted(self._partitions)},
-            lag_ms=max(0, now - min(due, default=now)),
-        )
+    def standing(self) -> ScheduleStanding:
+        schedules = {number: one.schedule for number, one in self._partitions.items()}
+        settled, now = self._feed.settled, self._clock.now()
+        return standing_of(schedules, settled=settled, counts=self.counts, now=now)
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Step until `stop()`; it is asked at least twice a second."""

@@ -1,10 +1,11 @@
 """What a partition of an index holds that is to be done at its time, and again as long as there is no tombstone for it:
-timers to fire, executions to purge."""
+timers to fire, executions to purge; and how the role stands that does it."""
 
 from __future__ import annotations
 
 import heapq
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -89,3 +90,30 @@ class Schedule:
 
     def put_back(self, id: str) -> None:
         heapq.heappush(self._heap, (self._pending[id].at, id))
+
+
+class ScheduleStanding(Struct, frozen=True, kw_only=True):
+    """`ready`: the group has said what is this member's, and all of it has been read. `pending`: what has no tombstone,
+    by partition. `lag_ms`: for how long that which fell due first, and still has none, has been due."""
+
+    ready: bool
+    counts: Mapping[str, int]
+    pending: Mapping[int, int]
+    lag_ms: int
+
+
+TellSchedules: TypeAlias = Callable[[Callable[[], ScheduleStanding]], None]
+"""Called after every step; asks for the standing when it wants to know."""
+
+
+def standing_of(
+    schedules: Mapping[int, Schedule], *, settled: bool, counts: Mapping[str, int], now: Millis
+) -> ScheduleStanding:
+    """Return how a role stands that has these schedules, by partition."""
+    due = [at for schedule in schedules.values() if (at := schedule.first_due()) is not None]
+    return ScheduleStanding(
+        ready=settled and all(schedule.caught_up for schedule in schedules.values()),
+        counts=dict(counts),
+        pending={number: len(schedules[number]) for number in sorted(schedules)},
+        lag_ms=max(0, now - min(due, default=now)),
+    )

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable
+from typing import Final
 
-from msgspec import Struct
-
-from processor.apps.schedule import Schedule
+from processor.apps.schedule import Schedule, ScheduleStanding, TellSchedules, standing_of
 from processor.engine.encoding import decode_timer, encode_command
 from processor.engine.ports import CaughtUp, Clock, Log, Message, PartitionLost, PartitionTaken, Record, RecordArrived
 from processor.errors import DecodingFailed, InvalidCommand
@@ -29,24 +27,10 @@ _MAX_POLL_SECONDS: Final = 0.5  # how long a stop waits at most
 _log = logging.getLogger("processor.timers")
 
 
-class TimersStanding(Struct, frozen=True, kw_only=True):
-    """`ready`: the group has said what is this member's, and all of it has been read. `pending`: timers without a
-    tombstone, by partition. `lag_ms`: for how long that which fell due first, and still has none, has been due."""
-
-    ready: bool
-    counts: Mapping[str, int]
-    pending: Mapping[int, int]
-    lag_ms: int
-
-
-TellTimers: TypeAlias = Callable[[Callable[[], TimersStanding]], None]
-"""Called after every step; asks for the standing when it wants to know."""
-
-
 class TimerService:
     """One member of the group `<prefix>timers`; as many as there are partitions share the work."""
 
-    def __init__(self, log: Log, clock: Clock, *, tell: TellTimers | None = None) -> None:
+    def __init__(self, log: Log, clock: Clock, *, tell: TellSchedules | None = None) -> None:
         """Join the group. Raises LogUnavailable, NotAuthorized, TopicsUnfit as the log's ports do."""
         self._names, self._clock, self._tell = log.names, clock, tell
         self.counts: Counter[str] = Counter()
@@ -75,15 +59,9 @@ class TimerService:
         if self._tell is not None:
             self._tell(self.standing)
 
-    def standing(self) -> TimersStanding:
-        partitions = self._partitions.values()
-        now, due = self._clock.now(), [at for p in partitions if (at := p.first_due()) is not None]
-        return TimersStanding(
-            ready=self._feed.settled and all(p.caught_up for p in partitions),
-            counts=dict(self.counts),
-            pending={number: len(self._partitions[number]) for number in sorted(self._partitions)},
-            lag_ms=max(0, now - min(due, default=now)),
-        )
+    def standing(self) -> ScheduleStanding:
+        settled, now = self._feed.settled, self._clock.now()
+        return standing_of(self._partitions, settled=settled, counts=self.counts, now=now)
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Step until `stop()`; it is asked at least twice a second."""

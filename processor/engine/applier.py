@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -145,7 +145,8 @@ class Applier:
         return self._quarantined(execution, None, partition, OwnersDied(partition.attempts, "a slice"))
 
     def _completed(self, staged: Staged, partition: Partition) -> Staged:
-        """Whatever an execution's end comes of, what it leaves is added here; and every record's size is checked."""
+        """Whatever an execution's end comes of, what it leaves is added here; and every record is measured that
+        stands beside the events and their index."""
         execution = staged.execution
         if execution is not None and execution.closed:
             staged.also(self._answers.finished(execution))
@@ -417,12 +418,12 @@ class Applier:
         return self._checked(Staged(execution=execution, messages=[*batches, *messages], events=len(events)))
 
     def _checked(self, staged: Staged) -> Staged:
-        staged.bytes = 0
-        for message in staged.messages:
+        for message in islice(staged.messages, staged.measured, None):
             size = record_bytes(message)
             if size > self._max_record_bytes:
                 raise RecordTooLarge(message.topic, size, self._max_record_bytes)
             staged.bytes += size
+        staged.measured = len(staged.messages)
         return staged
 
     # ---- refusals

@@ -20,7 +20,15 @@ from processor.engine.carrying import Carrier, Moved
 from processor.engine.encoding import decode_events, decode_snapshot_record, encode_definition_record
 from processor.engine.ports import Clock, Log, Message, Reader
 from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, TopicNames, TopicSpec, moved_from, topic_specs
-from processor.engine.topics_setup import create_topics, migrated_to, origins, recorded_partitions, verify_counts
+from processor.engine.topics_setup import (
+    counts_of,
+    create_topics,
+    migrated_to,
+    origins,
+    recorded_partitions,
+    unlike,
+    verify_counts,
+)
 from processor.errors import DecodingFailed, MigrationRefused
 from processor.model.ids import CHECKPOINT_KEY
 from processor.model.records import Checkpoint, Migration
@@ -89,9 +97,8 @@ def _check_prefixes(reader: Reader, written: Reader, source: TopicNames, target:
 
 
 def _check_counts(written: Reader, specs: tuple[TopicSpec, ...]) -> None:
-    counts = [(spec, written.partitions(spec.name)) for spec in specs]
-    wrong = [f"{s.name}: has {count} partitions, not {s.partitions}" for s, count in counts if count != s.partitions]
-    if wrong:
+    wanted = {spec.name: spec.partitions for spec in specs}
+    if wrong := unlike(counts_of(written, wanted), wanted):
         raise MigrationRefused(wrong)
 
 

@@ -24,6 +24,7 @@ class Staged(Struct):
     counts: tuple[str, ...] = ()
     events: int = 0
     bytes: int = 0
+    measured: int = 0  # of the messages, the first so many: what `bytes` counts
 
     def also(self, other: Staged) -> None:
         """Stage what stands beside an effect, as replies do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from processor.engine.encoding import decode_definition_record, decode_migration, encode_definition_record
@@ -39,10 +39,8 @@ def create_topics(
     try:
         specs = topic_specs(log.names, partitions=partitions, task_partitions=task_partitions, retention=retention)
         created = log.create_topics(specs)
-        standing = [
-            f"{t}: has {n} partitions, not {partitions}" for t, n in _counts(reader, log.names) if n != partitions
-        ]
-        if standing:
+        co_partitioned = dict.fromkeys(log.names.co_partitioned, partitions)
+        if standing := unlike(counts_of(reader, co_partitioned), co_partitioned):
             raise TopicsUnfit(standing)
         if recorded_partitions(reader, log.names) is None:
             record = encode_definition_record(PartitionCount(partitions=partitions))
@@ -104,25 +102,36 @@ def verify_counts(reader: Reader, names: TopicNames) -> int:
     Raises TopicsUnfit, naming each topic that is missing, that differs, or that was changed since its creation:
     an execution's records would no longer be found where they were written.
     """
-    counts = {topic: reader.partitions(topic) for topic in names.all}
+    counts = counts_of(reader, names.all)
     problems = [f"{topic}: does not exist; asl topics create makes it" for topic, n in counts.items() if n is None]
     if problems:
         raise TopicsUnfit(problems)
     recorded = recorded_partitions(reader, names)
     if recorded is None:
         raise TopicsUnfit([f"{names.definitions}: holds no partition count; asl topics create writes it"])
-    problems = [
-        f"{topic}: has {counts[topic]} partitions, and was created with {recorded}"
-        for topic in names.co_partitioned
-        if counts[topic] != recorded
-    ]
-    if problems:
+    created = dict.fromkeys(names.co_partitioned, recorded)
+    if problems := unlike(counts, created, which="it was created with"):
         raise TopicsUnfit(problems)
     return recorded
 
 
-def _counts(reader: Reader, names: TopicNames) -> list[tuple[str, int | None]]:
-    return [(topic, reader.partitions(topic)) for topic in names.co_partitioned]
+def counts_of(reader: Reader, topics: Iterable[str]) -> dict[str, int | None]:
+    """Return how many partitions each has; None of one that does not exist."""
+    return {topic: reader.partitions(topic) for topic in topics}
+
+
+def unlike(
+    counts: Mapping[str, int | None],
+    wanted: Mapping[str, int | None],
+    *,
+    which: str = "asked for; a topic keeps those it was made with",
+) -> list[str]:
+    """Return a line for each topic that has another count than the one wanted, None being any."""
+    return [
+        f"{topic}: has {counts[topic] or 'no'} partitions, not the {count} {which}"
+        for topic, count in wanted.items()
+        if count not in (None, counts[topic])
+    ]
 
 
 def recorded_partitions(reader: Reader, names: TopicNames) -> int | None:

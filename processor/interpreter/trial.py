@@ -38,6 +38,7 @@ from processor.interpreter.trial_request import (
     MockedResult,
     StateConfiguration,
     Subject,
+    check_level,
     check_request,
     find_state,
     refuse,
@@ -113,6 +114,7 @@ def test_state(  # noqa: PLR0913 - one parameter for each field of AWS's request
     JSON; InvalidSettings where `models` or `invoke` is needed and missing. Source: AWS Step Functions API reference,
     TestState, and recordings of it.
     """
+    check_level(inspection_level)
     tested = find_state(definition, state_name, sandbox=sandbox)
     configuration = state_configuration or StateConfiguration()
     given = {} if isinstance(input, UnsetType) else private_json(input, what="input")

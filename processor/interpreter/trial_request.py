@@ -7,7 +7,7 @@ are recorded, but for those marked as this project's own.
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -112,6 +112,15 @@ def _names_within(state: dict[str, Json]) -> set[str]:
 
 
 # ---- what may be asked of it
+
+
+def check_level(level: str) -> None:
+    """Raise RequestRefused where the API's model has no such level. Recorded of other fields and other constraints; AWS
+    words this one so for every enumeration."""
+    levels = get_args(InspectionLevel)
+    if level not in levels:
+        rule = f"failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(levels)}]"
+        refuse(f"1 validation error detected: Value '{level}' at 'inspectionLevel' {rule}")
 
 
 def check_request(

@@ -11,6 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from processor.adapters.kafka import KafkaLog
 from processor.adapters.kafka.clients import Member
+from processor.adapters.kafka.faults import lacking
 from processor.adapters.kafka.inbox import KafkaInbox
 from processor.adapters.kafka.transactions import Author, decode_author
 from processor.engine.ports import (
@@ -200,6 +201,15 @@ def test_what_cannot_get_better_ends_it_at_once(member: Member0, code: int, rais
         member.commit()
 
     assert "init" not in member.cluster.calls
+
+
+def test_the_first_that_names_a_missing_right_is_heard_and_other_errors_stay_as_they_are() -> None:
+    refused = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)
+    described = lacking(refused, "DESCRIBE", "group", "t.processor")
+
+    assert described.str() == "it lacks DESCRIBE on group t.processor"
+    assert lacking(described, "READ", "group", "t.processor") is described
+    assert lacking(refused, "WRITE", "topic", NAMES.events) is refused
 
 
 def test_an_unknown_outcome_that_was_a_commit_is_a_commit(member: Member0) -> None:

@@ -124,10 +124,6 @@ def batch(*events: e.AnyEvent) -> Record:
     return Record(topic="", partition=0, offset=0, key=one.key, value=one.value, headers=one.headers, time=Millis(0))
 
 
-def with_events(change: Callable[[e.AnyEvent], e.AnyEvent]) -> Callable[[Record], Record]:
-    return lambda row: batch(*(change(event) for event in decode_events(row.value or b"")))
-
-
 def with_snapshot(**fields: Any) -> Callable[[Record], Record]:
     def change(row: Record) -> Record:
         found = decode_snapshot_record(row.value or b"")

@@ -1,7 +1,8 @@
 """All shared cases, by kind and level: `make conformance`, or `python -m tests.conformance [FILE]`.
 
 Prints each failing case with what differs (FILE: as JSON), then, last, one line of JSON. Cases of the API, which is not
-there yet, count as unsupported. Exit code 1: fewer are right than `LEAST` demands, which standard error tells.
+there yet, count as unsupported. Exit code 1: fewer are right than `LEAST` demands; 2: there is nothing to judge; which
+standard error tells.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.conformance.definitions import judge_definitions
-from tests.conformance.runner import Watch, conformance_dir, load_cases, run_executions, unwatched
+from tests.conformance.runner import Watch, load_cases, required_dir, run_executions, unwatched
 from tests.conformance.test_states import run_test_states
 
 Counts = Mapping[str, int]
@@ -28,9 +29,7 @@ _OF = {"history": "history_cases"}
 
 
 def main() -> None:
-    folder = conformance_dir()
-    if folder is None:
-        sys.exit("no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws")
+    folder = required_dir()
     kinds, failures = judge_all(folder)
     for id, differences in failures.items():
         print(id, *differences, sep="\n    ")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conformance.__main__ import Counts, judge_all
 from tests.conformance.language import Name, all_names
-from tests.conformance.runner import conformance_dir, run_executions
+from tests.conformance.runner import required_dir, run_executions
 from tests.conformance.test_executions import KNOWN
 from tests.conformance.test_states import run_test_states
 from tests.conformance.uses import OwnTests, Uses, noting
@@ -39,9 +39,7 @@ NO_MOCK = "the Task was not mocked and ran outside: it is given the result that 
 
 
 def main() -> None:
-    folder = conformance_dir()
-    if folder is None:
-        sys.exit("no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws")
+    folder = required_dir()
     cases, tests = Uses(), Uses()
     with noting(cases):
         kinds, failures = judge_all(folder, watch=cases.during)

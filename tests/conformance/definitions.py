@@ -7,7 +7,6 @@ create_error where the definition is what is refused.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from processor.errors import InvalidDefinition
 from processor.interpreter.parse import parse
 from processor.interpreter.validation.answers import refusal_message, validate_definition
 from processor.model.events import MachineType
-from tests.conformance.runner import Case, Watch, conformance_dir, load_cases, load_compare, unwatched
+from tests.conformance.runner import Case, Watch, load_cases, load_compare, required_dir, unwatched
 
 LATER = "by this release"
 INVALID_DEFINITION = "InvalidDefinition"
@@ -110,9 +109,7 @@ def _message_of(case: Case) -> str:
 
 
 def main() -> None:
-    folder = conformance_dir()
-    if folder is None:
-        sys.exit("no conformance cases: set CONFORMANCE_DIR, for example ../shared/conformance/aws")
+    folder = required_dir()
     tallies = judge_definitions(folder)
     for tally in tallies.values():
         for id, differences in (tally.failures | tally.worded).items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -60,6 +61,18 @@ def conformance_dir() -> Path | None:
     named = os.environ.get("CONFORMANCE_DIR")
     folder = Path(named) if named else ROOT.parent / "shared" / "conformance" / "aws"
     return folder if folder.is_dir() else None
+
+
+def required_dir() -> Path:
+    """Return the folder of the cases; where it is none, exit with 2 and say on standard error what it must be."""
+    folder = conformance_dir()
+    if folder is not None and any(folder.glob("*.json")) and (folder.parent / "compare.py").is_file():
+        return folder
+    named = os.environ.get("CONFORMANCE_DIR")
+    got = "and is not set" if named is None else f"got {named!r}"
+    rule = "must name a folder of recorded cases, *.json, with compare.py beside it"
+    print(f"CONFORMANCE_DIR: {rule}, {got}, for example ../shared/conformance/aws", file=sys.stderr)
+    sys.exit(2)
 
 
 def load_cases(folder: Path) -> list[Case]:

@@ -63,7 +63,7 @@ def test_the_exit_code_says_so_and_the_last_line_is_json(
     answers: dict[str, Any] = {
         "judge_all": (judged, {"a": ["b"]}),
         "load_cases": [{}] * 300,
-        "conformance_dir": tmp_path,
+        "required_dir": tmp_path,
     }
     for name, given in answers.items():
         monkeypatch.setattr(conformance, name, lambda *_, given=given: given)
@@ -75,6 +75,24 @@ def test_the_exit_code_says_so_and_the_last_line_is_json(
     *_, last = capsys.readouterr().out.splitlines()
     told = {"cases": 300, "passed": 264, "failed": 1, "unsupported": 35, "by_kind": judged}
     assert (int(ended.value.code or 0), json.loads(last)) == (code, told)
+
+
+@pytest.mark.parametrize("holds", [(), ("cases/one.json",), ("cases/one.txt", "compare.py")])
+def test_a_folder_that_holds_no_cases_is_told(
+    holds: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = tmp_path / "cases"
+    for name in holds:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setenv("CONFORMANCE_DIR", str(cases))
+
+    with pytest.raises(SystemExit) as ended:
+        conformance.main()
+
+    rule = "must name a folder of recorded cases, *.json, with compare.py beside it"
+    told = f"CONFORMANCE_DIR: {rule}, got '{cases}', for example ../shared/conformance/aws\n"
+    assert (ended.value.code, *capsys.readouterr()) == (2, "", told)
 
 
 @pytest.mark.skipif(conformance_dir() is None, reason="no conformance cases: set CONFORMANCE_DIR")

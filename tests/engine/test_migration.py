@@ -73,9 +73,7 @@ def send_late(world: World) -> None:
     world.send_bytes(b"rubbish", key=None, partition=1)
 
 
-def moved(world: World, *, told: Callable[[Moved], None] = lambda _: None, new: MemoryLog | None = None) -> World:
-    """Return the world under the new prefix, with a processor of its own."""
-    target = new or world.log.under(NEW)
+def migrate_all(world: World, target: MemoryLog, *, told: Callable[[Moved], None] = lambda _: None) -> None:
     migrate(
         world.log,
         target,
@@ -86,10 +84,33 @@ def moved(world: World, *, told: Callable[[Moved], None] = lambda _: None, new: 
         wait=lambda _: False,
         told=told,
     )
+
+
+def moved(world: World, *, told: Callable[[Moved], None] = lambda _: None, new: MemoryLog | None = None) -> World:
+    """Return the world under the new prefix, with a processor of its own."""
+    target = new or world.log.under(NEW)
+    migrate_all(world, target, told=told)
     assert check_topics(target, task_partitions=3) == []
     after = World(partitions=PARTITIONS, log=world.log.under(NEW), clock=world.clock)
     after.settle()
     return after
+
+
+def moved_on(world: World) -> World:
+    """Return what was moved once, now under a third prefix and with one partition."""
+    third = world.log.under(TopicNames("third."))
+    migrate(
+        world.log.under(NEW),
+        third,
+        partitions=1,
+        retention=DEFAULT_RETENTION,
+        clock=world.clock,
+        wait=lambda _: False,
+        told=lambda _: None,
+    )
+    final = World(partitions=1, log=third, clock=world.clock)
+    final.settle()
+    return final
 
 
 def contents(log: MemoryLog) -> dict[tuple[str, int], list[tuple[bytes | None, bytes | None, object]]]:
@@ -185,35 +206,11 @@ def test_each_record_says_where_it_stood_and_stands_where_its_execution_belongs(
                 assert origin[0] == partition_of(id, 2)
 
 
-def migrate_all(world: World, target: MemoryLog) -> None:
-    migrate(
-        world.log,
-        target,
-        partitions=PARTITIONS,
-        task_partitions=3,
-        retention=DEFAULT_RETENTION,
-        clock=world.clock,
-        wait=lambda _: False,
-        told=lambda _: None,
-    )
-
-
 def test_offsets_of_other_commands_than_those_here_are_no_place_to_begin_at(world: World) -> None:
     """Without a committed offset a processor begins after the last command that an event names."""
     send_late(world)
     migrate_all(world, world.log.under(NEW))
-    third = TopicNames("third.")
-    migrate(
-        world.log.under(NEW),
-        world.log.under(third),
-        partitions=1,
-        retention=DEFAULT_RETENTION,
-        clock=world.clock,
-        wait=lambda _: False,
-        told=lambda _: None,
-    )
-    final = World(partitions=1, log=world.log.under(third), clock=world.clock)
-    final.settle()
+    final = moved_on(world)
 
     assert last(final, "pass:late") == "ExecutionSucceeded"
     assert [reply.kind for reply in final.replies()] == ["ACCEPTED", "ACCEPTED", "FINISHED"]
@@ -459,7 +456,9 @@ def test_topics_that_are_there_must_be_empty_and_have_the_count_that_is_asked_fo
     other = TopicNames("other.")
     target = world.log.under(other)
     target.create_topics(topic_specs(other, partitions=2, task_partitions=3))
-    assert refusal(world, new=target)[0] == "other.commands: has 2 partitions, not 5"
+    assert refusal(world, new=target)[0] == (
+        "other.commands: has 2 partitions, not the 5 asked for; a topic keeps those it was made with"
+    )
     world.log.under(NEW).create_topics(topic_specs(NEW, partitions=PARTITIONS, task_partitions=3))
     world.write(Message(topic=NEW.timers, key=b"x", value=b"y", partition=0))
     assert refusal(world) == ("new.timers: holds records that were not carried over; choose another prefix",)
@@ -498,18 +497,7 @@ def test_a_reply_that_is_owed_goes_to_the_topic_of_that_name_under_the_new_prefi
     world.settle()
     world.processor.close()
     moved(world).processor.close()
-    third = TopicNames("third.")
-    migrate(
-        world.log.under(NEW),
-        world.log.under(third),
-        partitions=1,
-        retention=DEFAULT_RETENTION,
-        clock=world.clock,
-        wait=lambda _: False,
-        told=lambda _: None,
-    )
-    final = World(partitions=1, log=world.log.under(third), clock=world.clock)
-    final.settle()
+    final = moved_on(world)
     final.answer("done")
 
     assert [(r.execution_id, r.kind) for r in final.replies()] == [("task:owed", "ACCEPTED"), ("task:owed", "FINISHED")]

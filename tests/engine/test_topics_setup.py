@@ -59,7 +59,9 @@ def test_topics_of_another_count_are_refused_by_name(log: MemoryLog) -> None:
     with pytest.raises(TopicsUnfit) as refused:
         create_topics(log, partitions=2)
 
-    assert refused.value.problems == ("shop.timers: has 7 partitions, not 2",)
+    assert refused.value.problems == (
+        "shop.timers: has 7 partitions, not the 2 asked for; a topic keeps those it was made with",
+    )
     assert recorded_partitions(log.reader(), NAMES) is None
 
 
@@ -69,7 +71,7 @@ def test_a_count_that_changed_since_the_creation_is_refused(log: MemoryLog) -> N
         create_topics(grown(log), partitions=4)
 
     assert refused.value.problems == tuple(
-        f"{topic}: has 4 partitions, and was created with 2" for topic in NAMES.co_partitioned
+        f"{topic}: has 4 partitions, not the 2 it was created with" for topic in NAMES.co_partitioned
     )
 
 

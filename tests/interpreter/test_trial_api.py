@@ -25,6 +25,15 @@ def refused(definition: object, **request: Json) -> tuple[str, str]:
     return refusal.value.code, refusal.value.message
 
 
+@pytest.mark.parametrize("level", ["NOPE", "debug", ""])
+def test_a_level_that_there_is_not_is_refused(level: str) -> None:
+    assert refused(PASS, inspectionLevel=level) == (
+        "ValidationException",
+        f"1 validation error detected: Value '{level}' at 'inspectionLevel' failed to satisfy constraint: "
+        "Member must satisfy enum value set: [INFO, DEBUG, TRACE]",
+    )
+
+
 def test_payloads_are_texts_with_blanks_and_a_null_is_one_of_them() -> None:
     told = answer(task(ResultPath="$.a"), input='{"é":[1,2.0]}', mock={"result": "null"}, inspectionLevel="TRACE")
     given, output = '{"é": [1, 2.0]}', '{"é": [1, 2.0], "a": null}'

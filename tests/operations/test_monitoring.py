@@ -15,9 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from processor.adapters.clock import ManualClock
 from processor.adapters.metrics import ProcessorMetrics, registry_of
 from processor.apps.health import FleetHealth, JanitorMetrics, TimersMetrics, WorkerMetrics
-from processor.apps.janitor import JanitorStanding
+from processor.apps.schedule import ScheduleStanding
 from processor.apps.supervisor import Supervisor
-from processor.apps.timers import TimersStanding
 from processor.apps.worker.runner import WorkerStanding
 from processor.engine.ports import Backlog, Findings
 from processor.engine.standing import PartitionStanding, Standing
@@ -59,9 +58,9 @@ def shown_each() -> list[str]:
         )
     )
     timers, worker, janitor = TimersMetrics(), WorkerMetrics(), JanitorMetrics()
-    timers.stepped(lambda: TimersStanding(ready=True, counts={}, pending={0: 1}, lag_ms=1))
+    timers.stepped(lambda: ScheduleStanding(ready=True, counts={}, pending={0: 1}, lag_ms=1))
     worker.stepped(lambda: WorkerStanding(ready=True, counts={}, running=1, unresolved=1))
-    janitor.stepped(lambda: JanitorStanding(ready=True, counts={}, kept={0: 1}, lag_ms=1))
+    janitor.stepped(lambda: ScheduleStanding(ready=True, counts={}, pending={0: 1}, lag_ms=1))
     supervisor = CollectorRegistry()
     supervisor.register(
         FleetHealth(Supervisor(["0"], lambda slot: (_ for _ in ()).throw(AssertionError), grace_seconds=1))

@@ -28,6 +28,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented 
     ResourceType,
 )
 
+from processor.adapters.kafka.faults import Protected, lacking
 from processor.adapters.kafka.quiet import library_logger
 from processor.errors import InvalidSettings
 
@@ -94,15 +95,6 @@ class Member(NamedTuple):
     member_id: str
     instance_id: str | None
     client_id: str
-
-
-_NOT_ALLOWED = frozenset(
-    (
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    )
-)
 
 
 class TopicState(NamedTuple):
@@ -203,7 +195,7 @@ class ConfluentAdmin:
             except KafkaException as error:
                 code = error_of(error).code()
                 if code != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise _named(error, f"DESCRIBE on topic {name}") from error
+                    raise _named(error, "DESCRIBE", "topic", name) from error
             else:
                 partitions, may = topic.partitions, topic.authorized_operations
                 found[name] = TopicState(
@@ -223,7 +215,7 @@ class ConfluentAdmin:
             try:
                 found[resource.name] = {key: entry.value for key, entry in self._result(answer).items()}
             except KafkaException as error:
-                raise _named(error, f"DESCRIBE_CONFIGS on topic {resource.name}") from error
+                raise _named(error, "DESCRIBE_CONFIGS", "topic", resource.name) from error
         return found
 
     def create(self, topics: Sequence[NewTopicSettings]) -> Sequence[str]:
@@ -237,7 +229,7 @@ class ConfluentAdmin:
                 self._result(answer)
             except KafkaException as error:
                 if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise _named(error, f"CREATE on topic {name}") from error
+                    raise _named(error, "CREATE", "topic", name) from error
             else:
                 created.append(name)
         return created
@@ -257,7 +249,7 @@ class ConfluentAdmin:
         except KafkaException as error:
             if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return ()
-            raise _named(error, f"DESCRIBE on group {group}") from error
+            raise _named(error, "DESCRIBE", "group", group) from error
         return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
 
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
@@ -296,16 +288,12 @@ class ConfluentAdmin:
             try:
                 found[place.topic, place.partition] = self._result(answer).offset
             except KafkaException as error:
-                raise _named(error, f"DESCRIBE on topic {place.topic}") from error
+                raise _named(error, "DESCRIBE", "topic", place.topic) from error
         return found
 
 
-def _named(exception: KafkaException, right: str) -> KafkaException:
-    """Return the exception with the right that was missing, if that is what it says: brokers do not name it."""
-    error = error_of(exception)
-    if error.code() not in _NOT_ALLOWED:
-        return exception
-    return KafkaException(KafkaError(error.code(), f"it lacks {right}"))
+def _named(exception: KafkaException, operation: str, kind: Protected, name: str) -> KafkaException:
+    return KafkaException(lacking(error_of(exception), operation, kind, name))
 
 
 def error_of(exception: KafkaException) -> KafkaError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException
 
 from processor.adapters.kafka.clients import Admin, Clients, Consumer, Producer, Settings, error_of
-from processor.adapters.kafka.faults import NOT_AUTHORIZED, describe, translate
+from processor.adapters.kafka.faults import NOT_AUTHORIZED, describe, lacking, translate
 from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.timing import Timing
 from processor.engine.topics import TopicNames
@@ -74,11 +74,6 @@ class Connection:
             raise self._refused(self.refusals.latest)
 
     def _refused(self, error: KafkaError) -> NotAuthorized:
-        """Name what was refused, which brokers and librdkafka do not; the administration's errors name it already."""
-        rights = {
-            KafkaError.GROUP_AUTHORIZATION_FAILED: f"READ on group {self.group}",
-            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: f"WRITE on transactional.id {self.transactional_id}",
-        }
-        right, reason = rights.get(error.code()), describe(error)
-        named = right is None or "it lacks" in reason
-        return NotAuthorized(role=self.role, reason=reason if named else f"it lacks {right} ({reason})")
+        error = lacking(error, "READ", "group", self.group)
+        error = lacking(error, "WRITE", "transactional.id", self.transactional_id)
+        return NotAuthorized(role=self.role, reason=describe(error))

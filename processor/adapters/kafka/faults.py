@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final, Literal, TypeAlias
 
 from confluent_kafka import KafkaError
 
@@ -51,6 +52,13 @@ SETTLING = frozenset(
         KafkaError.LEADER_NOT_AVAILABLE,
     )
 )
+# What a broker answers where an ACL is missing, by the kind of what it protects.
+_REFUSING: Final = {
+    "topic": KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    "group": KafkaError.GROUP_AUTHORIZATION_FAILED,
+    "transactional.id": KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+Protected: TypeAlias = Literal["topic", "group", "transactional.id"]
 UNKNOWN_TOPIC = frozenset((KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION))
 
 
@@ -89,6 +97,18 @@ def translate(error: KafkaError, *, address: str) -> AslError:
     if error.code() in UNKNOWN_TOPIC:
         return TopicsUnfit([f"{error.str()}; asl topics create makes what is missing"])
     return LogUnavailable(address=address, reason=describe(error))
+
+
+class _Named(KafkaError):
+    """One that says which right is missing."""
+
+
+def lacking(error: KafkaError, operation: str, kind: Protected, name: str) -> KafkaError:
+    """Return the error with the right that was missing, if that is what it says: brokers and librdkafka do not name it.
+    One that names a right already is left as it is."""
+    if error.code() != _REFUSING[kind] or isinstance(error, _Named):
+        return error
+    return _Named(error.code(), f"it lacks {operation} on {kind} {name}")
 
 
 def describe(error: KafkaError) -> str:

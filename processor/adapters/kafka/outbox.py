@@ -10,6 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from processor.adapters.kafka.clients import Producer, error_of
 from processor.adapters.kafka.connection import Connection
+from processor.adapters.kafka.faults import lacking
 from processor.adapters.kafka.topics import max_batch_bytes
 from processor.engine.ports import Message
 
@@ -116,5 +117,4 @@ class _Sending:
     def delivered(self, error: KafkaError | None, message: KafkaMessage) -> None:
         self.left -= 1
         if error is not None and self.failed is None:
-            refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-            self.failed = KafkaError(error.code(), f"it lacks WRITE on topic {message.topic()}") if refused else error
+            self.failed = lacking(error, "WRITE", "topic", message.topic() or "")

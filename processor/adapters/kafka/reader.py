@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from processor.adapters.kafka.clients import REQUEST_SECONDS, Consumer, Place, error_of
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.convert import record_of
-from processor.adapters.kafka.faults import SETTLING, describe
+from processor.adapters.kafka.faults import SETTLING, describe, lacking
 from processor.adapters.kafka.timing import backing_off
 from processor.engine.ports import Record
 from processor.errors import LogUnavailable
@@ -87,9 +87,7 @@ class KafkaReader:
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         if error.retriable() or error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
                             continue  # the client tries again; silence ends it
-                        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                            error = KafkaError(error.code(), f"it lacks READ on topic {topic}")
-                        raise self._translate(error)
+                        raise self._translate(lacking(error, "READ", "topic", topic))
                     assert offset is not None
                     if error is None and offset < stop:
                         yield record_of(message)

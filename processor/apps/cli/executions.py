@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from processor.apps.cli.options import (
     InputOption,
     JsonOption,
     LogOption,
+    MachineNameOption,
     PrefixOption,
     SettingsOption,
     TypeOption,
@@ -44,9 +46,7 @@ WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the execution
 
 def deploy(
     file: DefinitionArgument,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Of the state machine; else the file's up to the first dot.")
-    ] = None,
+    name: MachineNameOption = None,
     type: TypeOption = "STANDARD",
     retention: Annotated[
         str | None,
@@ -108,9 +108,7 @@ def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
     json: JsonOption = False,
 ) -> None:
     """Start an execution and print its id; with --wait its output, exit 1 where it fails."""
-    from processor.apps.client import ISSUER, new_command_id
     from processor.apps.loading import load_json
-    from processor.apps.settings import load_settings
     from processor.model.commands import StartExecution
     from processor.model.ids import parse_execution_id
 
@@ -118,14 +116,11 @@ def start(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
     parse_execution_id(execution_id)
     command = StartExecution(
         execution_id=execution_id,
-        command_id=new_command_id(),
-        issuer=ISSUER,
         input=load_json(input, option="--input", stdin=sys.stdin),
         context=None if context is None else load_json(context, option="--context", stdin=sys.stdin),
         revision=revision,
     )
-    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+    send(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
 
 
 def stop(
@@ -139,17 +134,12 @@ def stop(
     json: JsonOption = False,
 ) -> None:
     """Abort an execution; with --wait exit 1 where it was refused, or came to another end before."""
-    from processor.apps.client import ISSUER, new_command_id
-    from processor.apps.settings import load_settings
     from processor.model.commands import StopExecution
     from processor.model.ids import parse_execution_id
 
     parse_execution_id(execution_id)
-    command = StopExecution(
-        execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, error=error, cause=cause
-    )
-    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        send(opened, command, Terminal(as_json=json), wait=wait, wanted="ABORTED")
+    command = StopExecution(execution_id=execution_id, error=error, cause=cause)
+    send(command, wait=wait, wanted="ABORTED", log=log, prefix=prefix, settings=settings, json=json)
 
 
 def describe(
@@ -248,8 +238,29 @@ def list_executions(
         _print_summaries(terminal, chosen)
 
 
-def send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, wanted: Status) -> None:
-    """Send a command, and with `wait` tell what its execution comes to; exit 1 where that is not `wanted`."""
+def send(
+    command: AnyCommand,
+    *,
+    wait: bool,
+    wanted: Status = "SUCCEEDED",
+    log: str | None,
+    prefix: str | None,
+    settings: Path | None,
+    json: bool,
+) -> None:
+    """Send a command under an id of its own, and with `wait` tell what its execution comes to; exit 1 where that is not
+    `wanted`."""
+    from msgspec.structs import replace
+
+    from processor.apps.client import ISSUER, new_command_id
+    from processor.apps.settings import load_settings
+
+    identified = replace(command, command_id=new_command_id(), issuer=ISSUER)
+    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
+        _send(opened, identified, Terminal(as_json=json), wait=wait, wanted=wanted)
+
+
+def _send(log: Log, command: AnyCommand, terminal: Terminal, *, wait: bool, wanted: Status) -> None:
     from processor.adapters.clock import SystemClock
     from processor.apps.client import Client
     from processor.apps.executions import History, Rejections

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from processor.apps.cli.options import JsonOption, LogOption, PrefixOption, SettingsOption, opened_log
+from processor.apps.cli.options import (
+    JsonOption,
+    LogOption,
+    PrefixOption,
+    ReplicationFactorOption,
+    SettingsOption,
+    opened_log,
+)
 from processor.apps.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -27,9 +34,7 @@ def migrate_topics(
     task_partitions: Annotated[
         int | None, typer.Option("--task-partitions", help="Of the new tasks topic; as many as the others.")
     ] = None,
-    replication_factor: Annotated[
-        int | None, typer.Option("--replication-factor", help="On Kafka; else the cluster's default.")
-    ] = None,
+    replication_factor: ReplicationFactorOption = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,

@@ -58,6 +58,12 @@ ContextOption: TypeAlias = Annotated[
 DefinitionArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="A definition in JSON, or in YAML by its suffix.")
 ]
+MachineNameOption: TypeAlias = Annotated[
+    str | None, typer.Option("--name", help="Of the state machine; else the file's up to the first dot.")
+]
+ReplicationFactorOption: TypeAlias = Annotated[
+    int | None, typer.Option("--replication-factor", help="On Kafka; else the cluster's default.")
+]
 TypeOption: TypeAlias = Annotated[str, typer.Option("--type", help="STANDARD or EXPRESS.")]
 SeverityOption: TypeAlias = Annotated[
     str,

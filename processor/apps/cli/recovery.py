@@ -13,7 +13,6 @@ from processor.apps.cli.options import (
     LogOption,
     PrefixOption,
     SettingsOption,
-    opened_log,
     opened_reader,
 )
 from processor.apps.cli.terminal import Terminal
@@ -38,15 +37,12 @@ def redrive(
     json: JsonOption = False,
 ) -> None:
     """Let a failed, timed-out or aborted execution go on from where it failed; what succeeded is not done again."""
-    from processor.apps.client import ISSUER, new_command_id
-    from processor.apps.settings import load_settings
     from processor.model.commands import RedriveExecution
     from processor.model.ids import parse_execution_id
 
     parse_execution_id(execution_id)
-    command = RedriveExecution(execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, revision=revision)
-    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+    command = RedriveExecution(execution_id=execution_id, revision=revision)
+    send(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
 
 
 @quarantine.command("list")
@@ -81,15 +77,11 @@ def release(
     json: JsonOption = False,
 ) -> None:
     """Let an execution go on that is in quarantine, once its cause is mended."""
-    from processor.apps.client import ISSUER, new_command_id
-    from processor.apps.settings import load_settings
     from processor.model.commands import ReleaseExecution
     from processor.model.ids import parse_execution_id
 
     parse_execution_id(execution_id)
-    command = ReleaseExecution(execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER)
-    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+    send(ReleaseExecution(execution_id=execution_id), wait=wait, log=log, prefix=prefix, settings=settings, json=json)
 
 
 @dead_letters.command("list")

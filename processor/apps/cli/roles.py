@@ -12,6 +12,7 @@ from processor.apps.cli.options import (
     JsonOption,
     LogOption,
     PrefixOption,
+    ReplicationFactorOption,
     SettingsOption,
     opened_log,
 )
@@ -21,8 +22,7 @@ from processor.apps.cli.terminal import Terminal
 if TYPE_CHECKING:
     from processor.apps.roles import Role
     from processor.apps.settings import Settings
-    from processor.engine.ports import Log, Reader
-    from processor.engine.topics import TopicNames
+    from processor.engine.ports import Log
     from processor.model.json import Json
 
 
@@ -195,9 +195,7 @@ def create_topics(
     task_partitions: Annotated[
         int | None, typer.Option("--task-partitions", help="Of tasks. As many as the others.")
     ] = None,
-    replication_factor: Annotated[
-        int | None, typer.Option("--replication-factor", help="On Kafka; else the cluster's default.")
-    ] = None,
+    replication_factor: ReplicationFactorOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
@@ -264,26 +262,17 @@ def _partition_count(log: Log, settings: Settings) -> int:
     Raises TopicsUnfit where topics have another count than the one asked for: it is fixed when they are made.
     """
     from processor.apps.logs import default_partitions
-    from processor.engine.topics_setup import recorded_partitions
+    from processor.engine.topics_setup import counts_of, recorded_partitions, unlike
     from processor.errors import TopicsUnfit
 
-    reader = log.reader()
+    reader, names = log.reader(), log.names
+    # `commands` stands for those that must have the same.
+    asked = {names.commands: settings.partitions, names.tasks: settings.task_partitions}
     try:
-        if problems := _unlike(settings, log.names, reader):
+        counts = counts_of(reader, asked)
+        if problems := unlike(counts, {topic: asked[topic] for topic, count in counts.items() if count is not None}):
             raise TopicsUnfit(problems)
-        made = recorded_partitions(reader, log.names) or reader.partitions(log.names.commands)
+        made = recorded_partitions(reader, names) or reader.partitions(names.commands)
         return made or settings.partitions or default_partitions(settings)
     finally:
         reader.close()
-
-
-def _unlike(settings: Settings, names: TopicNames, reader: Reader) -> list[str]:
-    """Return a line for each count that is another than the settings ask for. `commands` stands for those that must
-    have the same."""
-    asked = {names.commands: settings.partitions, names.tasks: settings.task_partitions}
-    counts = {topic: reader.partitions(topic) for topic in asked}
-    return [
-        f"{topic}: has {counts[topic]} partitions, not the {count} asked for; a topic keeps those it was made with"
-        for topic, count in asked.items()
-        if count is not None and counts[topic] not in (None, count)
-    ]

@@ -20,6 +20,7 @@ from processor.apps.cli.options import (
     DefinitionArgument,
     InputOption,
     JsonOption,
+    MachineNameOption,
     S3Option,
     TypeOption,
     WorkerOption,
@@ -58,9 +59,7 @@ def run(  # noqa: PLR0913, PLR0917 # each argument is an option of the command l
     case: Annotated[
         str | None, typer.Option("--case", metavar="CASE", help="The mocks' test case, CASE or MACHINE#CASE.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Of the state machine; else the file's up to the first dot.")
-    ] = None,
+    name: MachineNameOption = None,
     context: ContextOption = None,
     type: TypeOption = "STANDARD",
     virtual_time: Annotated[

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from processor.apps.cli.executions import WaitOption, send
-from processor.apps.cli.options import JsonOption, LogOption, PrefixOption, SettingsOption, opened_log
-from processor.apps.cli.terminal import Terminal
+from processor.apps.cli.options import JsonOption, LogOption, PrefixOption, SettingsOption
 from processor.model.commands import CompleteTask, FailTask, HeartbeatTask
 
 TokenArgument = Annotated[str, typer.Argument(metavar="TOKEN", help="Of a waiting task, as asl describe shows it.")]
@@ -28,16 +26,13 @@ def complete(
     json: JsonOption = False,
 ) -> None:
     """Give a waiting task its result; with --wait exit 1 where that was refused, or the execution fails."""
-    from processor.apps.client import ISSUER, new_command_id
     from processor.apps.loading import load_json
     from processor.model.ids import parse_task_token
 
     execution_id, _, _ = parse_task_token(token)
     result = load_json(output, option="--output", stdin=sys.stdin)
-    command = CompleteTask(
-        execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, token=token, output=result
-    )
-    _answer(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
+    command = CompleteTask(execution_id=execution_id, token=token, output=result)
+    send(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
 
 
 def fail(
@@ -51,16 +46,13 @@ def fail(
     json: JsonOption = False,
 ) -> None:
     """Let a waiting task fail; with --wait exit 1 where that was refused, or the execution fails."""
-    from processor.apps.client import ISSUER, new_command_id
     from processor.model.commands import check_lengths
     from processor.model.ids import parse_task_token
 
     execution_id, _, _ = parse_task_token(token)
-    command = FailTask(
-        execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, token=token, error=error, cause=cause
-    )
+    command = FailTask(execution_id=execution_id, token=token, error=error, cause=cause)
     check_lengths(command)
-    _answer(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
+    send(command, wait=wait, log=log, prefix=prefix, settings=settings, json=json)
 
 
 def heartbeat(
@@ -71,24 +63,8 @@ def heartbeat(
     json: JsonOption = False,
 ) -> None:
     """Say that the work on a waiting task goes on: its HeartbeatSeconds begin anew."""
-    from processor.apps.client import ISSUER, new_command_id
     from processor.model.ids import parse_task_token
 
     execution_id, _, _ = parse_task_token(token)
-    command = HeartbeatTask(execution_id=execution_id, command_id=new_command_id(), issuer=ISSUER, token=token)
-    _answer(command, wait=False, log=log, prefix=prefix, settings=settings, json=json)
-
-
-def _answer(
-    command: CompleteTask | FailTask | HeartbeatTask,
-    *,
-    wait: bool,
-    log: str | None,
-    prefix: str | None,
-    settings: Path | None,
-    json: bool,
-) -> None:
-    from processor.apps.settings import load_settings
-
-    with opened_log(load_settings(file=settings, log=log, prefix=prefix)) as opened:
-        send(opened, command, Terminal(as_json=json), wait=wait, wanted="SUCCEEDED")
+    command = HeartbeatTask(execution_id=execution_id, token=token)
+    send(command, wait=False, log=log, prefix=prefix, settings=settings, json=json)

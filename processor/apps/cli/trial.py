@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, cast, get_args
 
 import typer
 
-from processor.apps.cli.options import JsonOption
+from processor.apps.cli.options import InputOption, JsonOption
 from processor.apps.cli.outcome import WORKFLOW_FAILED
 from processor.apps.cli.terminal import Terminal
 from processor.errors import AslError, InvalidDefinition, InvalidSettings
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from processor.interpreter.trial_request import Mock, StateConfiguration
     from processor.interpreter.trial_shapes import ServiceModels
 
-_JSON_HELP: Final = "JSON text, @FILE, or - for standard input."
 _NOBODYS_ROLE: Final = "arn:aws:iam::111111111111:role/nobody"
 """AWS asks for a role where a Task is really to be called; here nobody would assume it."""
 
@@ -43,7 +42,7 @@ LevelOption: TypeAlias = Annotated[
 def test_state(  # noqa: PLR0913, PLR0917 - one option for each field of AWS's request
     definition: DefinitionOption,
     state: StateOption = None,
-    input: Annotated[str, typer.Option("--input", "-i", metavar="JSON", help=_JSON_HELP)] = "{}",
+    input: InputOption = "{}",
     context: Annotated[
         str | None, typer.Option("--context", metavar="JSON", help="The whole context object; with a mock only.")
     ] = None,

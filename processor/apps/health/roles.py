@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from processor.adapters.metrics import Watch, counter, figure, gauge
-from processor.apps.janitor import JanitorStanding
-from processor.apps.timers import TimersStanding
+from processor.apps.schedule import ScheduleStanding
 from processor.apps.worker.runner import WorkerStanding
 
 _READY = "Whether the group has said what is owned here and all of it has been read."
 _SKIPPED = "Records of the index that could not be read."
 
 
-class TimersMetrics(Watch[TimersStanding]):
+class TimersMetrics(Watch[ScheduleStanding]):
     def collect(self) -> Iterator[Metric]:
         yield figure("asl_ready", _READY, self.ready)
         standing = self.standing
@@ -29,13 +28,13 @@ class TimersMetrics(Watch[TimersStanding]):
         yield counter("asl_timers_skipped", _SKIPPED, [], {(): counts.get("skipped", 0)})
 
 
-class JanitorMetrics(Watch[JanitorStanding]):
+class JanitorMetrics(Watch[ScheduleStanding]):
     def collect(self) -> Iterator[Metric]:
         yield figure("asl_ready", _READY, self.ready)
         standing = self.standing
         if standing is None:
             return
-        counts, kept = standing.counts, {(p,): count for p, count in standing.kept.items()}
+        counts, kept = standing.counts, {(p,): count for p, count in standing.pending.items()}
         yield gauge("asl_janitor_kept", "Ended executions that are kept.", ["partition"], kept)
         lag = "For how long that purge has been due which fell due first and has not come."
         yield figure("asl_janitor_lag_seconds", lag, standing.lag_ms / 1000)

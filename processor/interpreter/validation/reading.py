@@ -35,9 +35,12 @@ def read_definition(definition: Json | bytes) -> dict[str, Json]:
         raise refused(INVALID_JSON, fault.reason) from None
     except InvalidCommand as fault:
         raise refused(SCHEMA, NO_OBJECT, found=str(fault.value)[:200]) from None
+    written = json_bytes(value)
+    if len(written) > MAX_LENGTH and not isinstance(definition, str | bytes):
+        check_length(written.decode())
     if not isinstance(value, dict):
         raise refused(SCHEMA, NO_OBJECT)
-    if (expressions := json_bytes(value).count(b"=~")) > MAX_REGULAR_EXPRESSIONS:
+    if (expressions := written.count(b"=~")) > MAX_REGULAR_EXPRESSIONS:
         rule = f"Paths in the definition may have {MAX_REGULAR_EXPRESSIONS} regular expressions together"
         raise refused(SCHEMA, rule, found=f"{expressions} times =~")
     if (characters := measure_places(value)) > MAX_PLACES:
@@ -52,10 +55,7 @@ def _read(definition: Json | bytes) -> Json:
     if not isinstance(definition, str | bytes):
         if is_deeper(definition, MAX_DEPTH):
             raise refused("TOO_DEEPLY_NESTED", TOO_DEEPLY_NESTED)
-        value = private_json(definition, what="the definition")
-        if len(shortest := json_bytes(value)) > MAX_LENGTH:
-            check_length(shortest.decode())
-        return value
+        return private_json(definition, what="the definition")
     try:
         text = definition if isinstance(definition, str) else definition.decode()
     except UnicodeDecodeError as fault:
