@@ -194,9 +194,7 @@ class Load:
                     self.waiting += 1
                 case e.ExecutionSucceeded():
                     self._end(id, now)
-                case (
-                    e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted() | e.ExecutionQuarantined()
-                ):
+                case e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted() | e.ExecutionQuarantined():
                     self.faults.append(f"{id}: {type(event).__name__}")
                 case _:
                     pass

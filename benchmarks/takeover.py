@@ -14,32 +14,34 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import logging
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from msgspec import Struct
 
 from benchmarks.steady_load import MACHINES, Load, Run, wait_for
 from processor.engine.topics import TopicNames
-from tests.broker import start_kafka
+from tests.broker import Broker, start_kafka
 from tests.integration.fleet import Fleet, Role
 from tests.integration.watched import Watched
 
-PREFIX: Final = "takeover."
 PARTITIONS: Final = 24  # what `asl topics create` makes
 WAITING: Final = 10_000
-SETTLED_SECONDS: Final = 120.0
-SERVED_SECONDS: Final = 90.0
+PATIENCE_SECONDS: Final = 180.0
 AWAY_SECONDS: Final = 12.0
 """How long a SIGSTOPped processor stays so at least: twice its session."""
 
@@ -48,6 +50,7 @@ MOST_P99_RATIO: Final = 2.0
 MOST_TAKEOVER_SECONDS: Final = 10.0
 MOST_RESTART_SECONDS: Final = 5.0
 WANTED_RESTART_SECONDS: Final = 3.0
+TOLD: Final = ("partitions_assigned", "partitions_revoked", "partitions_lost")
 SCENARIOS: Final = ("rolling", "killed", "stopped", "supervised")
 SHORTER_SESSION: Final = {
     "group.consumer.min.session.timeout.ms": "6000",
@@ -79,89 +82,129 @@ class Figure(Struct, frozen=True, kw_only=True):
 class Bench:
     """A cluster, its topics, a load and the processors on it."""
 
-    def __init__(self, fleet: Fleet, load: Load, names: TopicNames) -> None:
-        self.fleet, self.load, self.names = fleet, load, names
+    def __init__(self, fleet: Fleet, load: Load) -> None:
+        self.fleet, self.load = fleet, load
 
-    def processor(self, slot: str) -> Watched:
-        return Watched(self.fleet, self.fleet.start("processor", "--slot", slot, "--health-port", "0"))
+    def processor(self, *arguments: str) -> Watched:
+        return Watched(self.fleet, self.fleet.start("processor", *arguments, "--health-port", "0"))
 
     def pair(self) -> dict[str, Watched]:
-        pair = {slot: self.processor(slot) for slot in ("0", "1")}
+        pair = {slot: self.processor("--slot", slot) for slot in ("0", "1")}
         self.settle(pair)
         return pair
 
     def settle(self, pair: dict[str, Watched]) -> None:
         """Wait until both are ready, with half of the partitions each, and all that was sent before has ended."""
-        half = PARTITIONS // len(pair)
-        shared = lambda: all(len(w.role.owned()) == half and w.ready for w in pair.values())  # noqa: E731
-        now = wait_for(shared, self.load, seconds=SETTLED_SECONDS, what="both are ready and share the partitions")
-        self.finish(now)
 
-    def finish(self, before: float) -> float:
+        def shared() -> bool:
+            return all(len(w.role.owned()) == PARTITIONS // 2 and w.ready for w in pair.values())
+
+        self.wait(shared, "both are ready and share the partitions")
+        self.finish(time.monotonic())
+
+    def finish(self, before: float) -> None:
         """Wait until all has ended that was sent before."""
-        done = lambda: all(run.ended is not None for run in self.load.between(0.0, before))  # noqa: E731
-        return wait_for(done, self.load, seconds=SERVED_SECONDS, what="everything sent has ended")
+
+        def ended() -> bool:
+            return all(run.ended is not None for run in self.load.between(0.0, before))
+
+        self.wait(ended, "everything sent has ended")
 
     def served(self, partitions: Sequence[int], at: float) -> list[float]:
-        """Return how long after `at` each of the partitions first ended an execution sent since."""
+        """Return how long after `at` each of the partitions first ended an execution sent since, the first of them
+        first."""
         self.load.ask(partitions)
-        missing = lambda: set(partitions) - self.load.ended_since(at).keys()  # noqa: E731
-        wait_for(lambda: not missing(), self.load, seconds=SERVED_SECONDS, what=f"served again: {missing()}")
+        self.wait(lambda: set(partitions) <= self.load.ended_since(at).keys(), f"{list(partitions)} are served again")
         ended = self.load.ended_since(at)
         return sorted(ended[p] - at for p in partitions)
+
+    def wait(self, condition: Callable[[], bool], what: str) -> float:
+        return wait_for(condition, self.load, seconds=PATIENCE_SECONDS, what=what)
 
 
 # ---- scenarios
 
 
+class Update(Struct, frozen=True, kw_only=True):
+    """One rolling restart, and the time before it."""
+
+    undisturbed: list[Run]
+    quiet: float  # when that began
+    rolling: list[Run]
+    began: float
+    stops: list[float]
+    returns: list[float]
+
+
 def rolling(bench: Bench, rounds: int, undisturbed_seconds: float) -> list[Figure]:
-    pair, load = bench.pair(), bench.load
-    undisturbed: list[list[float]] = []
-    updated: list[list[float]] = []
-    gaps: dict[str, list[float]] = {"before": [], "all": [], "before, one": [], "one": []}
-    stops, returns = [], []
+    pair, updates = bench.pair(), []
     for number in range(rounds):
         quiet = time.monotonic()
         time.sleep(undisturbed_seconds)
         began = time.monotonic()
-        for slot in sorted(pair):
-            asked = time.monotonic()
-            pair[slot].role.stop()
-            stopped = time.monotonic()
-            pair[slot] = bench.processor(slot)
-            ready = wait_for(
-                lambda: pair[slot].ready,  # noqa: B023 # called before the next one
-                load,
-                seconds=SETTLED_SECONDS,
-                what="it is ready again",
-            )
-            stops.append(stopped - asked)
-            returns.append(ready - stopped)
+        turns = [turn(bench, pair, slot) for slot in sorted(pair)]
         until = time.monotonic()
         bench.finish(until)
-        before, during = load.between(quiet, began), load.between(began, until)
-        undisturbed.append(latencies(before))
-        updated.append(latencies(during))
-        gaps["before"].append(longest_gap(before, began=quiet))
-        gaps["all"].append(longest_gap(during, began=began))
-        gaps["before, one"].append(longest_gap_of_one(before, began=quiet))
-        gaps["one"].append(longest_gap_of_one(during, began=began))
+        update = Update(
+            undisturbed=bench.load.between(quiet, began),
+            quiet=quiet,
+            rolling=bench.load.between(began, until),
+            began=began,
+            stops=[stopped for stopped, _ in turns],
+            returns=[returned for _, returned in turns],
+        )
+        updates.append(update)
+        gaps = (
+            f"gap {longest_gap(update.rolling, began=began):.2f} s, of one {longest_of_one(update.rolling, began):.2f}"
+        )
+        p99s = f"p99 {percentile(update.undisturbed, 99):.0f} → {percentile(update.rolling, 99):.0f} ms"
+        tell(number, f"updated in {until - began:.1f} s, {gaps} s, {p99s}")
         bench.settle(pair)
-        p99s = f"p99 {percentile(undisturbed[-1], 99) * 1e3:.0f} → {percentile(updated[-1], 99) * 1e3:.0f} ms"
-        tell(number, f"updated in {until - began:.1f} s, gap {gaps['all'][-1]:.2f} s, {p99s}")
     for watched in pair.values():
         watched.role.stop()
-    ratios = [percentile(u, 99) / percentile(q, 99) for q, u in zip(undisturbed, updated, strict=True)]
+    return figures_of(updates)
+
+
+def turn(bench: Bench, pair: dict[str, Watched], slot: str) -> tuple[float, float]:
+    """Stop it and start it again, as a rolling update does; return how long its end took, and its way to ready."""
+    asked = time.monotonic()
+    pair[slot].role.stop()
+    ended = time.monotonic()
+    pair[slot] = bench.processor("--slot", slot)
+    ready = bench.wait(lambda: pair[slot].ready, "it is ready again")
+    return ended - asked, ready - ended
+
+
+def figures_of(updates: list[Update]) -> list[Figure]:
+    def each(value: Callable[[Update], float]) -> list[float]:
+        return [value(update) for update in updates]
+
+    percentiles = [
+        Figure(what=f"p{p}, {when}", values=each(lambda u: percentile(getattr(u, when), p)), unit="ms")  # noqa: B023 # called at once
+        for when in ("undisturbed", "rolling")
+        for p in (50, 99)
+    ]
+    gaps, one = "longest gap between two ends", "the same of one partition"
     return [
-        *(Figure(what=f"p{p}, undisturbed", values=of(undisturbed, p), unit="ms") for p in (50, 99)),
-        *(Figure(what=f"p{p}, rolling", values=of(updated, p), unit="ms") for p in (50, 99)),
-        Figure(what="longest gap between two ends, undisturbed", values=gaps["before"]),
-        Figure(what="longest gap between two ends, rolling", values=gaps["all"], most=MOST_GAP_SECONDS),
-        Figure(what="the same of one partition, undisturbed", values=gaps["before, one"]),
-        Figure(what="the same of one partition, rolling", values=gaps["one"], most=MOST_GAP_SECONDS),
-        Figure(what="SIGTERM to its end", values=stops),
-        Figure(what="started to ready", values=returns),
-        Figure(what="p99 rolling / undisturbed", values=ratios, most=MOST_P99_RATIO, unit="times"),
+        *percentiles,
+        Figure(what=f"{gaps}, undisturbed", values=each(lambda u: longest_gap(u.undisturbed, began=u.quiet))),
+        Figure(
+            what=f"{gaps}, rolling",
+            values=each(lambda u: longest_gap(u.rolling, began=u.began)),
+            most=MOST_GAP_SECONDS,
+        ),
+        Figure(what=f"{one}, undisturbed", values=each(lambda u: longest_of_one(u.undisturbed, u.quiet))),
+        Figure(
+            what=f"{one}, rolling", values=each(lambda u: longest_of_one(u.rolling, u.began)), most=MOST_GAP_SECONDS
+        ),
+        Figure(what="SIGTERM to its end", values=[seconds for u in updates for seconds in u.stops]),
+        Figure(what="started to ready", values=[seconds for u in updates for seconds in u.returns]),
+        Figure(
+            what="p99 rolling / undisturbed",
+            values=each(lambda u: percentile(u.rolling, 99) / percentile(u.undisturbed, 99)),
+            most=MOST_P99_RATIO,
+            unit="times",
+        ),
     ]
 
 
@@ -188,15 +231,15 @@ def taken_over(bench: Bench, rounds: int, *, name: str, away: Callable[[Role], f
         seconds = bench.served(partitions, at)
         firsts.append(seconds[0])
         lasts.append(seconds[-1])
-        told.append(heir_told(heir, partitions, since=wall))
-        restored.append(all_restored(heir, partitions, since=wall))
+        told.append(when_told(heir, partitions, since=wall))
+        restored.append(when_restored(heir, partitions, since=wall))
         steps = f"told {told[-1]:.2f} s, restored {restored[-1]:.2f} s"
         tell(number, f"first of {len(partitions)} partitions {seconds[0]:.2f} s, last {seconds[-1]:.2f} s; {steps}")
         if name == "SIGSTOP":
             time.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - at)))
             role.wake()
         else:
-            pair[slot] = bench.processor(slot)
+            pair[slot] = bench.processor("--slot", slot)
         bench.settle(pair)
     for watched in pair.values():
         watched.role.stop()
@@ -213,55 +256,55 @@ def supervised(bench: Bench, rounds: int, _: float) -> list[Figure]:
 
 
 def restarted(bench: Bench, rounds: int, workers: int) -> list[Figure]:
-    firsts, lasts, started, told, restored = [], [], [], [], []
+    firsts, lasts, loaded, told, restored = [], [], [], [], []
     for number in range(rounds):
         # Anew for each round: a second death within a minute is waited after, which is another figure.
-        watched = Watched(bench.fleet, bench.fleet.start("processor", "--workers", str(workers), "--health-port", "0"))
-        shared = lambda: watched.ready and len(watched.role.owned()) == PARTITIONS  # noqa: E731, B023
-        wait_for(shared, bench.load, seconds=SETTLED_SECONDS, what="all are ready")
+        watched, slot = bench.processor("--workers", str(workers)), str(number % workers)
+        share_out(bench, watched, workers)
         rest(bench)
-        slot = str(number % workers)
-        wait_for(
-            lambda: len(owned_by(watched.role, slot)) == PARTITIONS // workers,  # noqa: B023
-            bench.load,
-            seconds=SETTLED_SECONDS,
-            what="they share the partitions",
-        )
-        partitions, pid, wall = owned_by(watched.role, slot), pid_of(watched.role, slot), time.time()
         bench.finish(time.monotonic())
-        os.kill(pid, 9)
+        partitions, wall = owned_by(watched.role, slot), time.time()
+        os.kill(pid_of(watched.role, slot), signal.SIGKILL)
         seconds = bench.served(partitions, time.monotonic())
         firsts.append(seconds[0])
         lasts.append(seconds[-1])
-        started.append(since(watched.role, wall, "role_started"))
-        told.append(heir_told(watched.role, partitions, since=wall))
-        restored.append(all_restored(watched.role, partitions, since=wall))
-        steps = f"Python up {started[-1]:.2f} s, told {told[-1]:.2f} s, restored {restored[-1]:.2f} s"
-        tell(number, f"{workers} workers: first {seconds[0]:.2f} s, last of {len(partitions)} {seconds[-1]:.2f}; {steps}")
+        loaded.append(when_said(watched.role, "role_started", since=wall))
+        told.append(when_told(watched.role, partitions, since=wall))
+        restored.append(when_restored(watched.role, partitions, since=wall))
+        steps = f"loaded {loaded[-1]:.2f} s, told {told[-1]:.2f} s, restored {restored[-1]:.2f} s"
+        ended = f"first {seconds[0]:.2f} s, last of {len(partitions)} partitions {seconds[-1]:.2f} s"
+        tell(number, f"one of {workers} workers: {ended}; {steps}")
         watched.role.stop()
-    name = f"SIGKILL of the worker of {workers}"
+    name = f"SIGKILL of one of {workers} workers"
     return [
-        Figure(what=f"{name} to the first execution ended", values=firsts, most=MOST_RESTART_SECONDS),
-        Figure(what=f"(wanted: {WANTED_RESTART_SECONDS:g}) to the last of its partitions served", values=lasts),
-        Figure(what="… of it: until the new process has loaded", values=started),
+        Figure(what=f"{name} to the first new end", values=firsts, most=MOST_RESTART_SECONDS),
+        Figure(what=f"{name} to the last of its partitions served", values=lasts),
+        Figure(what="… of it: until the new process has loaded", values=loaded),
         Figure(what="… of it: until the group told it", values=told),
         Figure(what="… of it: until all were restored", values=restored),
     ]
+
+
+def share_out(bench: Bench, watched: Watched, workers: int) -> None:
+    def shared() -> bool:
+        shares = [len(owned_by(watched.role, str(slot))) for slot in range(workers)]
+        return shares == [PARTITIONS // workers] * workers and watched.ready
+
+    bench.wait(shared, "all are ready and share the partitions")
 
 
 def rest(bench: Bench) -> None:
     """Have so many executions wait."""
     missing = WAITING - bench.load.waiting
     bench.load.ask((n % PARTITIONS for n in range(missing)), machine="waiting")
-    enough = lambda: bench.load.waiting >= WAITING  # noqa: E731
-    wait_for(enough, bench.load, seconds=SETTLED_SECONDS, what=f"{WAITING:,} executions wait")
+    bench.wait(lambda: bench.load.waiting >= WAITING, f"{WAITING:,} executions wait")
 
 
-# ---- what the journals say
+# ---- what the journals say; moments are seconds after `since`, a moment of the wall clock
 
 
 def pid_of(role: Role, slot: str) -> int:
-    """Return the process that was started last in the slot."""
+    """Return the process that a supervisor started last in the slot."""
     return [int(line["pid"]) for line in role.lines() if line["event"] == "worker_started" and line["slot"] == slot][-1]
 
 
@@ -271,50 +314,42 @@ def owned_by(role: Role, slot: str) -> tuple[int, ...]:
     return told[-1] if told else ()
 
 
-TOLD: Final = ("partitions_assigned", "partitions_revoked", "partitions_lost")
+def lines_since(role: Role, since: float, event: str) -> list[tuple[float, dict[str, Any]]]:
+    timed = [(line["time"] / 1_000 - since, line) for line in role.lines() if line["event"] == event]
+    return [(at, line) for at, line in timed if at >= 0]
 
 
-def heir_told(heir: Role, partitions: Sequence[int], *, since: float) -> float:
-    """Return when the group had named it the owner of all of them, in seconds after the wall clock's `since`."""
-    left, at = set(partitions), 0.0
-    for line in heir.lines():
-        if line["event"] == "partitions_assigned" and line["time"] >= since * 1_000 and left & set(line["new"]):
-            left -= set(line["new"])
-            at = line["time"] / 1_000 - since
-    return at
+def when_said(role: Role, event: str, *, since: float) -> float:
+    return lines_since(role, since, event)[0][0]
 
 
-def all_restored(heir: Role, partitions: Sequence[int], *, since: float) -> float:
-    lines = (line for line in heir.lines() if line["event"] == "partition_restored" and line["time"] >= since * 1_000)
-    return max((line["time"] / 1_000 - since for line in lines if line["partition"] in partitions), default=0.0)
+def when_told(role: Role, partitions: Sequence[int], *, since: float) -> float:
+    """Return when the group had named it the owner of all of them."""
+    lines = lines_since(role, since, "partitions_assigned")
+    return max((at for at, line in lines if not set(line["new"]).isdisjoint(partitions)), default=0.0)
 
 
-def since(role: Role, wall: float, event: str) -> float:
-    return next(line["time"] / 1_000 - wall for line in role.lines() if line["event"] == event and line["time"] >= wall * 1_000)
+def when_restored(role: Role, partitions: Sequence[int], *, since: float) -> float:
+    lines = lines_since(role, since, "partition_restored")
+    return max((at for at, line in lines if line["partition"] in partitions), default=0.0)
 
 
 # ---- figures
 
 
-def latencies(runs: Iterable[Run]) -> list[float]:
-    return sorted(run.ended - run.sent for run in runs if run.ended is not None)
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    return values[len(values) * percent // 100]
-
-
-def of(rounds: list[list[float]], percent: int) -> list[float]:
-    return [percentile(values, percent) * 1_000 for values in rounds]
+def percentile(runs: Iterable[Run], percent: int) -> float:
+    """Milliseconds from a start to its execution's end."""
+    seconds = sorted(run.ended - run.sent for run in runs if run.ended is not None)
+    return seconds[len(seconds) * percent // 100] * 1_000
 
 
 def longest_gap(runs: Iterable[Run], *, began: float) -> float:
-    """Return the longest time from one end to the next, of executions sent since `began`."""
+    """Return the longest time without an end, of executions sent since `began`."""
     moments = sorted([began, *(run.ended for run in runs if run.ended is not None)])
-    return max(after - before for before, after in zip(moments, moments[1:], strict=False))
+    return max(after - before for before, after in itertools.pairwise(moments))
 
 
-def longest_gap_of_one(runs: Sequence[Run], *, began: float) -> float:
+def longest_of_one(runs: Sequence[Run], began: float) -> float:
     return max(longest_gap([run for run in runs if run.partition == p], began=began) for p in range(PARTITIONS))
 
 
@@ -345,13 +380,12 @@ def main() -> int:
 
 
 def measure(wanted: argparse.Namespace, folder: Path) -> dict[str, list[Figure]]:
-    names = TopicNames(PREFIX)
-    extra = SHORTER_SESSION if wanted.shorter_session else {}
+    names = TopicNames(f"takeover-{uuid4().hex[:8]}.")
     environment = {"ASL_KAFKA_GROUP_PROTOCOL": "consumer"} if wanted.protocol == "consumer" else {}
     with contextlib.ExitStack() as running:
-        kafka = running.enter_context(start_kafka(folder / "kafka", brokers=wanted.brokers, extra=extra, heap="400m"))
+        kafka = running.enter_context(brokers(folder / "kafka", wanted))
         address = f"kafka:{kafka.bootstrap_servers}"
-        fleet = running.enter_context(Fleet(address, folder / "fleet", prefix=PREFIX, environment=environment))
+        fleet = running.enter_context(Fleet(address, folder / "fleet", prefix=names.prefix, environment=environment))
         create_topics(fleet)
         for machine, definition in MACHINES.items():
             (fleet.folder / f"{machine}.asl.json").write_text(json.dumps(definition))
@@ -370,9 +404,17 @@ def measure(wanted: argparse.Namespace, folder: Path) -> dict[str, list[Figure]]
         for name, scenario in scenarios.items():
             if wanted.only in (None, name):
                 print(f"{name}:", flush=True)
-                figures[name] = scenario(Bench(fleet, load, names), wanted.rounds, wanted.undisturbed)
-        judge(fleet, load, names)
+                figures[name] = scenario(Bench(fleet, load), wanted.rounds, wanted.undisturbed)
+        judge(fleet, load)
     return figures
+
+
+def brokers(folder: Path, wanted: argparse.Namespace) -> AbstractContextManager[Broker]:
+    """As the tests have it: those that KAFKA_BOOTSTRAP_SERVERS names, else JVMs of its own."""
+    if servers := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return contextlib.nullcontext(Broker(bootstrap_servers=servers, origin="KAFKA_BOOTSTRAP_SERVERS"))
+    extra = SHORTER_SESSION if wanted.shorter_session else {}
+    return start_kafka(folder, brokers=wanted.brokers, extra=extra, heap="400m")
 
 
 def create_topics(fleet: Fleet) -> None:
@@ -387,11 +429,11 @@ def create_topics(fleet: Fleet) -> None:
     raise SystemExit("the topics cannot be made")
 
 
-def judge(fleet: Fleet, load: Load, names: TopicNames) -> None:
+def judge(fleet: Fleet, load: Load) -> None:
     """Have the rest end, then every history and every state checked by `asl replay --verify`."""
     load.rate = 0.0
     last = fleet.processor(0)
-    bench = Bench(fleet, load, names)
+    bench = Bench(fleet, load)
     bench.finish(time.monotonic())
     load.check()
     last.stop()
