@@ -7,7 +7,7 @@ processors' own journals tell of, and whether its goal holds; exit 1 where one d
 rolling     two processors, each stopped (SIGTERM) and started again, the next once the one before is ready
 killed      one of two is killed, and stays away: the other serves its partitions
 stopped     one of two is SIGSTOPped past its session, then wakes and must do no harm
-supervised  the worker of a supervisor is killed, with 10,000 executions that wait
+supervised  the worker of a supervisor is killed, with 10,000 executions that wait (--waiting)
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from tests.integration.fleet import Fleet, Role
 from tests.integration.watched import Watched
 
 PARTITIONS: Final = 24  # what `asl topics create` makes
-WAITING: Final = 10_000
 PATIENCE_SECONDS: Final = 180.0
 AWAY_SECONDS: Final = 12.0
 """How long a SIGSTOPped processor stays so at least: twice its session."""
@@ -82,8 +81,8 @@ class Figure(Struct, frozen=True, kw_only=True):
 class Bench:
     """A cluster, its topics, a load and the processors on it."""
 
-    def __init__(self, fleet: Fleet, load: Load) -> None:
-        self.fleet, self.load = fleet, load
+    def __init__(self, fleet: Fleet, load: Load, *, waiting: int = 0) -> None:
+        self.fleet, self.load, self.waiting = fleet, load, waiting
 
     def processor(self, *arguments: str) -> Watched:
         return Watched(self.fleet, self.fleet.start("processor", *arguments, "--health-port", "0"))
@@ -295,9 +294,9 @@ def share_out(bench: Bench, watched: Watched, workers: int) -> None:
 
 def rest(bench: Bench) -> None:
     """Have so many executions wait."""
-    missing = WAITING - bench.load.waiting
+    missing = bench.waiting - bench.load.waiting
     bench.load.ask((n % PARTITIONS for n in range(missing)), machine="waiting")
-    bench.wait(lambda: bench.load.waiting >= WAITING, f"{WAITING:,} executions wait")
+    bench.wait(lambda: bench.load.waiting >= bench.waiting, f"{bench.waiting:,} executions wait")
 
 
 # ---- what the journals say; moments are seconds after `since`, a moment of the wall clock
@@ -362,6 +361,7 @@ def main() -> int:
     parser.add_argument("--only", choices=SCENARIOS, help="one of the four")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--rate", type=float, default=48.0, help="executions started a second")
+    parser.add_argument("--waiting", type=int, default=10_000, help="executions that wait, in supervised")
     parser.add_argument("--undisturbed", type=float, default=20.0, help="seconds before each rolling restart")
     parser.add_argument("--brokers", type=int, default=3, help="JVMs, and replicas")
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic", help="consumer: KIP-848")
@@ -404,7 +404,7 @@ def measure(wanted: argparse.Namespace, folder: Path) -> dict[str, list[Figure]]
         for name, scenario in scenarios.items():
             if wanted.only in (None, name):
                 print(f"{name}:", flush=True)
-                figures[name] = scenario(Bench(fleet, load), wanted.rounds, wanted.undisturbed)
+                figures[name] = scenario(Bench(fleet, load, waiting=wanted.waiting), wanted.rounds, wanted.undisturbed)
         judge(fleet, load)
     return figures
 

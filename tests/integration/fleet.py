@@ -117,6 +117,7 @@ class Fleet:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # as services are; Linux shares the CPU out by sessions
             )
         started = Role(f"{role} {' '.join(arguments)}", process, log)
         self.roles.append(started)
