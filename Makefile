@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench takeover docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -71,6 +71,9 @@ fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="pat
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+takeover: setup ## Processors restarted, killed and stopped on three brokers: how long their partitions wait (ARGS="--rounds 10 --only killed")
+	@$(BIN)/python -m benchmarks.takeover $(ARGS)
 
 docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage

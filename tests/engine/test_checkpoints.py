@@ -271,6 +271,30 @@ def test_a_stop_leaves_nothing_to_read_again(world: World) -> None:
     assert (partition(world).restoring.events, partition(world).holdings.open_count) == (0, 3)
 
 
+def test_a_stop_serves_what_comes_while_it_checkpoints() -> None:
+    world = World(partitions=4)
+    world.deploy("task", TASK)
+    world.deploy("pass", PASS)
+    for number in range(8):
+        world.start(f"task:{number}")
+    world.settle()
+    checkpoints = world.processor.counts["checkpoints"]
+    came: list[int] = []
+
+    def stop() -> bool:
+        if not came:  # heard between two steps, as a signal is
+            came.append(1)
+            for number in range(8):
+                world.start(f"pass:{number}")
+        return True
+
+    world.processor.run(stop)
+    world.processor.close()
+
+    assert {world.types(f"pass:{n}")[-1] for n in range(8)} == {"ExecutionSucceeded"}
+    assert world.processor.counts["checkpoints"] - checkpoints == 4
+
+
 def test_a_stop_whose_checkpoint_is_refused_tries_again(world: World) -> None:
     for number in range(3):
         world.start(f"task:{number}")

@@ -25,6 +25,7 @@ class Role:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self.name, self.process, self.log = name, process, log
+        self._stopped = False
 
     @property
     def pid(self) -> int:
@@ -56,6 +57,13 @@ class Role:
         self.process.wait(timeout=10)
         return at
 
+    def stop(self, *, seconds: float = 60.0) -> None:
+        """SIGTERM it, and wait for its end, which must be an orderly one."""
+        self._stopped = True
+        self.process.terminate()
+        code = self.process.wait(timeout=seconds)
+        assert code == 0, f"{self.name} ended with {code}:\n{self.log.read_text()[-3000:]}"
+
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 
@@ -71,7 +79,7 @@ class Role:
     def check(self) -> None:
         """Fail where it ended by itself."""
         code = self.process.poll()
-        assert code is None or code == -signal.SIGKILL, (
+        assert code is None or code == -signal.SIGKILL or (code == 0 and self._stopped), (
             f"{self.name} ended with {code}:\n{self.log.read_text()[-3000:]}"
         )
 
@@ -109,6 +117,7 @@ class Fleet:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # as services are; Linux shares the CPU out by sessions
             )
         started = Role(f"{role} {' '.join(arguments)}", process, log)
         self.roles.append(started)
