@@ -56,7 +56,7 @@ conformance: .venv/.locked ## Judge what AWS was recorded to do; fail where too 
 simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minutes; ARGS="--seed 428": one of them, told in full)
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
-chaos: setup ## Real processors on three real brokers while things go wrong (ARGS="--minutes 60 --seed 1"); adds to the ledger
+chaos: setup ## Real processors on three real brokers while things go wrong (ARGS="--minutes 60 --seed 1"); adds to the ledger (ARGS=--ledger: what it comes to)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)

@@ -1,7 +1,8 @@
 """`python -m tests.chaos`: the real processor on three real brokers, while things go wrong.
 
 Faults come one after another, of all kinds in turn, in an order drawn from the seed; some while the one before is not
-over. Afterwards everything is read and judged, and a line is added to the ledger.
+over. Afterwards everything is read and judged, and a line is added to the ledger. `--ledger` tells instead what all the
+runs in it come to, and fails where that is less than WANTED.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from processor.adapters.kafka import KafkaLog
+from processor.apps.audit.verification import Verification
 from processor.engine.definitions import deployment
 from processor.engine.topics import TopicNames
 from processor.engine.topics_setup import create_topics
@@ -28,11 +30,27 @@ from tests.broker import start_kafka
 from tests.chaos.check import Topics, broken, timeless
 from tests.chaos.faults import EXTRA_SLOT, SLOTS, Chaos, Slot
 from tests.chaos.formats import both_read
+from tests.chaos.processor import STEPS
 from tests.chaos.proxy import Proxy
 from tests.chaos.town import INPUTS, Town
 from tests.simulation.workload import MACHINES
 
 PARTITIONS = 6
+OFTEN = {"death at random": 10, "cut before EndTxn": 3, "cut after EndTxn": 3, "two formats": 1}
+"""How often a kind comes in one turn of all; each step of a death twice, any other kind five times."""
+WANTED = {
+    "": 1_000,
+    **{f"death at {step}": 20 for step in STEPS},
+    "death at random": 20,
+    "broker killed": 50,
+    "stopped past the session": 50,
+    "moved while restoring": 50,
+    "commands again": 50,
+    "EndTxn": 50,
+    "leader killed before the markers": 50,
+    "two formats": 5,
+}
+"""By a part of the kind's name, how many faults all runs together have to show."""
 LEDGER = Path(__file__).with_name("ledger.jsonl")
 DRAIN_SECONDS = 120.0
 PATIENCE_SECONDS = 40.0
@@ -55,7 +73,10 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="*", metavar="TEXT", help="only kinds with this in their name")
     parser.add_argument("--folder", type=Path, help="where logs and data go, and stay")
     parser.add_argument("--no-ledger", action="store_true")
+    parser.add_argument("--ledger", action="store_true", help="run nothing: tell what the runs so far come to")
     arguments = parser.parse_args()
+    if arguments.ledger:
+        return _told(LEDGER)
     with contextlib.ExitStack() as running:
         folder = arguments.folder or Path(running.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         folder.mkdir(exist_ok=True, parents=True)
@@ -94,13 +115,14 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         violations += _drain(chaos)
         if not violations:
             violations += broken(Topics(log), expected, started=town.started)
+            violations += _unlike_their_fold(log)
         return {
             "date": time.strftime("%Y-%m-%d"),
             "seed": arguments.seed,
             "seconds": round(time.monotonic() - began),
             "executions": len(town.started),
             "commands": len(town.sent),
-            "faults": counts.total(),
+            "faults": sum(n for kind, n in counts.items() if not kind.startswith("not: ")),
             "kinds": dict(sorted(counts.items())),
             "exits": [text for slot in slots.values() for text in slot.ended_badly],
             "violations": violations[:50],
@@ -132,11 +154,12 @@ def _undisturbed(log: KafkaLog, town: Town) -> dict[str, list[Any]]:
 def _faults(
     chaos: Chaos, arguments: argparse.Namespace, chance: random.Random, *, until: float
 ) -> tuple[Counter[str], list[str]]:
-    wanted = [k for k in chaos.kinds if not arguments.kinds or any(text in k for text in arguments.kinds)]
+    kinds = [k for k in chaos.kinds if not arguments.kinds or any(text in k for text in arguments.kinds)]
+    turn = [k for k in kinds for _ in range(OFTEN.get(k, 2 if k.startswith("death at") else 5))]
     counts: Counter[str] = Counter()
     chaos.town.rate = arguments.rate
     while time.monotonic() < until:
-        for kind in chance.sample(wanted, len(wanted)):
+        for kind in chance.sample(turn, len(turn)):
             if time.monotonic() >= until:
                 break
             at = time.monotonic()
@@ -159,6 +182,25 @@ def _drain(chaos: Chaos) -> list[str]:
     return ([f"has not ended: {left[:20]}, {len(left)} in all"] if left else []) + (
         [f"{town.undelivered} commands could not be sent"] if town.undelivered else []
     )
+
+
+def _unlike_their_fold(log: KafkaLog) -> list[str]:
+    """What `asl replay --verify --all` would tell: of snapshots, checkpoints and records of closed, too."""
+    with contextlib.closing(log.reader()) as reader:
+        return [json.dumps(fault.as_json(), default=repr) for fault in Verification(reader, log.names).faults()]
+
+
+def _told(ledger: Path) -> int:
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    total: Counter[str] = Counter()
+    for entry in entries:
+        total.update({kind: count for kind, count in entry["kinds"].items() if not kind.startswith("not: ")})
+    short = {text: least for text, least in WANTED.items() if sum(n for k, n in total.items() if text in k) < least}
+    violations = sum(len(entry["violations"]) for entry in entries)
+    for kind, count in sorted(total.items()):
+        print(f"{count:6}  {kind}")
+    print(f"{total.total():6}  in {len(entries)} runs; {violations} violations; fewer than wanted: {short or 'none'}")
+    return 1 if short or violations else 0
 
 
 if __name__ == "__main__":
