@@ -22,7 +22,7 @@ from processor.adapters.kafka import KafkaLog
 from processor.adapters.kafka.clients import ConfluentClients, Consumer, GroupMetadata, OnError, Producer, Settings
 from processor.apps.journal import log_to_stderr
 from processor.apps.roles import run_role, stopped_by_signals
-from processor.engine import coverage
+from processor.engine import checkpoints, coverage, partitions
 from processor.engine.processor import Processor
 from processor.engine.topics import TopicNames
 from tests.chaos.formats import both_read
@@ -158,8 +158,11 @@ class _Role:
 
 
 def _often() -> None:
-    """Checkpoints, so that they are met."""
+    """Checkpoints, so that they are met, of several transactions each; and what waits for `closed`, so that it is too
+    much."""
     coverage.CHECKPOINT_EVENTS, coverage.CHECKPOINT_MS = 500, 3_000
+    checkpoints.SNAPSHOTS, checkpoints.TOMBSTONES = 5, 5
+    partitions.WAITING_RECORDS, partitions.WAITING_BEHIND = 20, 100
 
 
 def main(bootstrap: str, prefix: str, slot: str, folder: str, written: str) -> None:
