@@ -9,20 +9,28 @@ from processor.model.ids import Millis
 
 
 def record_of(message: KafkaMessage) -> Record:
-    """Return the record; `message` has no error."""
-    headers = message.headers()
+    """Return the record; `message` has no error. Headers of which a name is no UTF-8 cannot be read, and are left out:
+    what is told by a header, that a command is JSON, is then not told."""
     return Record(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,
         key=message.key(),
         value=message.value(),
-        headers=_headers(headers) if headers else (),
+        headers=_headers(message),
         time=Millis(message.timestamp()[1]),
     )
 
 
-def _headers(headers: object) -> Headers:
+def _headers(message: KafkaMessage) -> Headers:
+    try:
+        headers = message.headers()
+    except SystemError:
+        # confluent-kafka 2.16 on a name that is no UTF-8. Anyone may write one, and it must not end whoever reads it.
+        # Never ask again: the second answer holds null pointers.
+        return ()
+    if not headers:
+        return ()
     # librdkafka gives pairs, in order; a header without a value reads as an empty one.
     assert isinstance(headers, list)
     return tuple((name, value or b"") for name, value in headers)
