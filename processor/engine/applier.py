@@ -430,8 +430,9 @@ class Applier:
 
     def _refuse(self, record: Record, command: c.AnyCommand, refused: Refused) -> Staged:
         """A stale FireTimer is only counted, and its index record removed again so that it fires no more; everything
-        else is told in the rejections topic, and to who asked for replies."""
-        if isinstance(command, c.FireTimer) and refused.reason != "InvalidCommand":
+        else is told in the rejections topic, and to who asked for replies. So is a FireTimer that was refused before
+        its timer was looked for: that may be pending."""
+        if isinstance(command, c.FireTimer) and refused.reason not in ("InvalidCommand", "ReplyTopicRefused"):
             if refused.reason == "ExecutionQuarantined":
                 return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)
