@@ -286,6 +286,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=40.0, help="good ones started a second")
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--bootstrap", help="a Kafka that runs, instead of one of its own")
     parser.add_argument("--folder", type=Path, help="where logs and data go, and stay")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes are ended whatever ends this one
@@ -293,11 +294,14 @@ def main() -> int:
     with contextlib.ExitStack() as running:
         folder = arguments.folder or Path(running.enter_context(tempfile.TemporaryDirectory(prefix="hostile-")))
         folder.mkdir(exist_ok=True, parents=True)
-        broker = running.enter_context(start_kafka(folder / "kafka", brokers=arguments.brokers, heap="400m"))
+        bootstrap = arguments.bootstrap
+        if bootstrap is None:
+            broker = running.enter_context(start_kafka(folder / "kafka", brokers=arguments.brokers, heap="400m"))
+            bootstrap = broker.bootstrap_servers
         report = attack(
-            broker.bootstrap_servers,
+            bootstrap,
             folder,
-            prefix="hostile.",
+            prefix=f"hostile-{secrets.token_hex(4)}.",
             partitions=arguments.partitions,
             good=arguments.good,
             hostile=arguments.hostile,

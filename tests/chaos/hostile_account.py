@@ -13,8 +13,7 @@ from processor.engine.encoding import decode_events, decode_rejection, decode_re
 from processor.engine.ports import Log, Record
 from processor.model import events as e
 from processor.model.records import Rejection
-from tests.chaos.check import timeless
-from tests.chaos.hostile_good import history_of, output_of
+from tests.chaos.hostile_good import history_of, output_of, plain
 from tests.chaos.hostile_kinds import DEAD, REFUSED, REPEATED, REROUTED, STALE, STARTED
 from tests.chaos.hostile_sender import Receipt
 
@@ -148,6 +147,6 @@ def wrong_ends(found: Found, expected: set[str]) -> list[str]:
         number, last = int(name), events[-1]
         if not isinstance(last, e.ExecutionSucceeded) or last.output != output_of(machine, number):
             faults.append(f"{id} ends with {last}")
-        elif timeless(id, events) != history_of(machine, number):
+        elif plain(events) != history_of(machine, number):
             faults.append(f"{id} is {[type(event).__name__ for event in events]}")
     return faults

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from processor.engine.encoding import decode_closed, decode_task, decode_timer, encode_command, encode_command_json
@@ -22,7 +24,7 @@ from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.ids import Millis
 from processor.model.json import Json
-from tests.chaos.check import timeless
+from tests.chaos.check import without_times
 
 _CHAIN: dict[str, Json] = {
     **{
@@ -82,7 +84,7 @@ def _workflow(machine: str) -> Workflow:
 
 
 def history_of(machine: str, number: int) -> list[Any]:
-    """What the interpreter makes of it, as timeless tells it."""
+    """What the interpreter makes of it, as `plain` tells it."""
     id, now = f"{machine}:{number}", Millis(1_767_225_600_000)
     outcome: Any = start(_workflow(machine), input_of(machine, number), execution_id=id, now=now)
     events = list(outcome.events)
@@ -93,7 +95,17 @@ def history_of(machine: str, number: int) -> list[Any]:
             case waits:
                 outcome = resume(outcome.execution, c.FireTimer.of(waits), now=now)
         events += outcome.events
-    return timeless(id, events)
+    return plain(events)
+
+
+def plain(events: Sequence[e.AnyEvent]) -> list[Any]:
+    """What does not depend on when it happened, what was drawn, and which command it came of; of that its type."""
+    return [
+        without_times(
+            msgspec.to_builtins(event) | {"caused_by": event.caused_by.type, "is": type(event).__name__, "seed": None}
+        )
+        for event in events
+    ]
 
 
 class Good:
