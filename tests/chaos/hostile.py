@@ -312,8 +312,8 @@ def main() -> int:
 
 
 def _print(report: Report) -> int:
-    for name, fates in report.kinds.items():
-        print(f"{name:60} {', '.join(f'{count} {fate}' for fate, count in sorted(fates.items()))}")
+    for name, found in report.kinds.items():
+        print(f"{name:60} {', '.join(f'{count} {fate}' for fate, count in sorted(found.items()))}")
     fates: Counter[str] = sum(report.kinds.values(), Counter())
     summary: dict[str, Any] = {
         "good": report.good,

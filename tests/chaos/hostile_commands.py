@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from processor.engine.encoding import encode_command, encode_command_json
 from processor.model import commands as c
+from processor.model.json import Json
 from tests.chaos.hostile_good import input_of
 from tests.chaos.hostile_kinds import (
     AT_STRANGERS,
@@ -102,7 +103,8 @@ def _(m: Maker) -> Attack:
 
 @kind("a context that is no object")
 def _(m: Maker) -> Attack:
-    start = c.StartExecution(execution_id=m.fresh, input={}, context=m.chance.choice(([1], "text", 7, False)))
+    contexts: tuple[Json, ...] = ([1], "text", 7, False)
+    start = c.StartExecution(execution_id=m.fresh, input={}, context=m.chance.choice(contexts))
     return m.sent(start, rejected("InvalidCommand"))
 
 
@@ -295,7 +297,7 @@ def _(m: Maker) -> Attack:
     )  # fmt: skip
     headers = tuple(m.chance.choices(forged, k=m.chance.choice((1, 5, 300))))
     if m.chance.random() < 0.5:
-        return m.raw(m.bytes(), headers=headers)
+        return m.raw(m.noise(), headers=headers)
     return m.sent(c.StopExecution(execution_id=m.stranger), rejected("UnknownExecution"), headers=headers)
 
 

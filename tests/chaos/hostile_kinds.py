@@ -127,7 +127,7 @@ class Maker:
         machine, first, after = targets.passing
         self.passing = f"{machine}:{chance.randrange(first, after)}"
 
-    def bytes(self, most: int = 600) -> bytes:
+    def noise(self, most: int = 600) -> bytes:
         return self.chance.randbytes(self.chance.randint(1, most))
 
     def command(self, id: str | None = None) -> c.AnyCommand:
@@ -188,12 +188,12 @@ class Maker:
 
 @kind("random bytes")
 def _(m: Maker) -> Attack:
-    return m.raw(m.bytes())
+    return m.raw(m.noise())
 
 
 @kind("random bytes that say they are JSON")
 def _(m: Maker) -> Attack:
-    return m.raw(b"\xff" + m.bytes(), headers=JSON)
+    return m.raw(b"\xff" + m.noise(), headers=JSON)
 
 
 @kind("a command cut short")
@@ -210,7 +210,7 @@ def _(m: Maker) -> Attack:
 
 @kind("bytes behind a command")
 def _(m: Maker) -> Attack:
-    return m.raw(encode_command(m.command()) + m.bytes())
+    return m.raw(encode_command(m.command()) + m.noise())
 
 
 def _flipped(m: Maker, value: bytes) -> bytes:
