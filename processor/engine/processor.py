@@ -142,6 +142,7 @@ class Processor:
             applied += 1
             if overlay.full or careful or self._clock.now() - began >= TRANSACTION_MS:
                 break
+        took = self._clock.now() - began
         self._kept = commands[applied:]
         slices: list[tuple[Partition, str]] = []
         if not careful or overlay.empty:
@@ -152,7 +153,7 @@ class Processor:
         for partition, id in slices:
             partition.put_back(id)
         if not kept:
-            self._adapt(applied, self._clock.now() - began)
+            self._adapt(applied, took)
         self._checkpoint(now=began)
         self._observer.stepped(self.standing)
 
@@ -406,7 +407,8 @@ class Processor:
         return True
 
     def _adapt(self, commands: int, took_ms: int) -> None:
-        """Double what a full batch may hold while transactions are short, halve it when they are long."""
+        """Double what a full batch may hold while it is applied quickly, halve it when it is not. How long the commit
+        takes is no part of it: where that alone is too long, smaller batches only make more of them."""
         if took_ms > TRANSACTION_MS:
             self._batch_size = max(1, self._batch_size // 2)
         elif commands == self._batch_size and took_ms * 2 < TRANSACTION_MS:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from processor.adapters.clock import ManualClock
+from processor.adapters.embedded.inbox import EmbeddedInbox
 from processor.engine import applier, staging
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Clock, Committed, Delivery, Transaction
@@ -215,6 +216,23 @@ def test_a_batch_grows_while_transactions_are_short() -> None:
         world.start(f"pass:{number}")
 
     assert steps_taken(world, ManualClock()) == [100, 200, 400, 800]
+
+
+def test_a_batch_grows_though_commits_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller batches only make more commits: of 200 ms, with one command in each, five commands a second."""
+    clock = ManualClock()
+    commit = EmbeddedInbox.commit
+
+    def slow(inbox: EmbeddedInbox, transaction: Transaction) -> Committed | None:
+        clock.advance(timedelta(milliseconds=200))
+        return commit(inbox, transaction)
+
+    world = long_world()
+    for number in range(1_500):
+        world.start(f"pass:{number}")
+    monkeypatch.setattr(EmbeddedInbox, "commit", slow)
+
+    assert steps_taken(world, clock) == [100, 200, 400, 800]
 
 
 @pytest.fixture
