@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench takeover docs
+.PHONY: help setup demo check test it cover chart conformance simulation chaos hostile mutation differential fuzz bench takeover docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -58,6 +58,9 @@ simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minute
 
 chaos: setup ## Real processors on three real brokers while things go wrong (ARGS="--minutes 60 --seed 1"); adds to the ledger (ARGS=--ledger: what it comes to)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+hostile: setup ## 100,000 hostile commands among 10,000 good ones, on three real brokers (ten minutes; ARGS="--seed 1 --rate 40")
+	@$(BIN)/python -m tests.chaos.hostile $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)
 	@scripts/setup.sh mutation

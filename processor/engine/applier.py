@@ -215,15 +215,14 @@ class Applier:
         machine = command.execution_id.partition(":")[0]
         if command.revision is None:
             self._definitions.refresh()  # "latest" is resolved here, once
-        revision = command.revision or self._definitions.latest(machine)
+        revision = self._definitions.latest(machine) if command.revision is None else command.revision
         try:
             workflow = self._definitions.to_start(machine, revision) if revision is not None else None
         except InvalidDefinition as fault:
             return self._refuse(record, command, Refused("InvalidDefinition", str(fault)[:1000]))
         if workflow is None:
-            detail = (
-                f"no revision {command.revision} of {machine}" if command.revision else f"{machine} is not deployed"
-            )
+            named = command.revision is not None
+            detail = f"no revision {command.revision} of {machine}" if named else f"{machine} is not deployed"
             return self._refuse(record, command, Refused("DefinitionNotFound", detail))
         started = first_event(workflow, command, now=now, seed=self._entropy.seed(), cause=cause)
         if isinstance(started, Refused):
@@ -255,7 +254,7 @@ class Applier:
                 detail += ": its state was too large to be kept, or another release kept it"
             return self._refuse(record, command, Refused("ExecutionNotRedrivable", detail))
         header = execution_header(state)
-        revision = command.revision or header.revision
+        revision = header.revision if command.revision is None else command.revision
         try:
             workflow = self._definitions.to_start(header.state_machine, revision)
         except InvalidDefinition as fault:
@@ -430,8 +429,9 @@ class Applier:
 
     def _refuse(self, record: Record, command: c.AnyCommand, refused: Refused) -> Staged:
         """A stale FireTimer is only counted, and its index record removed again so that it fires no more; everything
-        else is told in the rejections topic, and to who asked for replies."""
-        if isinstance(command, c.FireTimer) and refused.reason != "InvalidCommand":
+        else is told in the rejections topic, and to who asked for replies. So is a FireTimer that was refused before
+        its timer was looked for: that may be pending."""
+        if isinstance(command, c.FireTimer) and refused.reason not in ("InvalidCommand", "ReplyTopicRefused"):
             if refused.reason == "ExecutionQuarantined":
                 return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)

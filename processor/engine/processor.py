@@ -57,8 +57,7 @@ IDLE_MS = 5_000
 """A partition that had nothing to do for so long has survived it."""
 
 LEAST_BATCH, MAX_BATCH = 100, 2_000
-"""A commit lasts as long as the brokers take, however little is in it: with fewer commands each, slow brokers would get
-more of them, and a commit of 650 ms was seen to end at one command each, 1.5 a second."""
+"""Commands that take long themselves end a batch wherever they stand in it."""
 _SLICES = 64  # in one transaction
 
 
@@ -132,7 +131,8 @@ class Processor:
         busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.coverage.under_way) for p in held)
         wanted = 0 if kept or any(p.full for p in held) else self._batch_size
         deliveries = self._inbox.poll(timeout_seconds=0 if busy else timeout_seconds, max_commands=wanted)  # (1)
-        self._definitions.expire()
+        if deliveries or not kept:  # what was kept came before the definitions were asked for last
+            self._definitions.expire()
         commands = self._take(deliveries)
         began = self._clock.now()
         overlay = Overlay()
@@ -144,6 +144,7 @@ class Processor:
             applied += 1
             if overlay.full or careful or self._clock.now() - began >= TRANSACTION_MS:
                 break
+        took = self._clock.now() - began
         self._kept = commands[applied:]
         slices: list[tuple[Partition, str]] = []
         if not careful or overlay.empty:
@@ -154,7 +155,7 @@ class Processor:
         for partition, id in slices:
             partition.put_back(id)
         if not kept:
-            self._adapt(applied, self._clock.now() - began)
+            self._adapt(applied, took)
         self._checkpoint(now=began)
         self._observer.stepped(self.standing)
 
@@ -413,7 +414,8 @@ class Processor:
         self.counts["checkpoints"] += 1
 
     def _adapt(self, commands: int, took_ms: int) -> None:
-        """Double what a full batch may hold while transactions are short, halve it when they are long."""
+        """Double what a full batch may hold while it is applied quickly, halve it when it is not. How long the commit
+        takes is no part of it: where that alone is too long, smaller batches only make more of them."""
         if took_ms > TRANSACTION_MS:
             self._batch_size = max(LEAST_BATCH, self._batch_size // 2)
         elif commands == self._batch_size and took_ms * 2 < TRANSACTION_MS:

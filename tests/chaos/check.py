@@ -25,16 +25,16 @@ def timeless(id: str, events: Sequence[e.AnyEvent]) -> list[Any]:
     found = []
     for event in events:
         fields = msgspec.to_builtins(event) | {"caused_by": event.caused_by.type, "is": type(event).__name__}
-        found.append(_without_times(json.loads(json.dumps(fields, default=repr).replace(id, "ID"))) | {"seed": None})
+        found.append(without_times(json.loads(json.dumps(fields, default=repr).replace(id, "ID"))) | {"seed": None})
     return found
 
 
-def _without_times(value: Any) -> Any:
+def without_times(value: Any) -> Any:
     match value:
         case dict():
-            return {k: _without_times(v) for k, v in value.items()}
+            return {k: without_times(v) for k, v in value.items()}
         case list():
-            return [_without_times(v) for v in value]
+            return [without_times(v) for v in value]
         case int() if value >= _EPOCH_MS:
             return "time"
         case _:

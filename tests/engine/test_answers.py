@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from processor.engine.ports import Committed, Transaction
 from processor.engine.topics import TopicSpec, partition_of
 from processor.errors import LogUnavailable, NotAuthorized
 from processor.model import commands as c
 from processor.model.records import Reply
-from tests.engine.world import BEATING, PASS, TASK, World, now_of, scheduled
+from tests.engine.world import BEATING, PASS, TASK, WAIT, World, now_of, scheduled
 
 INBOX = "asl.replies.shop"
 
@@ -265,3 +266,21 @@ def test_names_of_topics_are_not_kept_without_bound(world: World) -> None:
 
     assert len(world.rejections()) == 10_050
     assert world.histories() == {}
+
+
+def test_a_timer_that_is_fired_with_replies_elsewhere_stays_pending(world: World) -> None:
+    """It is refused as any other command is, and its record in the index is not taken for stale."""
+    world.deploy("wait", WAIT)
+    world.start("wait:a")
+    world.settle()
+    pending = world.timers()
+    world.send(replace(c.FireTimer.of(world.events("wait:a")[-1]), reply_to="asl.events"))
+    world.settle()
+
+    assert [(rejection.type, rejection.reason) for rejection in world.rejections()] == [
+        ("FireTimer", "ReplyTopicRefused")
+    ]
+    assert len(pending) == 1
+    assert world.timers() == pending
+    world.fire()
+    assert world.types("wait:a")[-1] == "ExecutionSucceeded"

@@ -325,11 +325,13 @@ def test_commands_after_the_end_are_rejected_as_what_they_are(world: World) -> N
 def test_a_start_for_what_was_never_deployed_is_rejected(world: World) -> None:
     world.start("nothing:a")
     world.start("pass:b", revision="0" * 16)
+    world.start("pass:c", revision="")
     world.settle()
 
     assert sorted((r.execution_id, r.reason, r.detail) for r in world.rejections()) == [
         ("nothing:a", "DefinitionNotFound", "nothing is not deployed"),
         ("pass:b", "DefinitionNotFound", f"no revision {'0' * 16} of pass"),
+        ("pass:c", "DefinitionNotFound", "no revision  of pass"),
     ]
 
 

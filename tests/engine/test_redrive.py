@@ -98,6 +98,7 @@ def test_another_revision_goes_on_and_is_that_of_the_execution_from_then_on(worl
 
 def test_what_cannot_be_redriven_is_refused_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     redrive(world, revision="0" * 16)
+    redrive(world, revision="")
     world.start("pass:a")
     world.settle()
     world.send(c.RedriveExecution(execution_id="pass:a"))
@@ -107,6 +108,7 @@ def test_what_cannot_be_redriven_is_refused_by_name(world: World, monkeypatch: p
 
     assert [(r.execution_id, r.reason, r.detail) for r in world.rejections()] == [
         (ID, "DefinitionNotFound", "no revision 0000000000000000 of task"),
+        (ID, "DefinitionNotFound", "no revision  of task"),
         ("pass:a", "ExecutionNotRedrivable", "Execution is SUCCEEDED and cannot be redriven"),
         ("pass:never", "UnknownExecution", "pass:never was never started here"),
         (ID, "ExecutionNotRedrivable", "Execution is RUNNING and cannot be redriven"),

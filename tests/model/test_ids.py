@@ -6,6 +6,7 @@ import pytest
 
 from processor import InvalidCommand
 from processor.model.ids import (
+    MAX_POSITION_LENGTH,
     TIMER_KINDS,
     batch_key,
     is_name,
@@ -49,6 +50,16 @@ def test_what_is_no_token_is_refused(token: str) -> None:
 def test_what_is_no_timer_is_refused(timer: str) -> None:
     with pytest.raises(InvalidCommand, match="timer_id: must be"):
         parse_timer_id(timer)
+
+
+def test_tokens_and_timers_of_more_characters_than_any_has_are_refused() -> None:
+    longest = "m:n#" + "1." * ((MAX_POSITION_LENGTH - 8) // 2) + "11#7"
+    assert len(longest) == MAX_POSITION_LENGTH
+    assert parse_task_token(longest)[::2] == ("m:n", 7)
+    with pytest.raises(InvalidCommand, match="token: must have at most 4096 characters, got '4097 of them'"):
+        parse_task_token(longest + "7")
+    with pytest.raises(InvalidCommand, match="timer_id: must have at most 4096 characters, got '4101 of them'"):
+        parse_timer_id(longest + "#wait")
 
 
 @pytest.mark.parametrize("id", ["m:n", "orders:2024-11-23_1", "m/label:n", "m.x:n()", "ü:日本"])

@@ -74,9 +74,12 @@ def _written(fields: Struct) -> dict[str, Json]:
     """What JSON needs to say: optional fields that are None are left out."""
     return {
         field.name: cast(Json, value)
-        for field in structs.fields(fields)
+        for field in _fields(type(fields))
         if (value := getattr(fields, field.name)) is not None or field.required
     }
+
+
+_fields = cache(structs.fields)  # evaluates annotations: 1 ms and more each time
 
 
 # ---- what neither form can say by its schema
