@@ -23,7 +23,7 @@ from processor.model.commands import StartExecution
 from processor.model.json import Json
 from tests.broker import Broker
 
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 180.0
 PASS: Json = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
 
