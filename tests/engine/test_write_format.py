@@ -11,6 +11,7 @@ import pytest
 from processor.adapters.clock import ManualClock
 from processor.adapters.memory import MemoryLog
 from processor.apps.audit.verification import Verification
+from processor.engine import applier
 from processor.engine.definitions import deployment
 from processor.engine.encoding import (
     choose_write_format,
@@ -34,7 +35,7 @@ from processor.model.ids import Millis
 from processor.model.json import Json
 from tests.chaos.formats import FORMER_FORMAT, NEXT_FORMAT, following, former, older, release, running
 from tests.engine.test_encoding_records import TIMER
-from tests.engine.world import PASS, TASK, SameSeed
+from tests.engine.world import PASS, TASK, SameSeed, World, map_of_passes
 
 PARTITIONS: Final = 3
 FAILING: Json = {
@@ -327,3 +328,42 @@ def test_an_execution_that_comes_to_need_it_is_in_quarantine_and_goes_on_behind_
         "ExecutionFailed",
     ]
     assert fleet.faults() == []
+
+
+def lacking(*_: object, **__: object) -> bytes:
+    raise NotInWriteFormat(what="ClosedExecution.more", format=1)
+
+
+def test_a_command_whose_end_leaves_a_record_that_cannot_be_written_is_a_dead_letter_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(partitions=1)
+    world.deploy("task", TASK)
+    world.start("task:1")
+    world.settle()
+    with monkeypatch.context() as closed_gate:
+        closed_gate.setattr(applier, "closed_value", lacking)
+        world.send(complete("task:1"))
+        world.settle()
+    [letter] = world.dead_letters()
+    assert dict(letter.headers)["asl-reason"].startswith(b"ClosedExecution.more cannot be written in format 1")
+
+    world.send(complete("task:1"))
+    world.settle()
+    assert world.types("task:1")[-1] == "ExecutionSucceeded"
+
+
+def test_an_execution_that_goes_on_to_such_an_end_is_in_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(partitions=1, slice_events=5)
+    world.deploy("map", map_of_passes())
+    world.start("map:1", [1, 2, 3])
+    with monkeypatch.context() as closed_gate:
+        closed_gate.setattr(applier, "closed_value", lacking)
+        world.settle()
+    last = world.events("map:1")[-1]
+    assert isinstance(last, e.ExecutionQuarantined)
+    assert last.reason.startswith("NotInWriteFormat: ClosedExecution.more")
+
+    world.send(c.ReleaseExecution(execution_id="map:1"))
+    world.settle()
+    assert world.types("map:1")[-1] == "ExecutionSucceeded"

@@ -71,8 +71,8 @@ def event_of_line(line: Mapping[str, Json]) -> e.AnyEvent:
 
 
 def struct_of_json(struct: type[S], written: Mapping[str, Json]) -> S:
-    """Return what `struct_json` has written; members that are no fields are passed over, a field that an earlier release
-    did not have is at its default. Raises DecodingFailed."""
+    """Return what `struct_json` has written; members that are no fields are passed over, a field that an earlier
+    release did not have is at its default. Raises DecodingFailed."""
     try:
         fields: dict[str, Any] = {name: written[name] for name in struct.__struct_fields__ if name in written}
         for name, read in _readers(struct):

@@ -34,8 +34,8 @@ _WHAT = "Command"
 def encode_command(command: AnyCommand) -> bytes:
     """Return the value of a record as Avro. Raises InvalidCommand where a field cannot be written at all,
     NotInWriteFormat."""
+    codec = shipped_codec()
     try:
-        codec = shipped_codec()
         return codec.header("Command") + codec.writer("Command", "Command")(command)
     except (Lacking, KeyError) as fault:
         raise codec.lacks(fault) from fault
