@@ -27,6 +27,7 @@ from tests.broker import Broker
 from tests.chaos.formats import NEXT_FORMAT, following, older, release, running
 from tests.integration.fleet import LOOK_EVERY_SECONDS, REPOSITORY, Role
 
+pytestmark = pytest.mark.timeout(900)  # six processes, one after the other
 PARTITIONS = 2
 EXECUTIONS = 6
 WITHIN_SECONDS = 180.0
@@ -116,13 +117,17 @@ def test_an_upgrade_a_rollback_and_the_opened_gate_with_executions_open_all_the_
         client = opened.enter_context(Client(log, SystemClock()))
         client.deploy(state_machine="task", definition=TASK, type="STANDARD")
         slots = Slots(log, tmp_path, opened)
-        for slot, name in [("0", "former"), ("1", "former"), ("0", "following"), ("1", "following"), ("1", "former")]:
+        for slot, name in [
+            ("0", "former"),
+            ("1", "following"),
+            ("1", "former"),
+            ("1", "following"),
+            ("0", "following"),
+        ]:
             slots.replace(slot, name)
             go_on(client)
-        slots.replace("1", "following")
-        go_on(client)
         assert formats(log) == {"older"}
-        slots.replace("0", "following", "--write-format", str(NEXT_FORMAT))
+        slots.replace("1", "following", "--write-format", str(NEXT_FORMAT))
         for _ in range(2):
             go_on(client)
 
