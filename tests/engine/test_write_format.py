@@ -203,9 +203,15 @@ class Fleet:
         return sorted({by_header.get(value[:10], NEXT_FORMAT) for value in self.values(self.names.events)})
 
     def types(self, id: str) -> list[str]:
+        return self.all_types().get(id, [])
+
+    def all_types(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
         with running(release(following())):
-            events = [event for value in self.values(self.names.events) for event in decode_events(value)]
-        return [type(event).__name__ for event in events if event.execution_id == id]
+            for value in self.values(self.names.events):
+                for event in decode_events(value):
+                    found.setdefault(event.execution_id, []).append(type(event).__name__)
+        return found
 
     def faults(self) -> list[object]:
         with running(release(following(), write_format=NEXT_FORMAT)):
@@ -237,7 +243,8 @@ class Work:
             "StateExited",
             "ExecutionSucceeded",
         ]
-        return [id for id in ids if self._fleet.types(id) != done]
+        found = self._fleet.all_types()
+        return [id for id in ids if found[id] != done]
 
     @staticmethod
     def _ids(number: int) -> list[str]:

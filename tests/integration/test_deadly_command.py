@@ -24,7 +24,7 @@ from processor.model.json import Json
 from tests.broker import Broker
 
 pytestmark = pytest.mark.timeout(600)  # up to six processes, one after the other
-WITHIN_SECONDS = 180.0
+WITHIN_SECONDS = 540.0
 PASS: Json = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
 
