@@ -7,6 +7,7 @@ AslError
 ├── RequestRefused         a request that AWS's API refuses, in its words
 ├── DecodingFailed         bytes that are not what their topic promises
 │   └── UnknownSchema      a writer's schema that this release does not ship
+├── NotInWriteFormat       a value that cannot be written in the format that this process writes
 ├── LogUnavailable         the broker or the file cannot be reached; says which address
 ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
 ├── MigrationRefused       topics that cannot be carried over to another prefix now; every reason
@@ -133,6 +134,12 @@ class UnknownSchema(DecodingFailed):
     def __init__(self, *, what: str, fingerprint: str) -> None:
         self.fingerprint = fingerprint
         super().__init__(what=what, reason=f"schema {fingerprint} is not one this release ships; upgrade the reader")
+
+
+class NotInWriteFormat(AslError):
+    def __init__(self, *, what: str, format: int) -> None:
+        self.what, self.format = what, format
+        super().__init__(f"{what} cannot be written in format {format}, which this process writes: see write_format")
 
 
 class LogUnavailable(AslError):

@@ -109,7 +109,13 @@ class MemoryStore:
             self._write(messages)
 
     def commit(
-        self, messages: Sequence[Message], *, member: Member, offsets: Mapping[int, int], epochs: Mapping[int, int]
+        self,
+        messages: Sequence[Message],
+        *,
+        member: Member,
+        offsets: Mapping[int, int],
+        epochs: Mapping[int, int],
+        attempts: Mapping[int, int],  # nobody is left to be told: what dies here takes the log with it
     ) -> bool:
         with self._changed:
             group = self._group(member.group)
@@ -166,7 +172,7 @@ class MemoryStore:
                 self._note()
             return Change(lost=tuple(sorted(lost.union(step.released))), taken={p: group.epochs[p] for p in step.taken})
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: Member, *, orderly: bool) -> None:
         self.expire(member)
 
     def expire(self, member: Member) -> None:

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from processor.adapters.clock import SystemClock
 from processor.apps.settings import Settings
+from processor.engine.encoding import choose_write_format
 from processor.engine.ports import Log
 from processor.engine.topics import DEFAULT_PARTITIONS
 from processor.engine.topics_setup import create_topics
@@ -30,12 +31,13 @@ def is_kafka(settings: Settings) -> bool:
 
 def open_log(settings: Settings, *, missing: Missing = "MAKE") -> Log:
     """Return the log that the settings name. A SQLite log has its topics from the first writing on; a Kafka's are made
-    by `asl topics create`.
+    by `asl topics create`. From then on this process writes in the format that the settings name.
 
-    Raises InvalidSettings where no log is set, LogUnavailable where it cannot be reached, TopicsUnfit where a SQLite
-    log was made with other settings.
+    Raises InvalidSettings where no log is set, or a format that this release does not write, LogUnavailable where the
+    log cannot be reached, TopicsUnfit where a SQLite log was made with other settings.
     """
     place = settings.required_log().partition(":")[2]
+    choose_write_format(settings.write_format)
     if is_kafka(settings):
         # Imported here: librdkafka takes longer to load than all the rest, and only Kafka's users need it.
         from processor.adapters.kafka import KafkaLog

@@ -40,6 +40,7 @@ _EXAMPLES: Final[dict[str, str]] = {
     "workers": "--workers 4, or ASL_WORKERS=4",
     "health_host": "--health-host 0.0.0.0, or ASL_HEALTH_HOST=0.0.0.0",
     "health_port": "--health-port 9464, or ASL_HEALTH_PORT=9464",
+    "write_format": "ASL_WRITE_FORMAT=1",
     "partitions": "ASL_PARTITIONS=24",
     "task_partitions": "ASL_TASK_PARTITIONS=24",
     "replication_factor": "ASL_REPLICATION_FACTOR=3",
@@ -69,7 +70,8 @@ def parse_duration(text: object) -> timedelta:
 
 
 class Settings(BaseSettings):
-    """What the roles and commands are told. `log` None: not given anywhere. `health_port` None: nothing listens."""
+    """What the roles and commands are told. `log` None: not given anywhere. `health_port` None: nothing listens.
+    `write_format` None: the release's default; open_log refuses one that the release does not write."""
 
     model_config = SettingsConfigDict(env_prefix="ASL_", frozen=True, extra="forbid", validate_default=False)
 
@@ -79,6 +81,7 @@ class Settings(BaseSettings):
     workers: int | None = Field(None, ge=1, le=1_000)
     health_host: str = Field("127.0.0.1", min_length=1)
     health_port: int | None = Field(None, ge=0, le=65_535)
+    write_format: int | None = Field(None, ge=1, le=1_000_000)
     partitions: int | None = Field(None, ge=1, le=10_000)
     task_partitions: int | None = Field(None, ge=1, le=10_000)
     replication_factor: int | None = Field(None, ge=1, le=100)

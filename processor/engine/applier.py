@@ -29,7 +29,7 @@ from processor.engine.purging import purge
 from processor.engine.snapshots import snapshot_records
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
-from processor.errors import DecodingFailed, InvalidDefinition, SandboxUnavailable
+from processor.errors import DecodingFailed, InvalidDefinition, NotInWriteFormat, SandboxUnavailable
 from processor.interpreter.decide import Nothing, decide, timer_due
 from processor.interpreter.evolve import begin, evolve
 from processor.interpreter.interpreter import cause_of, first_event, input_hash, steps
@@ -95,7 +95,7 @@ class Applier:
         try:
             staged = self._applied(record, partition, overlay)
             return None if staged is None else self._completed(staged, partition)
-        except RecordTooLarge as fault:  # a log may deliver, compressed, more than it takes
+        except (RecordTooLarge, NotInWriteFormat) as fault:  # a log may deliver, compressed, more than it takes
             return self._dead_letter(record, str(fault))
 
     def _applied(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
@@ -121,10 +121,15 @@ class Applier:
             return self._apply_to(record, command, held, partition, overlay)
         except RecordTooLarge as fault:  # even the command's own event
             return self._refuse(record, command, Refused("InputTooLarge", str(fault)))
+        except NotInWriteFormat as fault:
+            return self._refuse(record, command, Refused("NotSupported", str(fault)))
 
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
         """Return what a slice of a runnable execution stages."""
-        staged = self._completed(self._staged(execution, None, partition), partition)
+        try:
+            staged = self._completed(self._staged(execution, None, partition), partition)
+        except NotInWriteFormat as fault:  # what its end leaves
+            staged = self._quarantined(execution, None, partition, fault)
         staged.counts += ("slices",)
         return staged
 
@@ -431,7 +436,11 @@ class Applier:
         """A stale FireTimer is only counted, and its index record removed again so that it fires no more; everything
         else is told in the rejections topic, and to who asked for replies. So is a FireTimer that was refused before
         its timer was looked for: that may be pending."""
-        if isinstance(command, c.FireTimer) and refused.reason not in ("InvalidCommand", "ReplyTopicRefused"):
+        if isinstance(command, c.FireTimer) and refused.reason not in (
+            "InvalidCommand",
+            "ReplyTopicRefused",
+            "NotSupported",
+        ):
             if refused.reason == "ExecutionQuarantined":
                 return Staged(counts=("timers_in_quarantine",))
             tombstone = self._index.timer_tombstone(command.timer_id, partition=record.partition)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from processor.adapters.clock import ManualClock
+from processor.adapters.embedded.inbox import EmbeddedInbox
 from processor.adapters.sqlite import SqliteLog
 from processor.adapters.sqlite.connection import Connection
 from processor.adapters.sqlite.heart import clean
-from processor.engine.ports import Message, Transaction
+from processor.engine.ports import AllRestored, Message, PartitionTaken, Transaction
 from processor.engine.topics import TopicSpec, topic_specs
 from processor.errors import InvalidCommand, LogUnavailable, TopicsUnfit
 from tests.contracts.harness import PARTITIONS, Party, contents, send
@@ -290,3 +291,82 @@ def test_a_file_of_another_format_is_refused_by_number(path: Path) -> None:
 
     with pytest.raises(LogUnavailable, match="format 2, this release reads format 1"):
         SqliteLog(path)
+
+
+# ---- deaths of owners
+
+
+@pytest.fixture
+def owner(path: Path) -> Iterator[Callable[[str], SqliteLog]]:
+    """Opens the log as another process does."""
+    with ExitStack() as opened:
+
+        def open_as(process: str) -> SqliteLog:
+            return opened.enter_context(closing(SqliteLog(path, lease_seconds=600, process=process)))
+
+        yield open_as
+
+
+def attempts(log: SqliteLog, slot: str) -> tuple[EmbeddedInbox, int]:
+    """Take partition 0 in the slot, open it, and return what was told of its owners' deaths."""
+    inbox = log.inbox(slot=slot)
+    told: dict[int, int] = {}
+    assignments: dict[int, int] = {}
+    while 0 not in told:
+        for delivery in inbox.poll(timeout_seconds=0, max_commands=0):
+            match delivery:
+                case PartitionTaken(partition=partition, assignment=assignment):
+                    assignments[partition] = assignment
+                case AllRestored(partition=partition, of="snapshots"):
+                    inbox.restore_events(partition=partition, assignment=assignments[partition], start=0)
+                case AllRestored(partition=partition, of="events", attempts=count):
+                    told[partition] = count
+                    inbox.open(partition=partition, assignment=assignments[partition], fallback_offset=0)
+    return inbox, told[0]
+
+
+def test_each_owner_that_is_gone_without_a_stop_is_a_death_until_there_is_progress(
+    log: SqliteLog, owner: Callable[[str], SqliteLog]
+) -> None:
+    first, second, third, fourth = map(owner, "1234")
+    assert attempts(first, "0")[1] == 0
+    assert attempts(second, "0")[1] == 1
+    third_inbox, told = attempts(third, "0")
+    assert told == 2
+    assert third_inbox.commit(Transaction(offsets={0: 0}, messages=(), attempts={0: 2}))  # a checkpoint
+    fourth_inbox, told = attempts(fourth, "0")
+    assert told == 3
+    assert fourth_inbox.commit(Transaction(offsets={0: 1}, messages=()))
+    assert attempts(first, "0")[1] == 1
+
+
+def test_an_owner_that_was_thrown_out_has_died_and_one_that_stopped_has_not(
+    log: SqliteLog, owner: Callable[[str], SqliteLog]
+) -> None:
+    first, second, third = map(owner, "123")
+    thrown_out, _ = attempts(first, "0")
+    first.expire(thrown_out)
+    stopped, told = attempts(second, "1")
+    assert told == 1
+    stopped.leave()
+    stopped.close()
+    fallen, told = attempts(third, "2")
+    assert told == 1
+    fallen.close()  # without a stop: it met what it could not go on from
+    assert attempts(first, "3")[1] == 2
+
+
+def test_a_process_that_opens_its_log_again_has_not_died(log: SqliteLog, owner: Callable[[str], SqliteLog]) -> None:
+    first, again = map(owner, "11")
+    attempts(first, "0")
+    assert attempts(again, "0")[1] == 0
+
+
+def test_a_file_from_before_deaths_were_counted_counts_them_from_now_on(
+    log: SqliteLog, path: Path, owner: Callable[[str], SqliteLog]
+) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE authors")
+    first, second = map(owner, "12")
+    assert attempts(first, "0")[1] == 0
+    assert attempts(second, "0")[1] == 1

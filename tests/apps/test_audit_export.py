@@ -455,3 +455,18 @@ def test_topics_that_an_export_does_not_hold_are_not_there(world: World, tmp_pat
     [first, *_] = archive.read(NAMES.events, 0)
     assert list(archive.read(NAMES.events, 0, start=first.offset, end=first.offset + 1)) == [first]
     archive.close()
+
+
+def test_a_line_of_a_release_that_did_not_have_a_field_is_read_with_its_default(world: World) -> None:
+    record = next(r for r in world.records(NAMES.events) if r.key == b"pass:0#0")
+    plain, told = lines_of(record, NAMES)
+    lines = [parse_json(line) for line in told]
+    first = lines[0]
+    assert isinstance(first, dict)
+    assert (first.pop("trace"), first.pop("synchronous"), first.pop("parent")) == (None, False, None)
+
+    assert record_of(lines, NAMES) == plain  # type: ignore[arg-type]  # objects
+
+    del first["input"]  # there always was one
+    with pytest.raises(DecodingFailed, match="input"):
+        record_of(lines, NAMES)  # type: ignore[arg-type]

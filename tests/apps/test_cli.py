@@ -597,3 +597,21 @@ def asl_process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_a_processor_refuses_at_its_start_a_format_that_it_does_not_write(
+    folder: Path, workers: tuple[str, ...]
+) -> None:
+    result = asl("processor", "--log", f"sqlite:{folder / 'log.db'}", "--write-format", "7", *workers)
+
+    assert result.exit_code == 2
+    expected = "write_format: must be a format that this release writes (1), got 7, for example ASL_WRITE_FORMAT=1"
+    assert expected in " ".join(result.stderr.split())
+
+
+def test_every_command_that_writes_refuses_it_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASL_WRITE_FORMAT", "7")
+    result = asl("start", "order", "--log", f"sqlite:{folder / 'log.db'}")
+
+    assert (result.exit_code, "must be a format that this release writes (1), got 7" in result.stderr) == (2, True)

@@ -28,6 +28,7 @@ def test_without_anything_the_defaults_hold() -> None:
         "workers": None,
         "health_host": "127.0.0.1",
         "health_port": None,
+        "write_format": None,
         "partitions": None,
         "task_partitions": None,
         "replication_factor": None,
@@ -122,7 +123,7 @@ def test_settings_do_not_change_once_read() -> None:
 def test_the_settings_class_is_the_one_table_of_settings() -> None:
     assert [name for name in Settings.model_fields if name != "kafka"] == [
         "log", "prefix", "slot", "workers", "health_host", "health_port",
-        "partitions", "task_partitions", "replication_factor", "grace_seconds", "retention",
+        "write_format", "partitions", "task_partitions", "replication_factor", "grace_seconds", "retention",
     ]  # fmt: skip
 
 

@@ -29,7 +29,8 @@ from processor.model.ids import Millis
 from tests.broker import start_kafka
 from tests.chaos.check import Topics, broken, timeless
 from tests.chaos.faults import EXTRA_SLOT, SLOTS, Chaos, Slot
-from tests.chaos.formats import both_read
+from tests.chaos.formats import following, release
+from tests.chaos.formats import running as running_release
 from tests.chaos.processor import STEPS
 from tests.chaos.proxy import Proxy
 from tests.chaos.town import INPUTS, Town
@@ -93,7 +94,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     logging.getLogger().setLevel(logging.ERROR)
     with contextlib.ExitStack() as running:
-        running.enter_context(both_read(older_written=False))
+        running.enter_context(running_release(release(following())))
         broker = running.enter_context(start_kafka(folder / "kafka", brokers=3, extra=BROKER, heap="320m"))
         assert broker.cluster is not None
         ports = broker.cluster.proxied_ports

@@ -3,7 +3,7 @@
     python -m tests.chaos.processor BOOTSTRAP PREFIX SLOT FOLDER FORMAT
 
 It dies when it next gets to the step in FOLDER/SLOT.step, which it reads when it starts and at SIGUSR1. FORMAT is
-`current` or `older`.
+`current` or `older`: the write format of a release that reads both (tests/chaos/formats.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from processor.apps.roles import run_role, stopped_by_signals
 from processor.engine import checkpoints, coverage, partitions
 from processor.engine.processor import Processor
 from processor.engine.topics import TopicNames
-from tests.chaos.formats import both_read
+from tests.chaos.formats import FORMER_FORMAT, NEXT_FORMAT, following, release, running
 
 STEPS: Final = (
     "1 commands polled",
@@ -169,7 +169,8 @@ def main(bootstrap: str, prefix: str, slot: str, folder: str, written: str) -> N
     steps = Steps(Path(folder) / f"{slot}.step")
     log_to_stderr(as_json=True)
     _often()
-    with both_read(older_written=written == "older"), stopped_by_signals() as stop:
+    write_format = FORMER_FORMAT if written == "older" else NEXT_FORMAT
+    with running(release(following(), write_format=write_format)), stopped_by_signals() as stop:
         run_role("processor", lambda: _Role(bootstrap, prefix, slot, steps), stop)
 
 

@@ -155,9 +155,10 @@ def test_the_settings_are_read_as_they_were_given(helm: str, tmp_path: Path, mon
 
     settings = load_settings(file=file)
 
-    assert (settings.log, settings.prefix, settings.kafka) == (
+    assert (settings.log, settings.prefix, settings.write_format, settings.kafka) == (
         "kafka:broker-1:9093,broker-2:9093",
         "prod.",
+        1,
         {
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": "SCRAM-SHA-512",

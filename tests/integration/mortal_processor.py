@@ -1,6 +1,6 @@
 """The real processor on Kafka, as a process that dies by SIGKILL of each command whose bytes hold `deadly`.
 
-python -m tests.integration.mortal_processor BOOTSTRAP PREFIX SLOT
+python -m tests.integration.mortal_processor kafka:BOOTSTRAP|sqlite:PATH PREFIX SLOT
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import signal
 import sys
 
 from processor.adapters.clock import OsEntropy, SystemClock
-from processor.adapters.kafka import KafkaLog
+from processor.apps.logs import open_log
+from processor.apps.settings import Settings
 from processor.engine import applier
 from processor.engine.encoding import decode_command
 from processor.engine.processor import Processor
-from processor.engine.topics import TopicNames
 from processor.model.commands import AnyCommand
 
 
@@ -24,9 +24,9 @@ def mortal(value: bytes, *, content_type: str | None = None) -> AnyCommand:
     return decode_command(value, content_type=content_type)
 
 
-def main(bootstrap: str, prefix: str, slot: str) -> None:
+def main(address: str, prefix: str, slot: str) -> None:
     applier.decode_command = mortal  # type: ignore[attr-defined]  # where it is imported
-    log = KafkaLog(bootstrap, names=TopicNames(prefix=prefix))
+    log = open_log(Settings(log=address, prefix=prefix), missing="REFUSE")
     Processor(log=log, clock=SystemClock(), entropy=OsEntropy(), slot=slot).run(lambda: False)
 
 

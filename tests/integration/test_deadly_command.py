@@ -1,5 +1,5 @@
-"""A command that kills every process that applies it, on a real broker: set apart after three deaths, with all others
-applied."""
+"""A command that kills every process that applies it, on a real broker and on a SQLite file: set apart after three
+deaths, with all others applied."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from processor.adapters.clock import SystemClock
 from processor.adapters.kafka import KafkaLog
+from processor.adapters.sqlite import SqliteLog
 from processor.apps.client import Client
-from processor.engine.ports import Record
+from processor.engine.ports import Log, Record
 from processor.engine.topics import TopicNames
 from processor.engine.topics_setup import create_topics
 from processor.model.commands import StartExecution
 from processor.model.json import Json
 from tests.broker import Broker
 
-pytestmark = pytest.mark.kafka
-WITHIN_SECONDS = 60.0
+pytestmark = pytest.mark.timeout(600)  # up to six processes, one after the other
+WITHIN_SECONDS = 540.0
 PASS: Json = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
 
-@pytest.fixture
-def log(kafka: Broker, topic_prefix: str) -> Iterator[KafkaLog]:
-    log = KafkaLog(kafka.bootstrap_servers, names=TopicNames(prefix=topic_prefix))
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    log: Log
+    if request.param == "sqlite":
+        log = SqliteLog(tmp_path / "log.db")
+    else:
+        broker: Broker = request.getfixturevalue("kafka")
+        names = TopicNames(prefix=request.getfixturevalue("topic_prefix"))
+        log = KafkaLog(broker.bootstrap_servers, names=names)
     create_topics(log, partitions=1)
     yield log
     log.close()
 
 
-def records(log: KafkaLog, topic: str) -> list[Record]:
+def records(log: Log, topic: str) -> list[Record]:
     reader = log.reader()
     try:
         return list(reader.read(topic, 0))
@@ -43,13 +51,13 @@ def records(log: KafkaLog, topic: str) -> list[Record]:
 
 
 def test_it_is_a_dead_letter_after_three_deaths_and_the_commands_around_it_are_applied(
-    log: KafkaLog, kafka: Broker
+    log: Log,
 ) -> None:
     with Client(log, SystemClock()) as client:
         client.deploy(state_machine="pass", definition=PASS, type="STANDARD")
         for name in ("before", "deadly", "after"):
             client.send(StartExecution(execution_id=f"pass:{name}", input=name))
-    command = [sys.executable, "-m", "tests.integration.mortal_processor", kafka.bootstrap_servers]
+    command = [sys.executable, "-m", "tests.integration.mortal_processor", log.address]
     ends: list[int | None] = []
     deadline = time.monotonic() + WITHIN_SECONDS
     while not records(log, log.names.dead_letters):

@@ -48,6 +48,24 @@ def test_the_schemas_are_those_that_were_published() -> None:
     assert {schema.name: schema.fingerprint for schema in shipped_schemas().current.values()} == FINGERPRINTS
 
 
+# The write formats that releases have had. One is added, with the greatest number, where a schema changes; the default
+# follows a release later. None is changed or removed.
+FORMATS = {1: FINGERPRINTS}
+DEFAULT_FORMAT = 1
+
+
+def test_the_write_formats_are_those_that_were_published_and_the_default_is_at_most_one_behind() -> None:
+    library = shipped_schemas()
+    formats = {
+        number: {name: schema.fingerprint for name, schema in schemas.items()}
+        for number, schemas in library.formats.items()
+    }
+
+    assert (formats, library.default_format) == (FORMATS, DEFAULT_FORMAT)
+    assert sorted(formats) == list(range(1, len(formats) + 1))
+    assert len(formats) - library.default_format in (0, 1)
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("**/*.avsc")), ids=lambda file: file.name)
 def test_fingerprints_are_crc_64_avro_of_the_canonical_form(file: Path) -> None:
     tree = json.loads(file.read_text())

@@ -47,7 +47,7 @@ class EmbeddedFeed:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._store.leave(self.member)
+            self._store.leave(self.member, orderly=True)
             self._store.close()
 
     def _rebalance(self) -> Iterator[FeedDelivery]:

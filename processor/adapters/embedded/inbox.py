@@ -33,8 +33,8 @@ _AFTER: Mapping[Restorable, Restorable | None] = {"snapshots": None, "events": "
 class _Holding:
     """A partition of ours. `restoring` is read up to `position` of its end; commands from `next` once it is open."""
 
-    def __init__(self, *, epoch: int, ends: Mapping[Restorable, int]) -> None:
-        self.epoch, self.ends = epoch, ends
+    def __init__(self, *, epoch: int, ends: Mapping[Restorable, int], attempts: int) -> None:
+        self.epoch, self.ends, self.attempts = epoch, ends, attempts
         self.restoring: Restorable | None = "snapshots"
         self.position = 0
         self.next: int | None = None
@@ -58,7 +58,7 @@ class EmbeddedInbox:
         self._room = self._size = 0
         self._turn = 0
         self.settled = False
-        self._closed = False
+        self._closed = self._orderly = False
 
     def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
         deadline = time.monotonic() + timeout_seconds
@@ -93,7 +93,13 @@ class EmbeddedInbox:
             bool(transaction.offsets)
             and transaction.offsets.keys() <= epochs.keys()
             and all(record_bytes(message) <= MAX_RECORD_BYTES for message in transaction.messages)
-            and self._store.commit(transaction.messages, member=self.member, offsets=transaction.offsets, epochs=epochs)
+            and self._store.commit(
+                transaction.messages,
+                member=self.member,
+                offsets=transaction.offsets,
+                epochs=epochs,
+                attempts=transaction.attempts,
+            )
         )
         if not committed:
             for partition, holding in self._held.items():
@@ -105,11 +111,12 @@ class EmbeddedInbox:
 
     def leave(self) -> None:
         """`close` follows, and gives up everything."""
+        self._orderly = True
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._store.leave(self.member)
+            self._store.leave(self.member, orderly=self._orderly)
             self._store.close()
 
     def _seek(self, partition: int, holding: _Holding) -> int:
@@ -126,7 +133,8 @@ class EmbeddedInbox:
             # After the taking: nobody else can write there any more.
             ends = {of: self._store.ends(topic) for of, topic in self._topics.items()}
             for partition, epoch in change.taken.items():
-                self._held[partition] = _Holding(epoch=epoch, ends={of: ends[of][partition] for of in ends})
+                own_ends, attempts = {of: ends[of][partition] for of in ends}, change.attempts.get(partition, 0)
+                self._held[partition] = _Holding(epoch=epoch, ends=own_ends, attempts=attempts)
                 yield PartitionTaken(partition=partition, assignment=epoch)
 
     def _restore(self) -> Iterator[Delivery]:
@@ -162,7 +170,7 @@ class EmbeddedInbox:
                     left=holding.ends[of] - holding.position,
                 )
         holding.restoring, holding.position = _AFTER[of], 0
-        yield AllRestored(partition=partition, assignment=holding.epoch, of=of)
+        yield AllRestored(partition=partition, assignment=holding.epoch, of=of, attempts=holding.attempts)
 
     def _commands(self, max_commands: int) -> Iterator[Delivery]:
         ready = sorted(p for p, holding in self._held.items() if holding.next is not None)

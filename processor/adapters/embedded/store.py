@@ -30,10 +30,12 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """What became of a member's partitions. `taken`: partition → epoch, which counts up with each new owner."""
+    """What became of a member's partitions. `taken`: partition → epoch, which counts up with each new owner.
+    `attempts`: of those taken, how many owners have died since the last progress; left out: none, or not known."""
 
     lost: tuple[int, ...] = ()
     taken: Mapping[int, int] = {}
+    attempts: Mapping[int, int] = {}
 
 
 class Store(Protocol):
@@ -57,10 +59,16 @@ class Store(Protocol):
         """Write all in one transaction. Raises TopicsUnfit, naming the topic, where one does not exist."""
 
     def commit(
-        self, messages: Sequence[Message], *, member: Member, offsets: Mapping[int, int], epochs: Mapping[int, int]
+        self,
+        messages: Sequence[Message],
+        *,
+        member: Member,
+        offsets: Mapping[int, int],
+        epochs: Mapping[int, int],
+        attempts: Mapping[int, int],
     ) -> bool:
         """Write messages and offsets in one transaction; not at all, and False, where `member` does not own every
-        partition of `offsets` with the epoch given."""
+        partition of `offsets` with the epoch given. `attempts`: of a Transaction."""
 
     def committed(self, group: Group, partition: int) -> int | None: ...
 
@@ -81,7 +89,8 @@ class Store(Protocol):
         An expired member loses everything and joins anew. Raises SlotTaken where another took its slot.
         """
 
-    def leave(self, member: Member) -> None: ...
+    def leave(self, member: Member, *, orderly: bool) -> None:
+        """Give up everything. `orderly`: having stopped where it was told to, and died of nothing."""
 
     def expire(self, member: Member) -> None:
         """Do what happens to a member that was not heard of for too long: others may have its partitions."""

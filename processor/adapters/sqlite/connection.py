@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from processor.adapters.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from processor.adapters.sqlite.schema import APPLICATION_ID, AUTHORS, TABLES, VERSION
 from processor.errors import LogUnavailable
 
 Value: TypeAlias = str | int | float | bytes | None
@@ -110,6 +110,9 @@ class Connection:
         if self._format() != (APPLICATION_ID, VERSION):
             with self.writing() as db:
                 self._create(db)
+        elif self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'authors'").fetchone() is None:
+            with self.writing() as db:
+                db.execute(AUTHORS)
 
     def _use_wal(self) -> None:
         """Two processes that open a new file at once get in each other's way here, whatever the busy timeout says."""

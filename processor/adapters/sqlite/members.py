@@ -8,6 +8,7 @@ the table, not by anybody's clock.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -55,7 +56,12 @@ def renew(db: sqlite3.Connection, grp: int, member: Member, lease: Lease) -> Non
     )
 
 
-def leave(db: sqlite3.Connection, grp: int, *, name: str, incarnation: str) -> None:
+def leave(db: sqlite3.Connection, grp: int, *, name: str, incarnation: str, orderly: bool = False) -> None:
+    if orderly:
+        cleared = (
+            "UPDATE authors SET member = NULL, incarnation = NULL WHERE grp = ? AND member = ? AND incarnation = ?"
+        )
+        db.execute(cleared, (grp, name, incarnation))
     db.execute("DELETE FROM members WHERE grp = ? AND name = ? AND incarnation = ?", (grp, name, incarnation))
     _release(db, grp, "member = ? AND incarnation = ?", (name, incarnation))
     _note_change(db, grp)
@@ -70,8 +76,15 @@ def expel_expired(db: sqlite3.Connection, *, now: float) -> None:
         leave(db, grp, name=name, incarnation=incarnation)
 
 
-def sync(
-    db: sqlite3.Connection, grp: int, member: Member, *, held: dict[int, int], partitions: int, lease: Lease
+def sync(  # what a member knows of itself, and what the store knows
+    db: sqlite3.Connection,
+    grp: int,
+    member: Member,
+    *,
+    process: str,
+    held: dict[int, int],
+    partitions: int,
+    lease: Lease,
 ) -> Change:
     """Take the member's next step; see `Store.sync`."""
     members = dict(db.execute("SELECT name, incarnation FROM members WHERE grp = ?", (grp,)).fetchall())
@@ -94,9 +107,34 @@ def sync(
         "INSERT OR REPLACE INTO owners (grp, partition, member, incarnation, epoch) VALUES (?, ?, ?, ?, ?)",
         [(grp, partition, mine.member, mine.incarnation, epoch) for partition, epoch in taken.items()],
     )
+    attempts = {partition: _inherited(db, grp, partition, process, members) for partition in taken}
+    db.executemany(
+        "INSERT OR REPLACE INTO authors (grp, partition, process, member, incarnation, attempts)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [(grp, partition, process, mine.member, mine.incarnation, count) for partition, count in attempts.items()],
+    )
     if step.released or step.taken:
         _note_change(db, grp)
-    return Change(lost=tuple(sorted(lost.union(step.released))), taken=taken)
+    return Change(lost=tuple(sorted(lost.union(step.released))), taken=taken, attempts=attempts)
+
+
+def note_attempts(db: sqlite3.Connection, grp: int, attempts: Mapping[int, int]) -> None:
+    """Write down what the next owner of each partition is to be told."""
+    rows = [(count, grp, partition) for partition, count in attempts.items()]
+    db.executemany("UPDATE authors SET attempts = ? WHERE grp = ? AND partition = ?", rows)
+
+
+def _inherited(db: sqlite3.Connection, grp: int, partition: int, process: str, members: Mapping[str, str]) -> int:
+    """Return how many owners have died since the partition's last progress, the last one among them where it did not
+    stop, is no member any more, and was another process (docs/decisions/0017)."""
+    found = db.execute(
+        "SELECT process, member, incarnation, attempts FROM authors WHERE grp = ? AND partition = ?", (grp, partition)
+    ).fetchone()
+    if found is None:
+        return 0
+    author, name, incarnation, attempts = found
+    died = name is not None and author != process and members.get(name) != incarnation
+    return int(attempts) + died
 
 
 def owned(db: sqlite3.Connection, grp: int, member: Member) -> dict[int, int]:

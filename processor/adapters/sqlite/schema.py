@@ -5,7 +5,20 @@ from __future__ import annotations
 VERSION = 1
 APPLICATION_ID = 0x61736C31  # "asl1": told from other applications' files
 
+# Who had a partition last, and how many of its owners had died by then without progress; `member` and `incarnation`
+# NULL where that one stopped as it should. Not in the first files of this version, where it is added.
+AUTHORS = """CREATE TABLE IF NOT EXISTS authors (
+    grp         INTEGER NOT NULL,
+    partition   INTEGER NOT NULL,
+    process     TEXT NOT NULL,  -- a random id of the operating system's process
+    member      TEXT,
+    incarnation TEXT,
+    attempts    INTEGER NOT NULL,
+    PRIMARY KEY (grp, partition)
+) WITHOUT ROWID"""
+
 TABLES = (
+    AUTHORS,
     """CREATE TABLE topics (
         id         INTEGER PRIMARY KEY,
         name       TEXT NOT NULL UNIQUE,

@@ -54,12 +54,13 @@ class Bell:
 class SqliteStore:
     """One connection, for one party."""
 
-    def __init__(self, connection: Connection, *, clock: Clock, heart: Heart, bell: Bell) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, *, clock: Clock, heart: Heart, bell: Bell, process: str) -> None:
+        self._connection, self._process = connection, process
         self._clock, self._heart, self._bell = clock, heart, bell
         self._topics: dict[str, _Topic] = {}
         self._groups: dict[Group, int] = {}
         self._group_versions: dict[Member, int] = {}
+        self._attempts: dict[tuple[Member, int], int] = {}  # as they stand in the file
         self._own_writes = 0
 
     # ---- records
@@ -117,9 +118,18 @@ class SqliteStore:
         self._note_write()
 
     def commit(
-        self, messages: Sequence[Message], *, member: Member, offsets: Mapping[int, int], epochs: Mapping[int, int]
+        self,
+        messages: Sequence[Message],
+        *,
+        member: Member,
+        offsets: Mapping[int, int],
+        epochs: Mapping[int, int],
+        attempts: Mapping[int, int],
     ) -> bool:
         grp = self._groups[member.group]
+        told = {p: attempts.get(p, 0) for p in offsets}
+        # Nearly always 0, as before: then there is nothing to write.
+        changed = {p: count for p, count in told.items() if self._attempts.get((member, p)) != count}
         try:
             with self._connection.writing() as db:
                 owned = members.owned(db, grp, member)
@@ -130,8 +140,10 @@ class SqliteStore:
                     "INSERT OR REPLACE INTO offsets (grp, partition, offset) VALUES (?, ?, ?)",
                     [(grp, partition, offset) for partition, offset in offsets.items()],
                 )
+                members.note_attempts(db, grp, changed)
         except Busy:
             return False
+        self._attempts.update(((member, partition), count) for partition, count in changed.items())
         self._note_write()
         return True
 
@@ -185,22 +197,28 @@ class SqliteStore:
             with self._connection.writing(patience_seconds=_SYNC_PATIENCE) as db:
                 lease = self._heart.lease()
                 members.expel_expired(db, now=lease.now)
-                change = members.sync(db, grp, member, held=dict(held), partitions=partitions, lease=lease)
+                change = members.sync(
+                    db, grp, member, process=self._process, held=dict(held), partitions=partitions, lease=lease
+                )
                 version = db.execute("SELECT version FROM groups WHERE id = ?", (grp,)).fetchone()[0]
         except Busy:
             return Change()  # the next poll asks again
         self._group_versions[member] = version
+        self._attempts.update(((member, partition), count) for partition, count in change.attempts.items())
         self._note_write()
         return change
 
-    def leave(self, member: Member) -> None:
+    def leave(self, member: Member, *, orderly: bool) -> None:
         self._heart.forget(member)
-        self.expire(member)
+        self._end(member, orderly=orderly)
 
     def expire(self, member: Member) -> None:
+        self._end(member, orderly=False)
+
+    def _end(self, member: Member, *, orderly: bool) -> None:
         with self._connection.writing() as db:
             grp = members.group_id(db, member.group)
-            members.leave(db, grp, name=member.name, incarnation=member.incarnation)
+            members.leave(db, grp, name=member.name, incarnation=member.incarnation, orderly=orderly)
         self._note_write()
 
     # ---- news

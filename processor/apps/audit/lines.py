@@ -71,11 +71,13 @@ def event_of_line(line: Mapping[str, Json]) -> e.AnyEvent:
 
 
 def struct_of_json(struct: type[S], written: Mapping[str, Json]) -> S:
-    """Return what `struct_json` has written; members that are no fields are passed over. Raises DecodingFailed."""
+    """Return what `struct_json` has written; members that are no fields are passed over, a field that an earlier
+    release did not have is at its default. Raises DecodingFailed."""
     try:
-        fields: dict[str, Any] = {name: written[name] for name in struct.__struct_fields__}
+        fields: dict[str, Any] = {name: written[name] for name in struct.__struct_fields__ if name in written}
         for name, read in _readers(struct):
-            fields[name] = read(fields[name])
+            if name in fields:
+                fields[name] = read(fields[name])
         return struct(**fields)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise DecodingFailed(what=struct.__name__, reason=f"{type(fault).__name__}: {fault}") from None

@@ -85,11 +85,21 @@ def _source(
     if folder is not None:
         from processor.apps.audit.archive import ArchiveReader
 
+        _compare_in_newest_format()
         archive = ArchiveReader.open(folder)
         yield archive.names, archive
         return
     with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        _compare_in_newest_format()
         yield opened.names, reader
+
+
+def _compare_in_newest_format() -> None:
+    """Nothing is written to a log here. Records are encoded to be compared, and may hold what the format that
+    processors write for now has no place for."""
+    from processor.engine.encoding import choose_write_format, shipped_codec
+
+    choose_write_format(shipped_codec().formats[-1])
 
 
 def _read(terminal: Terminal, names: TopicNames, reader: Reader, execution_id: str) -> list[Step]:
@@ -228,6 +238,7 @@ def export(
         executions=tuple(sorted(set(execution))) if execution else None,
     )
     with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
+        _compare_in_newest_format()
         exporting = Export(reader, opened.names, to, selection=selection, address=opened.address, clock=SystemClock())
         with terminal.progress("exporting events", total=exporting.total()) as progress:
             for fault in exporting.run(seen=progress):

@@ -40,6 +40,14 @@ def processor(  # noqa: PLR0913, PLR0917 # each argument is an option of the com
     ] = None,
     health_host: HealthHostOption = None,
     health_port: HealthPortOption = None,
+    write_format: Annotated[
+        int | None,
+        typer.Option(
+            "--write-format",
+            metavar="N",
+            help="Of what is written; the newest one when all that read are of this release. Else ASL_WRITE_FORMAT.",
+        ),
+    ] = None,
     supervised: Annotated[int | None, typer.Option("--supervised", hidden=True)] = None,
     log: LogOption = None,
     prefix: PrefixOption = None,
@@ -59,6 +67,7 @@ def processor(  # noqa: PLR0913, PLR0917 # each argument is an option of the com
         workers=workers,
         health_host=health_host,
         health_port=health_port,
+        write_format=write_format,
     )
     if chosen.workers is not None and supervised is None:
         supervise(chosen, settings, as_json=json)

@@ -87,11 +87,14 @@ def supervise(settings: Settings, file: Path | None, *, as_json: bool) -> None:
     from processor.apps.journal import log_to_stderr
     from processor.apps.roles import stopped_by_signals
     from processor.apps.supervisor import Supervisor, start_process
+    from processor.engine.encoding import choose_write_format
 
     log_to_stderr(as_json=as_json)
+    choose_write_format(settings.write_format)  # what no worker could do is refused here
     command = [sys.executable, "-m", "processor.apps.cli", "processor", "--log", settings.required_log()]
     command += ["--prefix", settings.prefix, *(["--json"] if as_json else [])]
     command += [] if file is None else ["--settings", str(file)]
+    command += [] if settings.write_format is None else ["--write-format", str(settings.write_format)]
     command += [] if settings.health_port is None else ["--health-port", str(settings.health_port)]
 
     def start(slot: str) -> tuple[Process, int]:

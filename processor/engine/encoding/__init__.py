@@ -11,6 +11,7 @@ schemas.py     the shipped schemas, by name and by fingerprint
 wire.py        Avro's primitives
 """
 
+from processor.engine.encoding.codec import choose_write_format, shipped_codec
 from processor.engine.encoding.commands import content_type_of, decode_command, encode_command, encode_command_json
 from processor.engine.encoding.events import BATCH_BYTES, EncodedBatch, decode_events, encode_events
 from processor.engine.encoding.records import (
@@ -37,6 +38,7 @@ __all__ = [
     "BATCH_BYTES",
     "STATE_FORMAT",
     "EncodedBatch",
+    "choose_write_format",
     "content_type_of",
     "decode_closed",
     "decode_command",
@@ -61,5 +63,6 @@ __all__ = [
     "encode_task",
     "encode_timer",
     "execution_header",
+    "shipped_codec",
     "shipped_schemas",
 ]

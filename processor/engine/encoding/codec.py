@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from processor.engine.encoding.generator import compile_codec
 from processor.engine.encoding.schemas import Schema, SchemaLibrary, shipped_schemas
-from processor.engine.encoding.wire import HEADER_LENGTH, MARKER, Malformed
-from processor.errors import DecodingFailed, UnknownSchema
+from processor.engine.encoding.wire import HEADER_LENGTH, MARKER, Lacking, Malformed
+from processor.errors import DecodingFailed, InvalidSettings, NotInWriteFormat, UnknownSchema
 from processor.model import commands, events, records
 
 Read: TypeAlias = Callable[[bytes, int], tuple[object, int]]
@@ -27,27 +27,60 @@ STRUCTS: Mapping[str, type[Struct]] = {
 
 
 class Codec:
-    """Writes with the current schemas, reads with every one in `library`; functions are compiled when first used."""
+    """Writes with the schemas of the chosen format, reads with every one in `library`. Functions are compiled when
+    first used. Writing raises NotInWriteFormat."""
 
     def __init__(self, library: SchemaLibrary) -> None:
         self._library = library
+        self._format = library.default_format
+        self._written = library.formats[self._format]
         self._readers: dict[bytes, tuple[str, Read]] = {}
         self._compiled: dict[str, Mapping[str, Callable[..., object]]] = {}
 
+    @property
+    def formats(self) -> tuple[int, ...]:
+        return tuple(sorted(self._library.formats))
+
+    @property
+    def write_format(self) -> int:
+        return self._format
+
+    def choose(self, number: int | None) -> None:
+        """Write in this format from now on; None: in the default. Raises InvalidSettings."""
+        chosen = self._library.default_format if number is None else number
+        if chosen not in self._library.formats:
+            known = ", ".join(map(str, self.formats))
+            rule = f"must be a format that this release writes ({known}), got {chosen}"
+            raise InvalidSettings(setting="write_format", rule=rule, example=f"ASL_WRITE_FORMAT={self.formats[-1]}")
+        self._format, self._written = chosen, self._library.formats[chosen]
+
+    def schema(self, root: str) -> Schema:
+        """Return what a record is written with."""
+        return self._written[root]
+
+    def lacks(self, fault: Lacking | KeyError) -> NotInWriteFormat:
+        """Return what to raise where a writer has raised: a type or a symbol that its schema has not is a KeyError."""
+        missing = fault.args[0]
+        what = missing.__name__ if isinstance(missing, type) else str(missing)
+        return NotInWriteFormat(what=what, format=self._format)
+
     def header(self, root: str) -> bytes:
-        return self._library.current[root].header
+        return self._written[root].header
 
     def writer(self, root: str, record: str) -> Write:
         """Return the writer of `record`, which stands somewhere in the schema of `root`; it adds no header."""
-        return cast(Write, self._functions(self._library.current[root])[f"write_{record}"])
+        return cast(Write, self._functions(self._written[root])[f"write_{record}"])
 
     def branch_writers(self, root: str, envelope: str) -> Mapping[type, Write]:
         """Return the writers of an envelope's records by class; each writes the fields around it too."""
-        return cast("Mapping[type, Write]", self._functions(self._library.current[root])[f"{envelope}_writers"])
+        return cast("Mapping[type, Write]", self._functions(self._written[root])[f"{envelope}_writers"])
 
     def encode(self, value: Struct) -> bytes:
         name = type(value).__name__
-        return self.header(name) + self.writer(name, name)(value)
+        try:
+            return self.header(name) + self.writer(name, name)(value)
+        except (Lacking, KeyError) as fault:
+            raise self.lacks(fault) from fault
 
     def decode(self, value: bytes, *, roots: tuple[str, ...]) -> object:
         """Return what a value holds that was written with any shipped version of one of `roots`.
@@ -93,4 +126,11 @@ class Codec:
 
 @cache
 def shipped_codec() -> Codec:
+    """What all of this process writes and reads with."""
     return Codec(shipped_schemas())
+
+
+def choose_write_format(number: int | None) -> None:
+    """Let this process write everything in the format of that number; None: the release's default, which the release
+    before reads. To be called before anything is written (docs/decisions/0037). Raises InvalidSettings."""
+    shipped_codec().choose(number)

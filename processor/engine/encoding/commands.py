@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from processor.engine.encoding.codec import STRUCTS, shipped_codec
 from processor.engine.encoding.schemas import Record, SchemaTree, shipped_schemas
+from processor.engine.encoding.wire import Lacking
 from processor.errors import DecodingFailed, InvalidCommand
 from processor.model.commands import AnyCommand, StartExecution, check_command
 from processor.model.events import Parent
@@ -31,10 +32,13 @@ _WHAT = "Command"
 
 
 def encode_command(command: AnyCommand) -> bytes:
-    """Return the value of a record as Avro. Raises InvalidCommand where a field cannot be written at all."""
+    """Return the value of a record as Avro. Raises InvalidCommand where a field cannot be written at all,
+    NotInWriteFormat."""
+    codec = shipped_codec()
     try:
-        codec = shipped_codec()
         return codec.header("Command") + codec.writer("Command", "Command")(command)
+    except (Lacking, KeyError) as fault:
+        raise codec.lacks(fault) from fault
     except (orjson.JSONEncodeError, UnicodeEncodeError, ValueError) as fault:
         raise InvalidCommand(where=type(command).__name__, rule="must be writable", value=str(fault)) from None
 

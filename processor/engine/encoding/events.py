@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import cast
+from typing import TypeAlias, cast
 
 from msgspec import Struct
 
 from processor.engine.encoding.codec import shipped_codec
-from processor.engine.encoding.wire import write_long
+from processor.engine.encoding.schemas import Schema
+from processor.engine.encoding.wire import Lacking, write_long
 from processor.model.events import AnyEvent
 from processor.model.ids import batch_key
 
@@ -31,13 +31,17 @@ def encode_events(events: Sequence[AnyEvent]) -> tuple[EncodedBatch, ...]:
     """Return the records that hold the consecutive `events` of one command.
 
     A record's value is at most BATCH_BYTES long, unless a single event alone is longer. Raises ValueError where the
-    events do not share their envelope or have a gap, for both would be lost in the writing.
+    events do not share their envelope or have a gap, for both would be lost in the writing, NotInWriteFormat.
     """
     if not events:
         return ()
     _check_consecutive(events)
-    write_envelope, writers = _writers()
-    bodies = [writers[type(event)](event) for event in events]
+    codec = shipped_codec()
+    write_envelope, writers = _writers(codec.schema("EventBatch"))
+    try:
+        bodies = [writers[type(event)](event) for event in events]
+    except (Lacking, KeyError) as fault:
+        raise codec.lacks(fault) from fault
     batches: list[EncodedBatch] = []
     first = 0
     while first < len(bodies):
@@ -53,12 +57,18 @@ def decode_events(value: bytes) -> tuple[AnyEvent, ...]:
     return cast("tuple[AnyEvent, ...]", shipped_codec().decode(value, roots=("EventBatch",)))
 
 
-@cache
-def _writers() -> tuple[Callable[[AnyEvent], bytes], Mapping[type, Callable[[AnyEvent], bytes]]]:
+_Writers: TypeAlias = tuple[Callable[[AnyEvent], bytes], Mapping[type, Callable[[AnyEvent], bytes]]]
+_made: dict[str, _Writers] = {}
+
+
+def _writers(schema: Schema) -> _Writers:
     """What comes before the events, header included; and one event, by its class."""
-    codec = shipped_codec()
-    header, envelope = codec.header("EventBatch"), codec.writer("EventBatch", "EventBatch")
-    return lambda event: header + envelope(event), codec.branch_writers("EventBatch", "Event")
+    made = _made.get(schema.fingerprint)
+    if made is None:
+        codec, header = shipped_codec(), schema.header
+        envelope, writers = codec.writer("EventBatch", "EventBatch"), codec.branch_writers("EventBatch", "Event")
+        made = _made[schema.fingerprint] = (lambda event: header + envelope(event), writers)
+    return made
 
 
 def _fitting(bodies: list[bytes], first: int, *, room: int) -> int:

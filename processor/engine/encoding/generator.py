@@ -16,7 +16,8 @@ Two shapes of record are told apart. A *plain* one stands for the Struct of its 
 records (`Command`), or in an array of envelopes (`EventBatch`): its fields belong to each Struct within.
 
 Readers are made from the *writer's* schema and build today's Structs: a field that the writer did not know keeps the
-Struct's default. The versioning rules (schemas/README.md) leave nothing else to resolve.
+Struct's default. The versioning rules (schemas/README.md) leave nothing else to resolve. Writers of an earlier schema
+refuse a Struct in which such a field says something: Lacking.
 """
 
 from __future__ import annotations
@@ -84,9 +85,11 @@ class _Generator:
                 place = (name, attribute)
                 parts.append(self._write(field["type"], f"v.{attribute}", place))
                 reading += self._read(field["type"], f"f_{attribute}", place)
+        refusing: list[str] = []
         if inner is None:
             reading.append(f"return {self._construct(name, (*envelope, *own))}, p")
-        self._define(f"write_{name}(v)", [f"return {_join(parts)}"])
+            refusing = [*self._refuse_unknown(name, (*envelope, *own))]
+        self._define(f"write_{name}(v)", [*refusing, f"return {_join(parts)}"])
         self._define(f"read_{name}(b, p{_pass(envelope)})", reading)
 
     def _define(self, head: str, body: list[str]) -> None:
@@ -109,6 +112,13 @@ class _Generator:
         if missing or not known.keys() >= set(passed):
             raise TypeError(f"{name}: schema gives {sorted(passed)}, Struct has {sorted(known)} and needs {missing}")
         return f"{name}({', '.join(f'{a}=f_{a}' for a in passed)})"
+
+    def _refuse_unknown(self, name: str, attributes: Sequence[str]) -> Lines:
+        """Nothing is left out in the writing: what the schema does not know must be as it was before, the default."""
+        for field in structs.fields(self._structs[name]):
+            if field.name not in attributes and not _is_flag(field.name, attributes):
+                default = self._constant(field.default)
+                yield f"if v.{field.name} != {default}: raise Lacking({f'{name}.{field.name}'!r})"
 
     # ---- write: an expression per type
 
@@ -210,6 +220,10 @@ class _Generator:
 
 _READ_SLICE = ("n = b[p]", "if n & 129: n, p = read_length(b, p)", "else: n >>= 1; p += 1", "e = p + n")
 """129: the low bit says negative, the high bit that more bytes follow; neither is the usual case."""
+
+
+def _is_flag(name: str, attributes: Sequence[str]) -> bool:
+    return name.startswith("has_") and name.removeprefix("has_") in attributes
 
 
 def _read_branch(name: str, number: int) -> Lines:

@@ -1,7 +1,8 @@
 """The schemas this release ships, found by the name of their record or by the fingerprint on the wire.
 
 `schemas/<name>.avsc` are written; `schemas/old/<fingerprint>.avsc` are those that earlier releases wrote, kept for
-ever. Fingerprints are spelled as the eight bytes stand on the wire, in hex.
+ever. Fingerprints are spelled as the eight bytes stand on the wire, in hex. `schemas/formats.json` numbers the write
+formats: which schema each record is written with (docs/decisions/0037).
 """
 
 from __future__ import annotations
@@ -37,12 +38,21 @@ class Schema(Struct, frozen=True, kw_only=True):
 
 
 class SchemaLibrary(Struct, frozen=True, kw_only=True):
+    """`formats`: by the number of a write format the schema of each record; the greatest is `current`.
+    `default_format`: that of who is told none, which the release before reads."""
+
     current: Mapping[str, Schema]
     by_fingerprint: Mapping[str, Schema]
+    formats: Mapping[int, Mapping[str, Schema]]
+    default_format: int
+
+
+FIRST_FORMAT = 1
 
 
 def load_schemas(folder: Traversable) -> SchemaLibrary:
-    """Return the schemas of `folder` and of `folder/old`. Raises ValueError where an old one is misnamed."""
+    """Return the schemas of `folder` and of `folder/old`. Raises ValueError where an old one is misnamed, or the
+    formats do not end with the current schemas. Without formats.json there is one format."""
     current = [_load(file) for file in _schema_files(folder)]
     old_folder = folder / "old"
     old = []
@@ -51,10 +61,25 @@ def load_schemas(folder: Traversable) -> SchemaLibrary:
         if file.name != f"{schema.fingerprint}.avsc":
             raise ValueError(f"{file.name} must be named {schema.fingerprint}.avsc")
         old.append(schema)
-    return SchemaLibrary(
-        current={schema.name: schema for schema in current},
-        by_fingerprint={schema.fingerprint: schema for schema in [*old, *current]},
-    )
+    by_name = {schema.name: schema for schema in current}
+    by_fingerprint = {schema.fingerprint: schema for schema in [*old, *current]}
+    formats, default = _formats(folder / "formats.json", by_fingerprint) or ({FIRST_FORMAT: by_name}, FIRST_FORMAT)
+    if default not in formats or formats[max(formats)] != by_name:
+        raise ValueError("formats.json: the greatest format must be the current schemas, and the default one of them")
+    return SchemaLibrary(current=by_name, by_fingerprint=by_fingerprint, formats=formats, default_format=default)
+
+
+def _formats(
+    file: Traversable, by_fingerprint: Mapping[str, Schema]
+) -> tuple[Mapping[int, Mapping[str, Schema]], int] | None:
+    if not file.is_file():
+        return None
+    told = json.loads(file.read_text(encoding="utf-8"))
+    formats = {
+        int(number): {name: by_fingerprint[fingerprint] for name, fingerprint in schemas.items()}
+        for number, schemas in told["formats"].items()
+    }
+    return formats, int(told["default"])
 
 
 @cache

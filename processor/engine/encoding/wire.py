@@ -20,6 +20,10 @@ T = TypeVar("T")
 Position = int
 
 
+class Lacking(Exception):
+    """A value that a schema which is not the newest has no place for; becomes NotInWriteFormat."""
+
+
 class Malformed(Exception):
     """Not Avro of this schema; becomes DecodingFailed where the codec is left."""
 
