@@ -105,6 +105,7 @@ class Restoring:
         checkpoint, chunks = self._checkpoint, self._coverage.chunks
         chunks.update(self._chunks.counts())
         unusable = self._unusable or self._mismatch() or self._hold_all()
+        self._chunks = Chunks()  # of a million that wait, nothing is held twice
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
             return 0
@@ -123,13 +124,12 @@ class Restoring:
 
     def _hold_all(self) -> str | None:
         """Return why they cannot be used, if so."""
-        found = list(self._chunks.complete())
         try:
-            for snapshot in found:
+            for snapshot in self._chunks.complete():
                 self._hold(snapshot)
         except DecodingFailed as fault:
-            for snapshot in found:
-                self._holdings.forget(snapshot.execution_id)
+            for id in self._coverage.chunks:
+                self._holdings.forget(id)
             return str(fault)
         return None
 
@@ -165,6 +165,7 @@ class Restoring:
             raise fault
         for id, sequence in self._skipped.items():
             raise self._broken(id, f"has no beginning, and no end up to number {sequence - 1}")
+        self._covered = set()
 
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that
