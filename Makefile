@@ -12,7 +12,7 @@ CHECKED := processor tests examples benchmarks
 MODULE_LINES := 500
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
 setup: .venv/.locked .cache/.broker ## Make .venv with the locked dependencies; fetch the broker of the tests
 
@@ -80,3 +80,7 @@ takeover: setup ## Processors restarted, killed and stopped on three brokers: ho
 
 docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage
+
+.PHONY: bench-open
+bench-open: setup ## A million executions open in one processor: its memory (10 GB of disk; ARGS="--executions 100000")
+	@$(BIN)/python -m benchmarks.open $(ARGS)

@@ -69,7 +69,7 @@ def main() -> int:
 # ---- what is written
 
 
-def order(draw: Random) -> Json:
+def order(draw: Random, *, lines: int = 7) -> Json:
     """An order as they are: half of it is names, the other half nobody can guess."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     return {
@@ -82,7 +82,7 @@ def order(draw: Random) -> Json:
                 "unitPrice": draw.randrange(100, 99_999) / 100,
                 "reservation": f"{draw.getrandbits(128):032x}",
             }
-            for _ in range(7)
+            for _ in range(lines)
         ],
         "address": {"street": "".join(draw.choices(letters, k=20)), "zip": str(draw.randrange(10_000, 99_999))},
     }

@@ -115,7 +115,7 @@ class Restoring:
         checkpoint, chunks = self._checkpoint, self._coverage.chunks
         chunks.update(self._chunks.counts())
         unusable = next(iter(self._unreadable.values()), None) or self._mismatch() or self._hold_all()
-        self._chunks = Chunks()  # held by the executions now, or by nobody
+        self._chunks = Chunks()  # of a million that wait, nothing is held twice
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
             return 0
@@ -134,13 +134,12 @@ class Restoring:
 
     def _hold_all(self) -> str | None:
         """Return why they cannot be used, if so."""
-        found = list(self._chunks.complete())
         try:
-            for snapshot in found:
+            for snapshot in self._chunks.complete():
                 self._hold(snapshot)
         except DecodingFailed as fault:
-            for snapshot in found:
-                self._holdings.forget(snapshot.execution_id)
+            for id in self._coverage.chunks:
+                self._holdings.forget(id)
             return str(fault)
         return None
 

@@ -124,7 +124,8 @@ def start_kafka(
         format_storage = [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *classpath, "kafka.tools.StorageTool"]
         with node.log.open("ab") as log:
             done = subprocess.run(
-                [*format_storage, "format", "-t", cluster_id, "-c", str(node.properties)],
+                # With =: one in 64 ids begins with a dash.
+                [*format_storage, "format", f"--cluster-id={cluster_id}", "-c", str(node.properties)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 check=False,
