@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench docs
+.PHONY: help setup demo check test it cover chart conformance simulation chaos mutation differential fuzz bench bench-recovery docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -12,7 +12,7 @@ CHECKED := processor tests examples benchmarks
 MODULE_LINES := 500
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
 setup: .venv/.locked .cache/.broker ## Make .venv with the locked dependencies; fetch the broker of the tests
 
@@ -71,6 +71,9 @@ fuzz: .venv/.locked ## Throw hostile input at what reads users' texts (ARGS="pat
 
 bench: setup ## Measure; results go to the terminal
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-recovery: setup ## How long a killed processor takes to come back (ARGS="--only open --open 10000")
+	@$(BIN)/python -m benchmarks.recovery $(ARGS)
 
 docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage
