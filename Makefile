@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test it cover chart conformance simulation chaos hostile mutation differential fuzz bench takeover docs
+.PHONY: help setup demo check test it cover chart conformance simulation chaos hostile mutation differential fuzz bench bench-open bench-recovery \
+	takeover docs
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
@@ -77,6 +78,9 @@ bench: setup ## Measure; results go to the terminal
 
 takeover: setup ## Processors restarted, killed and stopped on three brokers: how long their partitions wait (ARGS="--rounds 10 --only killed")
 	@$(BIN)/python -m benchmarks.takeover $(ARGS)
+
+bench-recovery: setup ## How long a killed processor takes to come back (ARGS="--only open --open 10000")
+	@$(BIN)/python -m benchmarks.recovery $(ARGS)
 
 docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage

@@ -96,8 +96,11 @@ class Holdings:
         used = self._used.get(id)
         return self._idle[id] if used is None else encode_execution(used)
 
-    def idle_sequence(self, id: str) -> int | None:
-        """Return the sequence of the next event of an idle execution."""
+    def next_sequence(self, id: str) -> int | None:
+        """Return the sequence of the next event of an open execution, None where it is not open."""
+        used = self._used.get(id)
+        if used is not None:
+            return used.sequence
         idle = self._idle.get(id)
         return None if idle is None else execution_header(idle).sequence
 

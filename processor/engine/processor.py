@@ -242,7 +242,7 @@ class Processor:
 
     def _stop(self, partition: Partition, fault: AslError) -> None:
         """Never skipped: what cannot be folded leaves the partition closed, and the others go on."""
-        partition.stopped = fault
+        partition.stopped, partition.open = fault, False
         log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
         self.counts["stopped_partitions"] += 1
 

@@ -63,9 +63,10 @@ class Restoring:
         self._chunks = Chunks()
         self._checkpoint: Checkpoint | None = None
         self._unreadable: dict[bytes | None, str] = {}  # by key, records of snapshots that stand, and why
-        self._covered: set[str] = set()  # executions with a snapshot that is used
+        self._covered: set[str] = set()  # executions of which a snapshot is used, and no event behind it was met yet
         self._first_offset: int | None = None  # of the events
         self._skipped: dict[str, int] = {}  # cut off by retention and not ended yet: their next sequence
+        self._succeeded: dict[str, int] = {}  # their last sequences; all else that matters of them is in closed
         self._suspects: dict[str, HistoryBroken] = {}
         self._closed: dict[str, bytes] = {}
         self._headers: set[bytes] = set()  # of records of closed: the schemas that they were written with
@@ -161,14 +162,14 @@ class Restoring:
             self._coverage.end = record.offset + 1
             moved = moved_from(record.headers) is not None
             events = decode_events(record.value)
-            if not moved and (command := events[0].caused_by.offset) is not None:  # moved: of another prefix's
-                self._note_command(events[0].execution_id, command)
-            for event in events:
-                if event.execution_id not in self._suspects:
-                    try:
-                        self._fold(event, record.offset, moved=moved)
-                    except HistoryBroken as fault:
-                        self._suspects[event.execution_id] = fault
+            id, command = events[0].execution_id, events[0].caused_by.offset  # of all of them
+            if command is not None and not moved:  # moved: a command under another prefix
+                self._note_command(id, command)
+            if id not in self._suspects:
+                try:
+                    self._take_batch(id, events, record.offset, moved=moved)
+                except HistoryBroken as fault:
+                    self._suspects[id] = fault
 
     def _note_command(self, id: str, offset: int) -> None:
         self.next_command = max(self.next_command, offset + 1)
@@ -196,29 +197,56 @@ class Restoring:
             id = key[0]
             self._suspects.pop(id, None)
             self._skipped.pop(id, None)
+            self._succeeded.pop(id, None)
             self._holdings.forget(id)
             self._coverage.purged(id, chunks=self._coverage.chunks.get(id, 0))
 
-    def _fold(self, event: e.AnyEvent, offset: int, *, moved: bool) -> None:
-        id = event.execution_id
-        covered = self._holdings.idle_sequence(id)
-        if covered is not None and event.sequence < covered and id in self._covered:
-            return
-        self.events += 1
-        known = self._known(id)
-        if known is None:
-            if self._skips(event, moved=moved):
+    def _take_batch(self, id: str, events: tuple[e.AnyEvent, ...], offset: int, *, moved: bool) -> None:
+        covered = self._holdings.next_sequence(id) if id in self._covered else None
+        if covered is not None and events[0].sequence < covered:
+            events = tuple(event for event in events if event.sequence >= covered)
+            if not events:
                 return
-            if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
-                raise self._broken(id, f"begins with {type(event).__name__} number {event.sequence}")
-            after = begin(self._workflow(event), event)
+        self._covered.discard(id)
+        self.events += len(events)
+        if isinstance(events[-1], e.ExecutionSucceeded) and self._is_whole(id, events[0]):
+            self._holdings.forget(id)
+            self._coverage.closed(id)
+            self._succeeded[id] = events[-1].sequence
         else:
-            after = self._evolved(known, event)
-        if after.closed:
-            self._holdings.close(id, closed_value(after, max_record_bytes=self._max_record_bytes))
+            self._fold(id, events, offset, moved=moved)
+
+    def _is_whole(self, id: str, first: e.AnyEvent) -> bool:
+        """Return whether a history is there up to `first`, so that one that succeeds by these events needs no folding:
+        nobody asks for its state, and its record of closed, committed with its end, is read next."""
+        if id in self._succeeded or self._holdings.is_closed(id):
+            return False
+        expected = self._holdings.next_sequence(id)
+        if expected is None:
+            return isinstance(first, e.ExecutionStarted) and first.sequence == 0
+        return first.sequence == expected
+
+    def _fold(self, id: str, events: tuple[e.AnyEvent, ...], offset: int, *, moved: bool) -> None:
+        if (last := self._succeeded.get(id)) is not None:
+            raise self._goes_on(id, events[0].sequence, last)
+        known = self._known(id)
+        if known is None and self._skips(id, events, moved=moved):
+            return
+        for event in events:
+            if known is None:
+                if not isinstance(event, e.ExecutionStarted) or event.sequence != 0:
+                    raise self._broken(id, f"begins with {type(event).__name__} number {event.sequence}")
+                known = begin(self._workflow(event), event)
+            elif isinstance(known, Execution) and known.closed and not isinstance(event, e.ExecutionRedriven):
+                raise self._goes_on(id, event.sequence, known.sequence - 1)
+            else:
+                known = self._evolved(known, event)
+        assert isinstance(known, Execution)  # there is one event at least
+        if known.closed:
+            self._holdings.close(id, closed_value(known, max_record_bytes=self._max_record_bytes))
             self._coverage.closed(id)
         else:
-            self._holdings.put(after)
+            self._holdings.put(known)
             self._coverage.touched(id, position=offset)
 
     def _known(self, id: str) -> Execution | ClosedExecution | None:
@@ -231,7 +259,7 @@ class Restoring:
         id, number = event.execution_id, event.sequence
         if isinstance(known, ClosedExecution):
             if known.state is None or known.format != STATE_FORMAT or not isinstance(event, e.ExecutionRedriven):
-                raise self._broken(id, f"goes on with number {number} after it ended with {known.last_sequence}")
+                raise self._goes_on(id, number, known.last_sequence)
             known = decode_execution(known.state, workflow_of(self._definitions, known.state_machine, known.revision))
         if number != known.sequence:
             raise self._broken(id, f"goes on with number {number}, {known.sequence} is missing")
@@ -247,22 +275,22 @@ class Restoring:
         workflow = workflow_of(self._definitions, execution.started.state_machine, event.revision)
         return replace(execution, workflow=workflow)
 
-    def _skips(self, event: e.AnyEvent, *, moved: bool) -> bool:
-        """Return whether the event is of an execution whose beginning was deleted by age, which is so only where all
-        is read and the partition no longer begins with its first record, or the event comes from one that may not have.
+    def _skips(self, id: str, events: tuple[e.AnyEvent, ...], *, moved: bool) -> bool:
+        """Return whether the events are of an execution whose beginning was deleted by age, which is so only where all
+        is read and the partition no longer begins with its first record, or they come from one that may not have.
         It must have ended since."""
-        expected = self._skipped.get(event.execution_id)
+        expected, first, last = self._skipped.get(id), events[0].sequence, events[-1]
         deleted = self._coverage.position == 0 and (moved or bool(self._first_offset))
-        if expected is None and (event.sequence == 0 or not deleted):
+        if expected is None and (first == 0 or not deleted):
             return False
-        if expected is not None and event.sequence != expected:
-            raise self._broken(event.execution_id, f"goes on with number {event.sequence}, {expected} is missing")
+        if expected is not None and first != expected:
+            raise self._broken(id, f"goes on with number {first}, {expected} is missing")
         if expected is None:
             self.cut_off += 1
-        if isinstance(event, e.TERMINAL_EVENTS):
-            self._skipped.pop(event.execution_id, None)
+        if isinstance(last, e.TERMINAL_EVENTS):
+            self._skipped.pop(id, None)
         else:
-            self._skipped[event.execution_id] = event.sequence + 1
+            self._skipped[id] = last.sequence + 1
         return True
 
     def _workflow(self, event: e.ExecutionStarted) -> Workflow:
@@ -270,6 +298,9 @@ class Restoring:
             return workflow_of(self._definitions, event.state_machine, event.revision)
         except RevisionMissing as fault:
             raise self._broken(event.execution_id, str(fault)) from fault
+
+    def _goes_on(self, id: str, number: int, last: int) -> HistoryBroken:
+        return self._broken(id, f"goes on with number {number} after it ended with {last}")
 
     def _broken(self, id: str, reason: str) -> HistoryBroken:
         return HistoryBroken(partition=self._number, execution_id=id, reason=reason)
@@ -289,6 +320,10 @@ class Restoring:
 
     def end_closed(self) -> None:
         """What the events, or commands since, have told of an execution is newer."""
+        for id, last in self._succeeded.items():
+            if id not in self._closed:
+                raise self._broken(id, f"ended with number {last}, but closed has no record of it")
+        self._succeeded = {}
         for id, value in self._closed.items():
             if not self._holdings.is_open(id) and not self._holdings.is_closed(id):
                 self._holdings.close(id, value)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 
 from processor.adapters.embedded.store import Group
 from processor.engine import restoring
-from processor.engine.encoding import encode_command, encode_events
+from processor.engine.encoding import decode_closed, encode_command, encode_events
 from processor.engine.ports import (
     AllRestored,
     CommandArrived,
@@ -174,8 +175,11 @@ def test_a_history_without_its_beginning_stops_its_partition(world: World) -> No
 # ---- beginnings that were deleted by age
 
 
-def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5, headers: Headers = ()) -> list[Delivery]:
-    """Return what is delivered of a partition of which only these events are left, one in a record."""
+def aged(
+    world: World, *kept: e.AnyEvent, first_offset: int = 5, headers: Headers = (), closed: tuple[str, ...] = ()
+) -> list[Delivery]:
+    """Return what is delivered of a partition of which only these events are left, one in a record, and the records of
+    these `closed` executions."""
     records = tuple(
         Record(
             topic=world.names.events,
@@ -194,8 +198,13 @@ def aged(world: World, *kept: e.AnyEvent, first_offset: int = 5, headers: Header
         AllRestored(partition=0, assignment=1, of="snapshots"),
         RecordsRestored(partition=0, assignment=1, of="events", records=records),
         AllRestored(partition=0, assignment=1, of="events"),
+        RecordsRestored(partition=0, assignment=1, of="closed", records=of_closed(world, *closed)),
         AllRestored(partition=0, assignment=1, of="closed"),
     ]
+
+
+def of_closed(world: World, *ids: str) -> tuple[Record, ...]:
+    return tuple(record for record in world.records(world.names.closed) if (record.key or b"").decode() in ids)
 
 
 def test_an_ended_history_without_its_beginning_is_passed_over_where_records_were_deleted(
@@ -203,7 +212,7 @@ def test_an_ended_history_without_its_beginning_is_passed_over_where_records_wer
 ) -> None:
     world.answer("done")
     ended, whole = world.events("task:0")[3:], world.events("pass:1")
-    deliveries = aged(world, *ended[:2], *whole[:1], ended[2], *whole[1:])
+    deliveries = aged(world, *ended[:2], *whole[:1], ended[2], *whole[1:], closed=("pass:1",))
     after, inbox = scripted(monkeypatch, deliveries)
 
     assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
@@ -290,6 +299,91 @@ def test_an_event_that_evolve_cannot_fold_stops_its_partition(world: World, monk
     assert reason == (
         f"events of partition {stopped} cannot be folded: task:0: number 1 raises ZeroDivisionError: planted"
     )
+
+
+# ---- what succeeded
+
+
+def test_a_batch_that_ends_in_success_is_not_folded_and_its_execution_is_remembered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded: list[tuple[str, int]] = []
+
+    def evolved(execution: Execution, event: e.AnyEvent) -> Execution:
+        folded.append((event.execution_id, event.sequence))
+        return evolve(execution, event)
+
+    monkeypatch.setattr(restoring, "evolve", evolved)
+    one, other = world.histories()["pass:0"], world.histories()["pass:1"]
+    after, _ = scripted(monkeypatch, whole(world, one, other[:2], other[2:], closed=("pass:0", "pass:1")))
+
+    assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
+    assert folded == [("pass:1", 1)]
+    [partition] = after.processor._partitions.values()
+    assert partition.restoring.events == len(one) + len(other)
+    known = {decode_closed(record.value or b"") for record in of_closed(world, "pass:0", "pass:1")}
+    assert {partition.holdings.find(id) for id in ("pass:0", "pass:1")} == known
+    assert (partition.holdings.open_count, partition.holdings.closed_count) == (0, 2)
+
+
+def test_one_that_succeeded_and_of_which_closed_has_no_record_stops_its_partition(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name would be free again."""
+    after, _ = scripted(monkeypatch, whole(world, world.histories()["pass:0"], closed=("pass:1",)))
+
+    assert after.processor.stopped == {
+        0: "events of partition 0 cannot be folded: pass:0: ended with number 3, but closed has no record of it"
+    }
+    assert (after.processor.partitions, after.processor.ready) == ((), False)
+
+
+def test_a_success_that_comes_twice_stops_its_partition(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a reader of what was aborted would find it."""
+    history = world.histories()["pass:0"]
+    after, _ = scripted(monkeypatch, whole(world, history, history, closed=("pass:0",)))
+
+    assert after.processor.stopped == {
+        0: "events of partition 0 cannot be folded: pass:0: goes on with number 0 after it ended with 3"
+    }
+
+
+def test_a_success_behind_a_gap_stops_its_partition(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = world.histories()["pass:0"]
+    after, _ = scripted(monkeypatch, whole(world, history[:1], history[2:], closed=("pass:0",)))
+
+    assert after.processor.stopped == {
+        0: "events of partition 0 cannot be folded: pass:0: goes on with number 2, 1 is missing"
+    }
+
+
+def whole(world: World, *batches: Sequence[e.AnyEvent], closed: tuple[str, ...]) -> list[Delivery]:
+    """Return what is delivered of a partition that holds these batches, with the records of these `closed`."""
+    records = tuple(
+        Record(topic=world.names.events, partition=0, offset=n, key=b.key, value=b.value, time=now_of(world))
+        for n, events in enumerate(batches)
+        for b in encode_events(events)
+    )
+    deliveries = aged(world, closed=closed)
+    deliveries[2] = RecordsRestored(partition=0, assignment=1, of="events", records=records)
+    return deliveries
+
+
+def test_a_snapshot_covers_nothing_that_comes_after_an_event_behind_it(world: World) -> None:
+    """Only what the snapshot holds may be passed over, and only before anything later."""
+    world.advance(60)
+    world.settle()
+    last = world.events("task:0")[-1]
+    for sequence in (3, 2):
+        event = e.TaskStarted(execution_id="task:0", sequence=sequence, time=last.time, caused_by=last.caused_by)
+        [batch] = encode_events([event])
+        world.write(
+            Message(topic=world.names.events, key=batch.key, value=batch.value, partition=home(world, "task:0"))
+        )
+    stopped, reason = broken_start(world)
+
+    assert stopped == home(world, "task:0")
+    assert reason == (f"events of partition {stopped} cannot be folded: task:0: goes on with number 2, 4 is missing")
 
 
 def test_a_revision_deployed_between_two_batches_is_found_by_a_restore() -> None:
