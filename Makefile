@@ -85,6 +85,5 @@ bench-recovery: setup ## How long a killed processor takes to come back (ARGS="-
 docs: .venv/.locked ## Write docs/asl-coverage.md from what the shared cases and the interpreter's tests use (two minutes)
 	@$(BIN)/python -m tests.conformance.coverage
 
-.PHONY: bench-open
 bench-open: setup ## A million executions open in one processor: its memory (10 GB of disk; ARGS="--executions 100000")
 	@$(BIN)/python -m benchmarks.open $(ARGS)
