@@ -166,4 +166,5 @@ def test_what_was_read_of_the_snapshots_is_held_by_the_executions_alone(world: W
     checkpoint(world)
     assert restored(world) == ({}, 1, 0)
 
-    assert (partition(world).restoring._chunks._found, partition(world).restoring._covered) == ({}, set())
+    restoring = partition(world).restoring
+    assert (restoring._chunks.counts(), restoring._covered) == ({}, set())
