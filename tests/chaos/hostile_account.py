@@ -131,6 +131,7 @@ class Account:
             "stale_timer": ends[STALE],
             "rearmed_timer": 0,
             "timer_in_quarantine": 0,
+            "repeated_command": 0,
         }
 
 

@@ -43,7 +43,7 @@ def test_checking_tells_each_setting_of_each_topic_that_was_made_without_any(bar
     told = {(one.topic, one.setting): one.expected for one in log.check_topics(topic_specs(names, partitions=2))}
 
     # What a broker has by default happens to be right.
-    by_default = {"delete.retention.ms": "86400000", "cleanup.policy": "delete"}
+    by_default = {"delete.retention.ms": "86400000", "cleanup.policy": "delete", "retention.bytes": "-1"}
     wanted = {
         (spec.name, setting): value
         for spec in topic_specs(names, partitions=2)
