@@ -282,14 +282,27 @@ class ConfluentAdmin:
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
         self._client.poll(0)
         wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
+        for topic in {place.topic for place in wanted}:
+            # Else leaders are those of long ago: a dead one costs REQUEST_SECONDS, and one that came back refuses the
+            # old epoch for minutes. A millisecond.
+            self._client.list_topics(topic, timeout=REQUEST_SECONDS)
         answers = self._client.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_SECONDS)
         found = {}
         for place, answer in answers.items():
             try:
-                found[place.topic, place.partition] = self._result(answer).offset
+                offset = self._result(answer).offset
             except KafkaException as error:
                 raise _named(error, "DESCRIBE", "topic", place.topic) from error
+            if offset < 0:
+                # So does librdkafka 2.16 answer where the leader did not, and without an error: taken for an end, a
+                # partition would be restored as if it were empty.
+                raise KafkaException(_no_leader(place))
+            found[place.topic, place.partition] = offset
         return found
+
+
+def _no_leader(place: TopicPartition) -> KafkaError:
+    return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"no answer of the leader of {place.topic}[{place.partition}]")
 
 
 def _named(exception: KafkaException, operation: str, kind: Protected, name: str) -> KafkaException:

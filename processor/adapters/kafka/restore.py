@@ -54,6 +54,7 @@ class Phase(Enum):
     STABLE = auto()  # (1)
     NAMING = auto()  # (2), on the poll thread
     WATERMARKS = auto()  # (3)
+    BEGINNING = auto()  # with `of` at `position`, or where that topic begins by now
     READING = auto()  # (4)
     ASKING = auto()  # where the events begin, on the poll thread
     WAITING = auto()  # with what is closed, for partitions without which no command flows
@@ -182,6 +183,7 @@ class Restorer:
             self._read_stable(self._in(Phase.STABLE))
             self._read_watermarks(self._in(Phase.WATERMARKS))
             self._begin_with_closed()
+            self._assign(self._in(Phase.BEGINNING))
             self._read()
             for take in self._blocked():
                 self._fencing.try_on(take.owner or self._unstable_owner(take), blocked_since=take.moved)
@@ -287,17 +289,22 @@ class Restorer:
     # (4)
 
     def _begin(self, take: Take, of: Restorable, *, start: int = 0) -> None:
-        take.of, take.topic, take.phase, take.moved = of, self._topics[of], Phase.READING, self._timing.now()
-        take.position = start
-        if start < take.end:
-            take.position = max(start, self._connection.admin.starts([take.place])[take.place])
-        if take.position < take.end:
-            self._consumer().incremental_assign([TopicPartition(take.topic, take.partition, take.position)])
-        else:
-            self._finish(take)
+        take.of, take.topic, take.position, take.phase = of, self._topics[of], start, Phase.BEGINNING
+
+    def _assign(self, takes: Sequence[Take]) -> None:
+        """What is asked for may fail: until then nothing of the taking is changed, and it is asked for again."""
+        for take in takes:
+            position = take.position
+            if position < take.end:
+                position = max(position, self._connection.admin.starts([take.place])[take.place])
+            if position < take.end:
+                self._consumer().incremental_assign([TopicPartition(take.topic, take.partition, position)])
+            take.position, take.phase, take.moved = position, Phase.READING, self._timing.now()
+            if position >= take.end:
+                self._finish(take)
 
     def _begin_with_closed(self) -> None:
-        if any(take.of != "closed" for take in self._in(Phase.READING)):
+        if any(take.of != "closed" for take in (*self._in(Phase.BEGINNING), *self._in(Phase.READING))):
             return
         for take in self._in(Phase.WAITING):
             self._begin(take, "closed")

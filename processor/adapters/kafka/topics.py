@@ -17,6 +17,8 @@ DEFAULT_MAX_BYTES = 1_048_588
 
 READY_SECONDS = 15.0
 READY_STEP_SECONDS = 0.05
+READY_ANSWERS = 3
+"""In a row, for each broker, that know the topics and their leaders."""
 
 
 def create_topics(
@@ -35,11 +37,14 @@ def create_topics(
 
 
 def _wait_for_leaders(admin: Admin, names: Sequence[str], timing: Timing) -> None:
-    # The controller answers before its brokers have heard of the topics.
+    # The controller answers before its brokers have heard of the topics, one after the other; and any of them is asked.
+    brokers = admin.brokers()
+    wanted, seen = (1 if brokers == 1 else READY_ANSWERS * brokers), 0
     deadline = timing.now() + READY_SECONDS
     while timing.now() < deadline:
         existing = admin.topics(names)
-        if all(name in existing and existing[name].led for name in names):
+        seen = seen + 1 if all(name in existing and existing[name].led for name in names) else 0
+        if seen >= wanted:
             return
         timing.sleep(READY_STEP_SECONDS)
 

@@ -1,0 +1,53 @@
+"""What librdkafka's admin client says, and what is made of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from processor.adapters.kafka.clients import ConfluentAdmin, error_of
+from processor.adapters.kafka.faults import is_passing
+
+
+class Silent:
+    """An AdminClient where the leader of t[1] does not answer: seen with librdkafka 2.16, ten seconds after it died."""
+
+    def __init__(self) -> None:
+        self.asked_leaders_of: list[str] = []
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        self.asked_leaders_of.append(topic)
+
+    def list_offsets(self, wanted: dict[TopicPartition, object], **_: object) -> dict[TopicPartition, Future[Any]]:
+        answers: dict[TopicPartition, Future[Any]] = {}
+        for place in wanted:
+            answers[place] = Future()
+            answers[place].set_result(SimpleNamespace(offset=-1001 if place.partition == 1 else 7))
+        return answers
+
+
+def test_an_end_that_no_leader_told_is_asked_for_again() -> None:
+    client: Any = Silent()
+    admin = ConfluentAdmin(client)
+
+    assert admin.ends([("t", 0)], committed=False) == {("t", 0): 7}
+    for ask in (lambda places: admin.ends(places, committed=True), admin.starts):
+        with pytest.raises(KafkaException) as raised:
+            ask([("t", 0), ("t", 1)])
+        error = error_of(raised.value)
+        assert (error.code(), is_passing(error)) == (KafkaError.LEADER_NOT_AVAILABLE, True)
+        assert error.str() == "no answer of the leader of t[1]"
+
+
+def test_leaders_are_asked_for_before_offsets_are() -> None:
+    client: Any = Silent()
+    ConfluentAdmin(client).ends([("t", 0), ("t", 2), ("u", 0)], committed=False)
+
+    assert sorted(client.asked_leaders_of) == ["t", "u"]
