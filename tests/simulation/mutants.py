@@ -7,7 +7,7 @@ interleavings (docs/decisions/0030); the others are sabotage that no check may m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -23,6 +23,7 @@ from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.transactions import Outcome, Transactions
 from processor.engine import checkpoints as checkpoints_module
 from processor.engine.coverage import Coverage
+from processor.engine.partitions import Partition
 from processor.engine.ports import Committed
 from processor.engine.processor import Processor
 from processor.interpreter import decide as decide_module
@@ -78,8 +79,14 @@ def _ends(stack: ExitStack, suffixes: tuple[str, ...]) -> None:
     stack.enter_context(patch.object(SimulatedAdmin, "ends", ends))
 
 
+def _again_what_events_name() -> AbstractContextManager[object]:
+    """The second line: a command that events name already is passed over. Behind it these would not be seen."""
+    return patch.object(Partition, "dealt_with", lambda self, record: False)
+
+
 def checkpoints_offset(stack: ExitStack) -> None:
-    """Without a committed offset: the checkpoint's, though events name later commands."""
+    """Without a committed offset: the checkpoint's, though events name later commands. With the second line off."""
+    stack.enter_context(_again_what_events_name())
     real_open = Processor._open
 
     def opened(self: Processor, partition: Any, *, attempts: int) -> None:
@@ -119,7 +126,8 @@ def new_producer_without_asking(stack: ExitStack) -> None:
 
 
 def restore_not_tagged(stack: ExitStack) -> None:
-    """What a restore gives counts for whatever assignment there is."""
+    """What a restore gives counts for whatever assignment there is. With the second line off."""
+    stack.enter_context(_again_what_events_name())
 
     def current(self: KafkaInbox, result: Any) -> Any:
         return self._held.get(result.partition)
