@@ -47,7 +47,7 @@ def next_round(
         for chunk in range(len(records), coverage.chunks.get(id, 0)):
             messages.append(_message(names, partition, snapshot_key(id, chunk), None))
         taken.append((id, len(records)))
-    position, disposed = coverage.disposable(coverage.covered_without(len(taken)), limit=TOMBSTONES)
+    position, disposed = coverage.next_checkpoint(len(taken), limit=TOMBSTONES)
     for id in disposed:
         messages += [_message(names, partition, snapshot_key(id, chunk), None) for chunk in range(coverage.chunks[id])]
     checkpoint = Checkpoint(

@@ -4,6 +4,8 @@ An execution is dirty from the first of its events that no snapshot covers until
 checkpoint says that everything before the oldest of those is covered. What closed leaves its snapshot in place until a
 checkpoint stands behind its last event: until then a restore meets that event, and needs what came before. Nor does
 a checkpoint go ahead of what is disposed of: a snapshot that stands without that event would bring the execution back.
+And no checkpoint stands between the first event of what closed that no snapshot covers and its last: a restore would
+meet an end whose beginning it has not read.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ class Coverage:
         self.chunks: dict[str, int] = {}  # of the snapshot that stands, by execution
         self._closing: OrderedDict[str, int] = OrderedDict()  # closed, and before what: by position too
         self._unplaced: dict[str, None] = {}  # closed, and it is not known where
+        self._spans: dict[int, int] = {}  # of what closed before the key, the first position that nothing covers
+        self._unplaced_span: int | None = None  # the same, of what closed where it is not known
         self._end_known = True
         self._events = 0  # since the last round began
         self._due_at: Millis | None = None
@@ -39,6 +43,9 @@ class Coverage:
             self.end = end
             self._closing.update(dict.fromkeys(self._unplaced, end))
             self._unplaced.clear()
+            if self._unplaced_span is not None:
+                self._spans[end] = min(self._unplaced_span, self._spans.get(end, end))
+                self._unplaced_span = None
 
     def touched(self, id: str, *, position: int) -> None:
         """Something of an open execution was written at or after `position`."""
@@ -52,7 +59,11 @@ class Coverage:
 
     def closed(self, id: str) -> None:
         """Its last event stands before `end`, if that is known."""
-        self.dirty.pop(id, None)
+        first = self.dirty.pop(id, None)
+        if first is not None and self._end_known:
+            self._spans[self.end] = min(first, self._spans.get(self.end, first))
+        elif first is not None:
+            self._unplaced_span = first if self._unplaced_span is None else min(first, self._unplaced_span)
         if id in self.chunks and self._end_known:
             self._closing[id] = self.end
         elif id in self.chunks:
@@ -108,10 +119,28 @@ class Coverage:
         """Everything before it will be covered once the `first` dirty ones are."""
         return next(islice(self.dirty.values(), first, None), self.end)
 
-    def disposable(self, position: int, *, limit: int) -> tuple[int, list[str]]:
-        """Return the first closed executions whose snapshots nobody needs once a checkpoint says the position that
-        stands before them, which is `position` or one before it: none that it passes is left out. So there are more
-        than `limit` where they ended in one transaction."""
+    def next_checkpoint(self, taken: int, *, limit: int) -> tuple[int, list[str]]:
+        """Return what a checkpoint may say once the `taken` first dirty ones are covered, and the closed executions
+        whose snapshots nobody needs from then on: none that it passes is left out. They are at most `limit`, or else
+        those that no position divides."""
+        position = self._outside_spans(self.covered_without(taken))
+        behind, found = self._disposable(position, limit=limit)
+        if self._outside_spans(behind) < behind:
+            behind, found = self._disposable(position, limit=len(self._closing))
+        return behind, found
+
+    def _outside_spans(self, position: int) -> int:
+        """Return the greatest position up to this one that stands inside no closed execution's events."""
+        if self._unplaced_span is not None:
+            position = min(position, self._unplaced_span)
+        # The latest end first: what lies before all that was looked at can only lie inside an earlier one.
+        for closing, first in reversed(self._spans.items()):
+            if closing > position > first:
+                position = first
+        return position
+
+    def _disposable(self, position: int, *, limit: int) -> tuple[int, list[str]]:
+        """Return the first of them in the order of their ends, and the position up to which those are all."""
         found: list[str] = []
         behind = self.position
         for id, closing in self._closing.items():
@@ -131,5 +160,6 @@ class Coverage:
         for id in disposed:
             del self._closing[id], self.chunks[id]
         self.position = position
+        self._spans = {closing: first for closing, first in self._spans.items() if closing > position}
         if self._target is not None and position >= self._target:
             self._target = None

@@ -79,6 +79,25 @@ def test_a_death_between_two_transactions_of_a_round_brings_nothing_back_that_en
     assert rounds == -(-5 // limit)
 
 
+def test_a_death_between_two_transactions_of_a_round_finds_what_ended_meanwhile_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen on three brokers: the checkpoint stood between the beginning of an execution and its end."""
+    monkeypatch.setattr(checkpoints, "SNAPSHOTS", 1)
+    for name in ("ends", "waits"):
+        world.start(f"task:{name}")
+    world.settle()
+    world.send(c.CompleteTask.of(scheduled(world, "task:ends"), "done"))
+    for number in range(3):  # begun in the transaction in which that one ends
+        world.start(f"task:{number}")
+    for _ in range(6):
+        world.advance(MINUTE)
+        world.step()
+        assert restored(world)[:2] == ({}, 4)
+
+    assert partition(world).coverage.position == partition(world).coverage.end
+
+
 def test_a_snapshot_stays_as_long_as_it_is_not_known_where_its_execution_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

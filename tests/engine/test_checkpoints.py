@@ -468,8 +468,8 @@ def test_what_was_closed_before_a_checkpoint_is_disposed_of_and_what_was_redrive
     covered.reopened("b", 2)
     covered.touched("b", position=12)
 
-    assert covered.disposable(11, limit=9) == (11, [])
-    assert covered.disposable(12, limit=9) == (12, ["a"])
+    assert covered._disposable(11, limit=9) == (11, [])
+    assert covered._disposable(12, limit=9) == (12, ["a"])
     assert (covered.covered, dict(covered.dirty)) == (12, {"b": 12})
 
 
@@ -484,10 +484,31 @@ def test_a_checkpoint_stands_before_the_end_of_what_is_not_disposed_of_with_it()
             covered.closed(id)
 
     # Those that ended in one transaction go in one.
-    assert covered.disposable(16, limit=1) == (12, ["a", "b"])
-    assert covered.disposable(16, limit=3) == (14, ["a", "b", "c", "d"])
-    assert covered.disposable(16, limit=5) == (16, ["a", "b", "c", "d", "e"])
-    assert covered.disposable(11, limit=1) == (11, [])
+    assert covered._disposable(16, limit=1) == (12, ["a", "b"])
+    assert covered._disposable(16, limit=3) == (14, ["a", "b", "c", "d"])
+    assert covered._disposable(16, limit=5) == (16, ["a", "b", "c", "d", "e"])
+    assert covered._disposable(11, limit=1) == (11, [])
+
+
+def test_no_checkpoint_stands_inside_what_closed_without_a_snapshot() -> None:
+    covered = Coverage()
+    covered.end = 10
+    covered.touched("a", position=10)
+    covered.wrote(14)
+    covered.touched("b", position=14)
+    covered.touched("c", position=14)
+    covered.wrote(18)
+    covered.closed("a")  # from 10 to 17
+    covered.touched("d", position=18)
+
+    # With b alone covered, c's beginning is as far as could be said: inside of a.
+    assert covered.next_checkpoint(1, limit=9) == (10, [])
+    assert covered.next_checkpoint(2, limit=9) == (18, [])
+    covered.wrote(None)
+    covered.closed("b")
+    assert covered.next_checkpoint(2, limit=9) == (10, [])  # nobody knows where b ended
+    covered.wrote(22)
+    assert (covered.next_checkpoint(1, limit=9), covered.next_checkpoint(2, limit=9)) == ((10, []), (22, []))
 
 
 def test_what_was_closed_nobody_knows_where_keeps_its_snapshot_until_that_is_behind_a_known_end() -> None:
@@ -500,6 +521,6 @@ def test_what_was_closed_nobody_knows_where_keeps_its_snapshot_until_that_is_beh
     covered.reopened("b", 1)
     covered.purged("c")
 
-    assert covered.disposable(10, limit=9) == (10, [])
+    assert covered._disposable(10, limit=9) == (10, [])
     covered.wrote(15)
-    assert (covered.disposable(14, limit=9), covered.disposable(15, limit=9)) == ((14, []), (15, ["a"]))
+    assert (covered._disposable(14, limit=9), covered._disposable(15, limit=9)) == ((14, []), (15, ["a"]))
