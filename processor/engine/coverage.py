@@ -10,13 +10,17 @@ meet an end whose beginning it has not read.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
-from itertools import islice
+from itertools import islice, takewhile
+from typing import Final
 
 from processor.model.ids import Millis
 
 CHECKPOINT_EVENTS = 50_000
 CHECKPOINT_MS = 60_000
+UNKNOWN: Final = sys.maxsize
+"""A position behind all others."""
 
 
 class Coverage:
@@ -28,24 +32,21 @@ class Coverage:
         self.dirty: OrderedDict[str, int] = OrderedDict()  # by position, for positions only grow
         self.chunks: dict[str, int] = {}  # of the snapshot that stands, by execution
         self._closing: OrderedDict[str, int] = OrderedDict()  # closed, and before what: by position too
-        self._unplaced: dict[str, None] = {}  # closed, and it is not known where
         self._spans: dict[int, int] = {}  # of what closed before the key, the first position that nothing covers
-        self._unplaced_span: int | None = None  # the same, of what closed where it is not known
-        self._end_known = True
+        self._placed = True  # the log has said where all stands; else what closes stands before UNKNOWN
         self._events = 0  # since the last round began
         self._due_at: Millis | None = None
         self._target: int | None = None  # of the round under way
 
     def wrote(self, end: int | None) -> None:
         """Events were written, all of them before `end`; None where the log has not said where they stand."""
-        self._end_known = end is not None
+        self._placed = end is not None
         if end is not None:
             self.end = end
-            self._closing.update(dict.fromkeys(self._unplaced, end))
-            self._unplaced.clear()
-            if self._unplaced_span is not None:
-                self._spans[end] = min(self._unplaced_span, self._spans.get(end, end))
-                self._unplaced_span = None
+            unplaced = list(takewhile(lambda id: self._closing[id] == UNKNOWN, reversed(self._closing)))
+            self._closing.update(dict.fromkeys(unplaced, end))
+            if (first := self._spans.pop(UNKNOWN, None)) is not None:
+                self._spans[end] = min(first, self._spans.get(end, first))
 
     def touched(self, id: str, *, position: int) -> None:
         """Something of an open execution was written at or after `position`."""
@@ -59,20 +60,15 @@ class Coverage:
 
     def closed(self, id: str) -> None:
         """Its last event stands before `end`, if that is known."""
-        first = self.dirty.pop(id, None)
-        if first is not None and self._end_known:
-            self._spans[self.end] = min(first, self._spans.get(self.end, first))
-        elif first is not None:
-            self._unplaced_span = first if self._unplaced_span is None else min(first, self._unplaced_span)
-        if id in self.chunks and self._end_known:
-            self._closing[id] = self.end
-        elif id in self.chunks:
-            self._unplaced[id] = None
+        closing = self.end if self._placed else UNKNOWN
+        if (first := self.dirty.pop(id, None)) is not None:
+            self._spans[closing] = min(first, self._spans.get(closing, first))
+        if id in self.chunks:
+            self._closing[id] = closing
 
     def orphaned(self, id: str) -> None:
         """It is not open, and its snapshot stands: once all before `end` is covered, nobody needs that."""
-        if id not in self._unplaced:
-            self._closing.setdefault(id, self.end)
+        self._closing.setdefault(id, self.end)
 
     def purged(self, id: str, *, chunks: int = 0) -> None:
         """Nothing of what was written of it counts any longer, but for so many chunks of a later one's snapshot."""
@@ -85,7 +81,6 @@ class Coverage:
     def _keep(self, id: str) -> None:
         """Its snapshot, if it has one, is not to be disposed of."""
         self._closing.pop(id, None)
-        self._unplaced.pop(id, None)
 
     def count(self, events: int, *, now: Millis) -> None:
         self._events += events
@@ -131,8 +126,6 @@ class Coverage:
 
     def _outside_spans(self, position: int) -> int:
         """Return the greatest position up to this one that stands inside no closed execution's events."""
-        if self._unplaced_span is not None:
-            position = min(position, self._unplaced_span)
         # The latest end first: what lies before all that was looked at can only lie inside an earlier one.
         for closing, first in reversed(self._spans.items()):
             if closing > position > first:

@@ -95,15 +95,14 @@ class Restoring:
                 self._snapshot(record)
             except DecodingFailed as fault:
                 self._unreadable[record.key] = str(fault)
+                if (key := _numbered(record)) is not None:
+                    self._chunks.note(*key)
 
     def _snapshot(self, record: Record) -> None:
-        key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
         if record.value is None:
-            if key is not None:
+            if (key := _numbered(record)) is not None:
                 self._chunks.remove(*key)
             return
-        if key is not None:
-            self._chunks.note(*key)
         found = decode_snapshot_record(record.value)
         match found:
             case Checkpoint():
@@ -192,8 +191,7 @@ class Restoring:
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that
         is purged. A snapshot is forgotten too: it is of a later one of that name, whose events all follow."""
-        key = parse_numbered_key((record.key or b"").decode("utf-8", "replace"))
-        if key is not None:
+        if (key := _numbered(record)) is not None:
             id = key[0]
             self._suspects.pop(id, None)
             self._skipped.pop(id, None)
@@ -328,3 +326,7 @@ class Restoring:
             if not self._holdings.is_open(id) and not self._holdings.is_closed(id):
                 self._holdings.close(id, value)
         self._closed = {}
+
+
+def _numbered(record: Record) -> tuple[str, int] | None:
+    return parse_numbered_key((record.key or b"").decode("utf-8", "replace"))

@@ -45,7 +45,7 @@ class Chunks:
         self._parts: dict[str, dict[int, Snapshot | None]] = {}  # all other chunks; None where it cannot be read
 
     def note(self, execution_id: str, chunk: int) -> None:
-        """There is such a record, whether it can be read or not."""
+        """There is such a record, and it cannot be read."""
         if chunk == 0:
             self._single.pop(execution_id, None)
         self._parts.setdefault(execution_id, {})[chunk] = None

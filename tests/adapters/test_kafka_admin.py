@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,21 @@ def test_an_end_that_no_leader_told_is_asked_for_again() -> None:
         error = error_of(raised.value)
         assert (error.code(), is_passing(error)) == (KafkaError.LEADER_NOT_AVAILABLE, True)
         assert error.str() == "no answer of the leader of t[1]"
+
+
+def test_leaders_are_asked_for_once_a_second_and_after_what_was_not_answered() -> None:
+    """Definitions are read on for every batch of commands: three questions for offsets each time."""
+    client: Any = Silent()
+    clock = SimpleNamespace(now=0.0)
+    admin = ConfluentAdmin(client, now=lambda: clock.now)
+    asked = []
+    for at, partition in ((10.0, 0), (10.9, 0), (11.0, 0), (11.1, 1), (11.2, 0), (11.3, 0)):
+        clock.now = at
+        with contextlib.suppress(KafkaException):
+            admin.ends([("t", partition)], committed=True)
+        asked.append(len(client.asked_leaders_of))
+
+    assert asked == [1, 1, 2, 2, 3, 3]
 
 
 def test_leaders_are_asked_for_before_offsets_are() -> None:

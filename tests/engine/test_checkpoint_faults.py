@@ -7,15 +7,12 @@ import logging
 import pytest
 
 from processor.engine import checkpoints, snapshots
-from processor.engine.coverage import CHECKPOINT_MS
 from processor.engine.encoding import encode_snapshot_record
-from processor.engine.partitions import Partition
 from processor.engine.ports import Committed, Message, Transaction
 from processor.model import commands as c
 from processor.model.records import Snapshot
+from tests.engine.test_checkpoints import MINUTE, checkpoint, keys, partition
 from tests.engine.world import TASK, World, scheduled
-
-MINUTE = CHECKPOINT_MS // 1000
 
 
 @pytest.fixture
@@ -24,18 +21,6 @@ def world() -> World:
     world.deploy("task", TASK)
     world.settle()
     return world
-
-
-def partition(world: World) -> Partition:
-    [found] = world.processor._partitions.values()
-    return found
-
-
-def checkpoint(world: World) -> None:
-    """Let a minute pass, so that everything is covered."""
-    world.settle()
-    world.advance(MINUTE)
-    world.settle()
 
 
 def restored(world: World) -> tuple[dict[int, str], int, int]:
@@ -48,7 +33,7 @@ def restored(world: World) -> tuple[dict[int, str], int, int]:
 
 def chunks(world: World) -> dict[bytes | None, bool]:
     """Return whether each key of snapshots is there, or a tombstone."""
-    return {record.key: record.value is not None for record in world.records(world.names.snapshots)}
+    return keys(world, world.names.snapshots)
 
 
 def of_another_release(id: str, *, chunk: int = 0) -> bytes:

@@ -7,6 +7,7 @@ and leaves are its plain data classes, which a simulated broker can make too. Ad
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
@@ -46,8 +47,9 @@ Place: TypeAlias = tuple[str, int]
 T = TypeVar("T")
 
 REQUEST_SECONDS = 5.0
-LEADERS_SECONDS = 1.0
 """How long one question to the cluster may take before it counts as unanswered."""
+LEADERS_SECONDS = 1.0
+"""How long the question for leaders may take, and for how long its answer is good."""
 
 
 class Consumer(Protocol):
@@ -178,8 +180,9 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # th
 
 
 class ConfluentAdmin:
-    def __init__(self, client: AdminClient) -> None:
-        self._client = client
+    def __init__(self, client: AdminClient, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._now = client, now
+        self._leaders_good_until: dict[str, float] = {}  # by topic
 
     def brokers(self) -> int:
         self._client.poll(0)  # its log lines and errors wait for this
@@ -285,23 +288,31 @@ class ConfluentAdmin:
         self._client.poll(0)
         wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
         for topic in {place.topic for place in wanted}:
-            # Else leaders are those of long ago: a dead one costs REQUEST_SECONDS, and one that came back refuses the
-            # old epoch for minutes. A millisecond; without an answer it is tried as it is.
-            with contextlib.suppress(KafkaException):
-                self._client.list_topics(topic, timeout=LEADERS_SECONDS)
+            self._learn_leaders(topic)
         answers = self._client.list_offsets(wanted, isolation_level=isolation, request_timeout=REQUEST_SECONDS)
         found = {}
         for place, answer in answers.items():
             try:
                 offset = self._result(answer).offset
             except KafkaException as error:
+                self._leaders_good_until.pop(place.topic, None)
                 raise _named(error, "DESCRIBE", "topic", place.topic) from error
             if offset < 0:
+                self._leaders_good_until.pop(place.topic, None)
                 # So does librdkafka 2.16 answer where the leader did not, and without an error: taken for an end, a
                 # partition would be restored as if it were empty.
                 raise KafkaException(_no_leader(place))
             found[place.topic, place.partition] = offset
         return found
+
+    def _learn_leaders(self, topic: str) -> None:
+        """The client goes on asking the leaders that it once knew: a dead one costs REQUEST_SECONDS, and one that came
+        back refuses the old epoch for minutes. Where nobody answers, it is tried with those all the same."""
+        if self._now() < self._leaders_good_until.get(topic, 0.0):
+            return
+        with contextlib.suppress(KafkaException):
+            self._client.list_topics(topic, timeout=LEADERS_SECONDS)
+            self._leaders_good_until[topic] = self._now() + LEADERS_SECONDS
 
 
 def _no_leader(place: TopicPartition) -> KafkaError:
