@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message
 
 from processor.engine.encoding import decode_closed, decode_task, decode_timer, encode_command, encode_command_json
 from processor.engine.topics import TopicNames
@@ -25,6 +25,7 @@ from processor.model.definition import Workflow
 from processor.model.ids import Millis
 from processor.model.json import Json
 from tests.chaos.check import without_times
+from tests.chaos.town import clients
 
 _CHAIN: dict[str, Json] = {
     **{
@@ -113,27 +114,7 @@ class Good:
 
     def __init__(self, bootstrap: str, names: TopicNames, *, partitions: int, seed: int) -> None:
         self._names, self._chance = names, random.Random(seed)
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 0,
-                "message.timeout.ms": 120_000,
-            }
-        )
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": names.prefix + "good",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 20,
-            }
-        )
-        topics = (names.tasks, names.timers, names.closed)
-        self._consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(partitions)])
+        self._producer, self._consumer = clients(bootstrap, names, partitions=partitions, group=names.prefix + "good")
         self.started: set[str] = set()
         self.ended: dict[str, float] = {}
         self.held: dict[str, tuple[str, ...]] = {}  # tokens of its tasks, the last one not answered

@@ -29,32 +29,38 @@ TWICE = 0.05
 LATEST_SECONDS = 3.0
 
 
+def clients(bootstrap: str, names: TopicNames, *, partitions: int, group: str) -> tuple[Producer, Consumer]:
+    """Return who sends commands, and who reads tasks, timers and what is closed: from the beginning, as committed."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 0,
+            "message.timeout.ms": 120_000,
+        }
+    )
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 20,
+        }
+    )
+    topics = (names.tasks, names.timers, names.closed)
+    consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(partitions)])
+    return producer, consumer
+
+
 class Town:
     """Runs in a thread from `start` on. `rate`: executions started a second, 0 for none."""
 
     def __init__(self, bootstrap: str, names: TopicNames, *, partitions: int, chance: random.Random) -> None:
         self._names, self._chance = names, chance
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 0,
-                "message.timeout.ms": 120_000,
-            }
-        )
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "town",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 20,
-            }
-        )
-        topics = (names.tasks, names.timers, names.closed)
-        self._consumer.assign([TopicPartition(topic, p, 0) for topic in topics for p in range(partitions)])
+        self._producer, self._consumer = clients(bootstrap, names, partitions=partitions, group="town")
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers, self._commands = count(1), count(1)
         self._answers: dict[str, c.AnyCommand] = {}  # by token

@@ -349,13 +349,11 @@ def settle(world: World) -> None:
 # ---- commands that wait until it is known what is closed
 
 
-@pytest.fixture
-def slow_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """40 closed executions and one that waits, all covered; restarted, and open, with three records of what is closed
+def restarted_with_closed(world: World, *waiting: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    """40 closed executions and those that wait, all covered; restarted, and open, with three records of what is closed
     being read a poll."""
-    for number in range(40):
-        world.start(f"pass:{number}")
-    world.start("task:a")
+    for id in (*(f"pass:{number}" for number in range(40)), *waiting):
+        world.start(id)
     checkpoint(world)
     monkeypatch.setattr(inbox, "RESTORE_RECORDS", 3)
     world.restart()
@@ -363,6 +361,11 @@ def slow_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
         world.step()
     assert not world.processor.ready
     return world
+
+
+@pytest.fixture
+def slow_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    return restarted_with_closed(world, "task:a", monkeypatch=monkeypatch)
 
 
 def test_completions_flow_before_it_is_known_what_is_closed(slow_closed: World) -> None:

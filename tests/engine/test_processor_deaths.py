@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from processor.adapters.embedded import inbox
 from processor.engine.partitions import Partition
 from processor.engine.ports import Committed, Transaction
 from processor.engine.processor import CAREFUL_FROM, DEADLY_FROM
 from processor.model import commands as c
 from processor.model import events as e
+from tests.engine.test_checkpoints import restarted_with_closed
 from tests.engine.world import PASS, TASK, World, map_of_passes, scheduled
 
 
@@ -127,21 +127,7 @@ def test_a_checkpoint_is_no_progress(world: World, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def slow_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """40 closed executions and two that wait, all covered; restarted, and open, with three records of what is closed
-    being read a poll."""
-    for number in range(40):
-        world.start(f"pass:{number}")
-    for id in ("task:a", "task:b"):
-        world.start(id)
-    world.settle()
-    world.advance(60)
-    world.settle()
-    monkeypatch.setattr(inbox, "RESTORE_RECORDS", 3)
-    world.restart()
-    while not world.processor.partitions:
-        world.step()
-    assert not world.processor.ready
-    return world
+    return restarted_with_closed(world, "task:a", "task:b", monkeypatch=monkeypatch)
 
 
 def settle(world: World) -> None:

@@ -12,12 +12,28 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
+from processor.adapters.kafka import KafkaLog
+from processor.adapters.sqlite import SqliteLog
+from processor.engine.ports import Log
+from processor.engine.topics import TopicNames
+from tests.broker import Broker
+
 T = TypeVar("T")
 
 ASL = Path(sys.executable).with_name("asl")
 REPOSITORY = Path(__file__).parents[2]
 ORDER = REPOSITORY / "examples" / "order"
 LOOK_EVERY_SECONDS = 0.05
+
+
+def open_either(request: pytest.FixtureRequest, folder: Path) -> Log:
+    """Return the log that a fixture's parameter asks for: `sqlite`, or `kafka` with topics of the test's own."""
+    if request.param == "sqlite":
+        return SqliteLog(folder / "log.db")
+    broker: Broker = request.getfixturevalue("kafka")
+    return KafkaLog(broker.bootstrap_servers, names=TopicNames(prefix=request.getfixturevalue("topic_prefix")))
 
 
 class Role:

@@ -13,15 +13,12 @@ from pathlib import Path
 import pytest
 
 from processor.adapters.clock import SystemClock
-from processor.adapters.kafka import KafkaLog
-from processor.adapters.sqlite import SqliteLog
 from processor.apps.client import Client
 from processor.engine.ports import Log, Record
-from processor.engine.topics import TopicNames
 from processor.engine.topics_setup import create_topics
 from processor.model.commands import StartExecution
 from processor.model.json import Json
-from tests.broker import Broker
+from tests.integration.fleet import open_either
 
 pytestmark = pytest.mark.timeout(600)  # up to six processes, one after the other
 WITHIN_SECONDS = 540.0
@@ -30,13 +27,7 @@ PASS: Json = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    log: Log
-    if request.param == "sqlite":
-        log = SqliteLog(tmp_path / "log.db")
-    else:
-        broker: Broker = request.getfixturevalue("kafka")
-        names = TopicNames(prefix=request.getfixturevalue("topic_prefix"))
-        log = KafkaLog(broker.bootstrap_servers, names=names)
+    log = open_either(request, tmp_path)
     create_topics(log, partitions=1)
     yield log
     log.close()

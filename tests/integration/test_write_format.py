@@ -13,19 +13,15 @@ from pathlib import Path
 import pytest
 
 from processor.adapters.clock import SystemClock
-from processor.adapters.kafka import KafkaLog
-from processor.adapters.sqlite import SqliteLog
 from processor.apps.audit.verification import Verification
 from processor.apps.client import Client
 from processor.engine.encoding import shipped_schemas
 from processor.engine.ports import Log
-from processor.engine.topics import TopicNames
 from processor.engine.topics_setup import create_topics
 from processor.model.commands import CompleteTask, StartExecution
 from processor.model.json import Json
-from tests.broker import Broker
 from tests.chaos.formats import NEXT_FORMAT, following, older, release, running
-from tests.integration.fleet import LOOK_EVERY_SECONDS, REPOSITORY, Role
+from tests.integration.fleet import LOOK_EVERY_SECONDS, REPOSITORY, Role, open_either
 
 pytestmark = pytest.mark.timeout(900)  # six processes, one after the other
 PARTITIONS = 2
@@ -36,13 +32,7 @@ TASK: Json = {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource":
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    log: Log
-    if request.param == "sqlite":
-        log = SqliteLog(tmp_path / "log.db")
-    else:
-        broker: Broker = request.getfixturevalue("kafka")
-        names = TopicNames(prefix=request.getfixturevalue("topic_prefix"))
-        log = KafkaLog(broker.bootstrap_servers, names=names)
+    log = open_either(request, tmp_path)
     create_topics(log, partitions=PARTITIONS)
     with closing(log):
         yield log
