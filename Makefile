@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 # What goes to pytest, for example: make test ARGS="-k retry"
 ARGS ?=
+# Tests mostly wait for brokers and processes: four at a time take half the time on two cores.
+PARALLEL ?= -n 4 --dist loadfile
 BIN := .venv/bin
 CHECKED := processor tests examples benchmarks
 MODULE_LINES := 500
@@ -36,7 +38,7 @@ check: .venv/.locked ## Lint, format, types, layers, module length (20 s)
 		print $$2 ": " $$1 " lines, at most $(MODULE_LINES)"; long = 1 } END { exit long }'
 
 test: setup ## Run every test; those that need a Kafka skip where none can be had (ARGS=--require-kafka: fail)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 it: setup ## Run only the tests against a real Kafka
 	@$(BIN)/pytest -m kafka --require-kafka $(ARGS)

@@ -38,6 +38,7 @@ from processor.model.ids import ScopeKey
 from processor.model.json import Json
 from tests.interpreter.scenario import RUNS, Fields, Run, machine, task
 from tests.properties import replay, variables
+from tests.properties.budget import PROFILE
 from tests.properties.place import Mood, Object
 from tests.properties.replay import ReplayBroken
 from tests.properties.test_orders import check_orders
@@ -199,7 +200,7 @@ def generated(check: Callable[[Object, st.DataObject], None], *, mood: Mood = "a
     """Check generated workflows up to the first that fails, which is most often one of the first hundred."""
 
     @settings(
-        settings.get_profile("default"),
+        PROFILE,
         max_examples=1_000,
         database=None,
         phases=[Phase.generate],
