@@ -177,6 +177,7 @@ def _drain(chaos: Chaos) -> list[str]:
     town, deadline = chaos.town, time.monotonic() + DRAIN_SECONDS
     town.rate = 0.0
     while town.unfinished() and town.alive and time.monotonic() < deadline:
+        chaos.supervise()
         time.sleep(0.2)
     time.sleep(4)  # what is sent late, or twice
     left = sorted(town.unfinished())

@@ -111,16 +111,18 @@ class Chaos:
 
     # ---- back to normal
 
-    def settle(self) -> None:
-        """Everyone is alive, and every partition of every topic has all of its copies again."""
-        for slot in self.slots.values():
-            if slot.name == EXTRA_SLOT:
-                slot.kill()
-            elif not slot.alive:
+    def supervise(self) -> None:
+        """Start again what has ended, as whatever runs processors does: told that it shares its slot, one exits."""
+        for name in SLOTS:
+            if not (slot := self.slots[name]).alive:
                 if slot.process is not None and slot.process.returncode not in (-signal.SIGKILL, 0):
-                    # Told that it shares its slot, a processor exits; what supervises it starts it again.
                     slot.ended_badly.append(f"{slot.name}.{slot.lives}: {slot.process.returncode}")
                 slot.start()
+
+    def settle(self) -> None:
+        """Everyone is alive, and every partition of every topic has all of its copies again."""
+        self.slots[EXTRA_SLOT].kill()
+        self.supervise()
         deadline = time.monotonic() + SETTLED_SECONDS
         while not self._all_in_sync():
             assert time.monotonic() < deadline, "the brokers do not get in sync again"
@@ -139,6 +141,7 @@ class Chaos:
         while self.town.ended.total() < before + executions:
             if time.monotonic() > deadline:
                 return False
+            self.supervise()
             time.sleep(0.02)
         return True
 

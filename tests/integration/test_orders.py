@@ -147,7 +147,7 @@ def take_over(fleet: Fleet, watch: Watch, commits: Commits, *, victim: Role, sur
 
 def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, dict[str, Any]]) -> Watch:
     """Start all roles and the orders, kill one of each, and return what the events say once all orders have ended."""
-    first, second, third = parts(orders, 3)
+    first, second, third, fourth = parts(orders, 4)
     one, other = fleet.processor(0), fleet.processor(1)
     fleet.timers()
     workers = fleet.worker(), fleet.worker()
@@ -163,11 +163,12 @@ def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, di
     fleet.wait(both_own(again, other), seconds=PATIENCE_SECONDS, what="the restarted processor owns partitions")
     say(f"after: slot 0 owns {again.owned()} (pid {one.pid} → {again.pid}), slot 1 owns {other.owned()}")
 
+    send(log, third)  # the second may have ended while the processor came back
     fleet.wait(lambda: len(watch.look().pending) >= 10, seconds=PATIENCE_SECONDS, what="tasks in flight")
     workers[0].kill()
     say(f"killed a worker, {len(watch.pending)} tasks in flight")
     fleet.worker()
-    send(log, third)
+    send(log, fourth)
     fleet.wait(lambda: watch.look().waiting() >= 5, seconds=PATIENCE_SECONDS, what="executions that wait for a timer")
     timers = next(role for role in fleet.roles if role.name.startswith("timers"))
     timers.kill()

@@ -191,7 +191,8 @@ class Restorer:
             error = error_of(exception)
             if not is_passing(error):
                 raise self._connection.translate(error) from exception
-            log.warning("restore_delayed", extra={"reason": describe(error)})
+            phases = {take.partition: take.phase.name for take in self._takes.values()}
+            log.warning("restore_delayed", extra={"slot": self._slot, "phases": phases, "reason": describe(error)})
             self._timing.sleep(PASSING_FAULT_SECONDS)
 
     def _take_requests(self, *, wait: bool) -> None:
