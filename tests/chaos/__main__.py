@@ -167,9 +167,12 @@ def _faults(
             happened = chaos.kinds[kind]()
             counts[kind if happened else f"not: {kind}"] += 1
             chaos.settle()
+            settled = time.monotonic()
             if not chaos.progress(executions=2, within_seconds=PATIENCE_SECONDS):
                 return counts, [f"after {kind}: nothing ends within {PATIENCE_SECONDS:.0f} s"]
-            print(f"{time.monotonic() - at:6.1f} s  {kind}{'' if happened else ': did not happen'}", flush=True)
+            took, stood = time.monotonic() - at, time.monotonic() - settled
+            said = "" if happened else ": did not happen"
+            print(f"{took:6.1f} s, {stood:4.1f} s after all was settled: {kind}{said}", flush=True)
     return counts, []
 
 
