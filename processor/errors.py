@@ -169,8 +169,10 @@ class HistoryBroken(AslError):
 
 
 class SlotTaken(AslError):
-    def __init__(self, *, slot: str, reason: str) -> None:
-        self.slot, self.reason = slot, reason
+    """`doubtful`: the other may be this process's own earlier request, which a broker that comes back cannot tell."""
+
+    def __init__(self, *, slot: str, reason: str, doubtful: bool = False) -> None:
+        self.slot, self.reason, self.doubtful = slot, reason, doubtful
         super().__init__(f"slot {slot} is used by another live process: {reason}")
 
 

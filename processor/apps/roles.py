@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol, TypeAlias
 
-from processor.errors import LogUnavailable
+from processor.errors import LogUnavailable, SlotTaken
 
 _log = logging.getLogger("processor.roles")
 
@@ -19,6 +19,7 @@ _FIRST_DELAY_SECONDS: Final = 0.5
 _LONGEST_DELAY_SECONDS: Final = 15.0
 _HEALTHY_AFTER_SECONDS: Final = 60.0
 _LOOK_EVERY_SECONDS: Final = 0.1
+_DOUBTED_ONCE_SECONDS: Final = 60.0
 
 
 class Role(Protocol):
@@ -68,9 +69,10 @@ def stopped_by_signals() -> Iterator[StopFlag]:
 
 def run_role(name: str, make: MakeRole, stop: StopFlag) -> None:
     """Run a role until `stop` is set. While the log cannot be reached it is made anew, after longer and longer waits;
-    everything else that it raises ends it.
+    at once where its slot may be taken, but need not be, and that is the first time in a minute. Everything else that
+    it raises ends it (docs/decisions/0038).
     """
-    delay = _FIRST_DELAY_SECONDS
+    delay, doubted = _FIRST_DELAY_SECONDS, float("-inf")
     while not stop():
         began = time.monotonic()
         try:
@@ -84,6 +86,12 @@ def run_role(name: str, make: MakeRole, stop: StopFlag) -> None:
             )
             stop.wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
+        except SlotTaken as fault:
+            now = time.monotonic()
+            if not fault.doubtful or now - doubted < _DOUBTED_ONCE_SECONDS:
+                raise
+            doubted = now
+            _log.warning("slot_doubted", extra={"role": name, "slot": fault.slot, "reason": fault.reason})
     _log.info("role_stopped", extra={"role": name})
 
 

@@ -45,7 +45,7 @@ def test_an_idle_processor_that_another_in_its_slot_has_fenced_ends_naming_the_s
     with pytest.raises(SlotTaken) as told:
         inbox.poll(timeout_seconds=0, max_commands=10)
 
-    assert told.value.fields() == {"slot": "z", "reason": f"_FATAL: {FENCED}"}
+    assert told.value.fields() == {"slot": "z", "reason": f"_FATAL: {FENCED}", "doubtful": True}
 
 
 def joined(cluster: Cluster, inbox: KafkaInbox) -> FakeConsumer:

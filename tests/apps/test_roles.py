@@ -91,6 +91,32 @@ def test_every_other_fault_ends_the_role() -> None:
     assert notes == ["made", "run", "closed"]
 
 
+DOUBTFUL = SlotTaken(slot="0", reason="a test", doubtful=True)
+
+
+def test_a_slot_that_may_be_taken_is_tried_once_more_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    stop = StopFlag()
+    faults = [DOUBTFUL, DOUBTFUL, None]
+    now = [0.0]
+
+    def make() -> Recorded:
+        now[0] += 60.0
+        return Recorded(notes, stop, faults.pop(0))
+
+    monkeypatch.setattr("processor.apps.roles.time.monotonic", lambda: now[0])
+    run_role("processor", make, stop)
+    assert notes == ["made", "run", "closed"] * 3
+
+
+def test_a_slot_that_is_taken_twice_in_a_minute_ends_the_role() -> None:
+    notes: list[str] = []
+    stop = StopFlag()
+    with pytest.raises(SlotTaken):
+        run_role("processor", lambda: Recorded(notes, stop, DOUBTFUL), stop)
+    assert notes == ["made", "run", "closed"] * 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_sets_the_flag_and_the_second_is_no_longer_handled(number: signal.Signals) -> None:
     before = signal.getsignal(number)

@@ -231,7 +231,7 @@ class KafkaInbox:
 
     def _not_named(self, error: KafkaError) -> bool:
         if error.code() == KafkaError.FENCED_INSTANCE_ID:
-            raise SlotTaken(slot=self._slot, reason=describe(error))
+            raise SlotTaken(slot=self._slot, reason=describe(error), doubtful=True)
         if error.code() not in FENCED | ABORTABLE and not is_passing(error):
             raise self._connection.translate(error)
         log.info("takeover_not_named_yet", extra={"slot": self._slot, "reason": describe(error)})
@@ -342,7 +342,8 @@ class KafkaInbox:
         mine = {self._membership.member, self._consumer.memberid()}
         for member in members:
             if member.instance_id == self._slot and member.member_id not in mine:
-                raise SlotTaken(slot=self._slot, reason=f"the group has member {member.member_id} in it")
+                reason = f"the group has member {member.member_id} in it"
+                raise SlotTaken(slot=self._slot, reason=reason, doubtful=True)
         if self._membership.unchanged() and any(m.member_id == self._membership.member for m in members):
             self._transactions.renew(within_seconds=RENEW_SECONDS)
 
@@ -353,7 +354,7 @@ class KafkaInbox:
         fatal = code == KafkaError._FATAL or error.fatal()
         fenced = fatal and ("Static consumer fenced" in error.str() or "FENCED_INSTANCE_ID" in error.str())
         if fenced or code in (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID):
-            raise SlotTaken(slot=self._slot, reason=describe(error))
+            raise SlotTaken(slot=self._slot, reason=describe(error), doubtful=True)
         if code in NOT_AUTHORIZED:
             raise self._connection.translate(error)
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
