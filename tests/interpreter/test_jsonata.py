@@ -22,7 +22,7 @@ from processor.interpreter.jsonata import (
     compile_expression,
     type_name,
 )
-from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, TAME, TIMEOUT, WILD, Engine, Panicked
+from processor.interpreter.jsonata_engine import MAX_ARRAY, MAX_LENGTH, SANDBOXED, TAME, TIMEOUT, Engine, Panicked
 from processor.interpreter.jsonata_functions import MEMORY_LIMIT as MEMORY
 from processor.interpreter.jsonata_functions import Exhausted, Refused
 from processor.interpreter.jsonata_paths import compile_path
@@ -150,7 +150,7 @@ def test_the_whole_input_is_handed_on_as_it_is() -> None:
 def test_a_compiled_path_gives_what_the_engine_gives(value: Json, steps: list[str], index: str) -> None:
     text = ".".join([f"$x{index}", *steps])
     assert compile_path(text) is not None
-    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, limits=WILD, budget=Budget())
+    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, limits=SANDBOXED, budget=Budget())
     assert evaluated(text, {}, {"x": value}) == by_engine
 
 
@@ -480,7 +480,7 @@ class Noting:
         if self.failure is not None:
             raise self.failure
         engine = Engine(task.text, scan(task.text))
-        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, limits=WILD, budget=budget)
+        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, limits=SANDBOXED, budget=budget)
 
     def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
         if budget.seconds <= 0:
