@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processor.engine.encoding import decode_events, decode_rejection
+from processor.engine.encoding import TYPES_HEADER, decode_events, decode_rejection
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
@@ -22,8 +22,6 @@ from processor.model.commands import token_of
 from processor.model.ids import Millis, ScopeKey, parse_execution_id, parse_numbered_key
 from processor.model.json import Json
 from processor.model.records import Rejection, Status
-
-TYPES_HEADER: Final = "event-types"
 
 Seen: TypeAlias = Callable[[int], None]
 """Told how many further offsets have been passed, for progress."""

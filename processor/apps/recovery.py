@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from processor.apps.executions import TYPES_HEADER, purged_id, topic_partitions
-from processor.engine.encoding import decode_events
+from processor.apps.executions import purged_id, topic_partitions
+from processor.engine.encoding import TYPES_HEADER, decode_events
 from processor.engine.ports import Message, Reader, Record
 from processor.engine.topics import TopicNames
 from processor.model import events as e

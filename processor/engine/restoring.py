@@ -17,10 +17,13 @@ from processor.engine.coverage import Coverage
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import (
     STATE_FORMAT,
+    TYPES_HEADER,
+    BatchHead,
     decode_closed,
     decode_events,
     decode_execution,
     decode_snapshot_record,
+    skim_events,
 )
 from processor.engine.encoding.wire import HEADER_LENGTH
 from processor.engine.holdings import Holdings, RevisionMissing, workflow_of
@@ -40,6 +43,9 @@ log = logging.getLogger(__name__)
 DEALT_WITH = 100_000
 """How far back it is told which commands were dealt with, in offsets: twice as far as they go ahead of those that wait
 for `closed` (partitions.WAITING_BEHIND)."""
+
+
+_STARTED, _SUCCEEDED = (event.__name__.encode() for event in (e.ExecutionStarted, e.ExecutionSucceeded))
 
 
 class Restoring:
@@ -159,16 +165,34 @@ class Restoring:
                 self._purge(record)
                 continue
             self._coverage.end = record.offset + 1
-            moved = moved_from(record.headers) is not None
-            events = decode_events(record.value)
-            id, command = events[0].execution_id, events[0].caused_by.offset  # of all of them
-            if command is not None and not moved:  # moved: a command under another prefix
-                self._note_command(id, command)
-            if id not in self._suspects:
-                try:
-                    self._take_batch(id, events, record.offset, moved=moved)
-                except HistoryBroken as fault:
-                    self._suspects[id] = fault
+            head, moved = skim_events(record.value), moved_from(record.headers) is not None
+            id = head.execution_id
+            if head.command_offset is not None and not moved:  # moved: a command under another prefix
+                self._note_command(id, head.command_offset)
+            if id in self._suspects or self._takes_success(head, record):
+                continue
+            try:
+                self._take_batch(id, decode_events(record.value), record.offset, moved=moved)
+            except HistoryBroken as fault:
+                self._suspects[id] = fault
+
+    def _takes_success(self, head: BatchHead, record: Record) -> bool:
+        """Return whether the header says that the execution succeeds by these events, and they are what comes next:
+        then nothing within them is looked at."""
+        types = dict(record.headers).get(TYPES_HEADER, b"")
+        id = head.execution_id
+        if not types.endswith(_SUCCEEDED) or id in self._covered:
+            return False
+        if not self._is_whole(id, head.sequence, starts=types.startswith(_STARTED)):
+            return False
+        self.events += head.count
+        self._succeed(id, head.sequence + head.count - 1)
+        return True
+
+    def _succeed(self, id: str, last: int) -> None:
+        self._holdings.forget(id)
+        self._coverage.closed(id)
+        self._succeeded[id] = last
 
     def _note_command(self, id: str, offset: int) -> None:
         self.next_command = max(self.next_command, offset + 1)
@@ -207,22 +231,23 @@ class Restoring:
                 return
         self._covered.discard(id)
         self.events += len(events)
-        if isinstance(events[-1], e.ExecutionSucceeded) and self._is_whole(id, events[0]):
-            self._holdings.forget(id)
-            self._coverage.closed(id)
-            self._succeeded[id] = events[-1].sequence
+        first, last = events[0], events[-1]
+        starts = isinstance(first, e.ExecutionStarted)
+        if isinstance(last, e.ExecutionSucceeded) and self._is_whole(id, first.sequence, starts=starts):
+            self._succeed(id, last.sequence)
         else:
             self._fold(id, events, offset, moved=moved)
 
-    def _is_whole(self, id: str, first: e.AnyEvent) -> bool:
-        """Return whether a history is there up to `first`, so that one that succeeds by these events needs no folding:
-        nobody asks for its state, and its record of closed, committed with its end, is read next."""
+    def _is_whole(self, id: str, sequence: int, *, starts: bool) -> bool:
+        """Return whether a history is there up to the event of that number, or begins with it, so that one that
+        succeeds by what follows needs no folding: nobody asks for its state, and its record of closed, committed with
+        its end, is read next."""
         if id in self._succeeded or self._holdings.is_closed(id):
             return False
         expected = self._holdings.next_sequence(id)
         if expected is None:
-            return isinstance(first, e.ExecutionStarted) and first.sequence == 0
-        return first.sequence == expected
+            return starts and sequence == 0
+        return sequence == expected
 
     def _fold(self, id: str, events: tuple[e.AnyEvent, ...], offset: int, *, moved: bool) -> None:
         if (last := self._succeeded.get(id)) is not None:

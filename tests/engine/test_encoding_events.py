@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from processor.engine.encoding import BATCH_BYTES, decode_events, encode_events
+from processor.engine.encoding import BATCH_BYTES, BatchHead, decode_events, encode_events, skim_events
 from processor.engine.encoding.codec import STRUCTS
 from processor.engine.encoding.generator import compile_codec
 from processor.engine.encoding.wire import Names, write_string
@@ -47,6 +47,13 @@ def test_batches_are_written_byte_for_byte_as_fastavro_writes_them_and_read_back
 
     assert encoded.value[10:] == oracle_write(ORACLE, plain_batch(batch))
     assert decode_events(encoded.value) == batch
+    first = batch[0]
+    assert skim_events(encoded.value) == BatchHead(
+        execution_id=first.execution_id,
+        sequence=first.sequence,
+        count=len(batch),
+        command_offset=first.caused_by.offset,
+    )
 
 
 def test_every_class_of_event_is_in_the_union_and_none_else() -> None:
@@ -153,21 +160,35 @@ def test_a_payload_that_is_not_json_is_refused_by_name() -> None:
         decode_events(value)
 
 
-def test_a_newer_schema_is_named_and_never_guessed() -> None:
+READERS = pytest.mark.parametrize("read", [decode_events, skim_events])
+
+
+@READERS
+def test_a_newer_schema_is_named_and_never_guessed(read: Callable[[bytes], object]) -> None:
     value = encode_events(PAIR)[0].value
 
     with pytest.raises(UnknownSchema) as caught:
-        decode_events(value[:2] + bytes.fromhex("0123456789abcdef") + value[10:])
+        read(value[:2] + bytes.fromhex("0123456789abcdef") + value[10:])
 
     assert caught.value.fingerprint == "0123456789abcdef"
 
 
-def test_a_value_of_another_topic_is_refused(tmp_path: Path) -> None:
+@READERS
+def test_a_value_of_another_topic_is_refused(read: Callable[[bytes], object]) -> None:
     from processor.engine.encoding import encode_definition_record
     from processor.model.records import PartitionCount
 
     with pytest.raises(DecodingFailed, match="EventBatch does not decode: holds a PartitionCount"):
-        decode_events(encode_definition_record(PartitionCount(partitions=6)))
+        read(encode_definition_record(PartitionCount(partitions=6)))
+
+
+@pytest.mark.parametrize("length", range(10, 43))
+def test_an_envelope_that_is_cut_off_is_refused(length: int) -> None:
+    value = encode_events(PAIR)[0].value
+
+    assert skim_events(value[:43]) == BatchHead(execution_id="orders:o-1", sequence=41, count=2, command_offset=7)
+    with pytest.raises(DecodingFailed):
+        skim_events(value[:length])
 
 
 def test_a_schema_that_does_not_fit_the_structs_does_not_compile() -> None:

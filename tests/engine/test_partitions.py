@@ -9,7 +9,7 @@ import pytest
 
 from processor.adapters.embedded.store import Group
 from processor.engine import restoring
-from processor.engine.encoding import decode_closed, encode_command, encode_events
+from processor.engine.encoding import decode_closed, decode_events, encode_command, encode_events
 from processor.engine.ports import (
     AllRestored,
     CommandArrived,
@@ -304,8 +304,9 @@ def test_an_event_that_evolve_cannot_fold_stops_its_partition(world: World, monk
 # ---- what succeeded
 
 
+@pytest.mark.parametrize("headers", [True, False], ids=["types told", "types not told"])
 def test_a_batch_that_ends_in_success_is_not_folded_and_its_execution_is_remembered(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, headers: bool
 ) -> None:
     folded: list[tuple[str, int]] = []
 
@@ -315,7 +316,9 @@ def test_a_batch_that_ends_in_success_is_not_folded_and_its_execution_is_remembe
 
     monkeypatch.setattr(restoring, "evolve", evolved)
     one, other = world.histories()["pass:0"], world.histories()["pass:1"]
-    after, _ = scripted(monkeypatch, whole(world, one, other[:2], other[2:], closed=("pass:0", "pass:1")))
+    after, _ = scripted(
+        monkeypatch, whole(world, one, other[:2], other[2:], closed=("pass:0", "pass:1"), headers=headers)
+    )
 
     assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
     assert folded == [("pass:1", 1)]
@@ -324,6 +327,24 @@ def test_a_batch_that_ends_in_success_is_not_folded_and_its_execution_is_remembe
     known = {decode_closed(record.value or b"") for record in of_closed(world, "pass:0", "pass:1")}
     assert {partition.holdings.find(id) for id in ("pass:0", "pass:1")} == known
     assert (partition.holdings.open_count, partition.holdings.closed_count) == (0, 2)
+
+
+def test_a_batch_whose_header_tells_of_success_is_not_even_decoded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+
+    def decode(value: bytes) -> tuple[e.AnyEvent, ...]:
+        events = decode_events(value)
+        decoded.append(f"{events[0].execution_id} from {events[0].sequence}")
+        return events
+
+    monkeypatch.setattr(restoring, "decode_events", decode)
+    one, other = world.histories()["pass:0"], world.histories()["pass:1"]
+    after, _ = scripted(monkeypatch, whole(world, one, other[:2], other[2:], closed=("pass:0", "pass:1")))
+
+    assert (after.processor.partitions, after.processor.stopped) == ((0,), {})
+    assert decoded == ["pass:1 from 0"]
 
 
 def test_one_that_succeeded_and_of_which_closed_has_no_record_stops_its_partition(
@@ -357,10 +378,20 @@ def test_a_success_behind_a_gap_stops_its_partition(world: World, monkeypatch: p
     }
 
 
-def whole(world: World, *batches: Sequence[e.AnyEvent], closed: tuple[str, ...]) -> list[Delivery]:
+def whole(
+    world: World, *batches: Sequence[e.AnyEvent], closed: tuple[str, ...], headers: bool = True
+) -> list[Delivery]:
     """Return what is delivered of a partition that holds these batches, with the records of these `closed`."""
     records = tuple(
-        Record(topic=world.names.events, partition=0, offset=n, key=b.key, value=b.value, time=now_of(world))
+        Record(
+            topic=world.names.events,
+            partition=0,
+            offset=n,
+            key=b.key,
+            value=b.value,
+            headers=b.headers if headers else (),
+            time=now_of(world),
+        )
         for n, events in enumerate(batches)
         for b in encode_events(events)
     )

@@ -150,7 +150,9 @@ def test_the_whole_input_is_handed_on_as_it_is() -> None:
 def test_a_compiled_path_gives_what_the_engine_gives(value: Json, steps: list[str], index: str) -> None:
     text = ".".join([f"$x{index}", *steps])
     assert compile_path(text) is not None
-    by_engine = Engine(text, scan(text)).evaluate({}, {"x": value}, seed=SEED, now=NOW, limits=SANDBOXED, budget=Budget())
+    by_engine = Engine(text, scan(text)).evaluate(
+        {}, {"x": value}, seed=SEED, now=NOW, limits=SANDBOXED, budget=Budget()
+    )
     assert evaluated(text, {}, {"x": value}) == by_engine
 
 
@@ -480,7 +482,9 @@ class Noting:
         if self.failure is not None:
             raise self.failure
         engine = Engine(task.text, scan(task.text))
-        return engine.evaluate(task.states, task.variables, seed=task.seed, now=task.now, limits=SANDBOXED, budget=budget)
+        return engine.evaluate(
+            task.states, task.variables, seed=task.seed, now=task.now, limits=SANDBOXED, budget=budget
+        )
 
     def timed(self, evaluate: Callable[[], Json | Undefined], budget: Budget) -> Json | Undefined:
         if budget.seconds <= 0:

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from processor.apps.audit.differences import Difference
-from processor.apps.executions import TYPES_HEADER
 from processor.apps.render.values import struct_json
+from processor.engine.encoding import TYPES_HEADER
 from processor.engine.ports import Record
 from processor.model import events as e
 from processor.model.execution import Execution

@@ -32,8 +32,8 @@ from processor.apps.audit.archive import (
 from processor.apps.audit.checks import Fault
 from processor.apps.audit.lines import lines_of
 from processor.apps.audit.verification import Verification
-from processor.apps.executions import TYPES_HEADER, Seen, ignore, topic_partitions
-from processor.engine.encoding import decode_events
+from processor.apps.executions import Seen, ignore, topic_partitions
+from processor.engine.encoding import TYPES_HEADER, decode_events
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import ArchiveDamaged, DecodingFailed, InvalidSettings

@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar, cast, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processor.apps.executions import TYPES_HEADER
 from processor.apps.render.events import event_json
 from processor.apps.render.values import struct_json
 from processor.engine.encoding import (
+    TYPES_HEADER,
     decode_closed,
     decode_definition_record,
     decode_events,

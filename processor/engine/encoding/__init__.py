@@ -13,7 +13,15 @@ wire.py        Avro's primitives
 
 from processor.engine.encoding.codec import choose_write_format, shipped_codec
 from processor.engine.encoding.commands import content_type_of, decode_command, encode_command, encode_command_json
-from processor.engine.encoding.events import BATCH_BYTES, EncodedBatch, decode_events, encode_events
+from processor.engine.encoding.events import (
+    BATCH_BYTES,
+    TYPES_HEADER,
+    BatchHead,
+    EncodedBatch,
+    decode_events,
+    encode_events,
+    skim_events,
+)
 from processor.engine.encoding.records import (
     decode_closed,
     decode_definition_record,
@@ -37,6 +45,8 @@ from processor.engine.encoding.state import STATE_FORMAT, decode_execution, enco
 __all__ = [
     "BATCH_BYTES",
     "STATE_FORMAT",
+    "TYPES_HEADER",
+    "BatchHead",
     "EncodedBatch",
     "choose_write_format",
     "content_type_of",
@@ -65,4 +75,5 @@ __all__ = [
     "execution_header",
     "shipped_codec",
     "shipped_schemas",
+    "skim_events",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
 
 from msgspec import Struct
 
@@ -16,7 +16,9 @@ from processor.errors import DecodingFailed, InvalidSettings, NotInWriteFormat, 
 from processor.model import commands, events, records
 
 Read: TypeAlias = Callable[[bytes, int], tuple[object, int]]
+Skim: TypeAlias = Callable[[bytes, int], tuple[object, ...]]
 Write: TypeAlias = Callable[[object], bytes]
+T = TypeVar("T")
 
 STRUCTS: Mapping[str, type[Struct]] = {
     struct_type.__name__: struct_type
@@ -35,6 +37,7 @@ class Codec:
         self._format = library.default_format
         self._written = library.formats[self._format]
         self._readers: dict[bytes, tuple[str, Read]] = {}
+        self._skimmers: dict[bytes, Skim] = {}
         self._compiled: dict[str, Mapping[str, Callable[..., object]]] = {}
 
     @property
@@ -88,23 +91,32 @@ class Codec:
         Raises DecodingFailed, UnknownSchema; nothing else, whatever the bytes.
         """
         what = roots[0]
-        try:
-            root, read = self._readers.get(value[:HEADER_LENGTH]) or self._find(value, what)
-            if root not in roots:
-                raise Malformed(f"holds a {root}")
-            decoded, end = read(value, HEADER_LENGTH)
-        except Malformed as fault:
-            raise DecodingFailed(what=what, reason=str(fault)) from None
-        except (IndexError, struct.error):
-            raise DecodingFailed(what=what, reason="ends too early") from None
-        except KeyError as fault:
-            raise DecodingFailed(what=what, reason=f"no symbol has the number {fault}") from None
-        except UnicodeDecodeError as fault:
-            raise DecodingFailed(what=what, reason=f"a string is not UTF-8: {fault.reason}") from None
+        decoded, end = _guarded(self._read, value, what, roots)
         if end != len(value):
             fault_text = "ends too early" if end > len(value) else f"{len(value) - end} bytes too many"
             raise DecodingFailed(what=what, reason=fault_text)
         return decoded
+
+    def skim(self, value: bytes, *, root: str) -> tuple[object, ...]:
+        """Return what stands before the items of an envelope, and how many its first block has; the items may be
+        anything. Raises as `decode`."""
+        return _guarded(self._skim, value, root, (root,))
+
+    def _read(self, value: bytes, what: str, roots: tuple[str, ...]) -> tuple[object, int]:
+        root, read = self._readers.get(value[:HEADER_LENGTH]) or self._find(value, what)
+        if root not in roots:
+            raise Malformed(f"holds a {root}")
+        return read(value, HEADER_LENGTH)
+
+    def _skim(self, value: bytes, what: str, roots: tuple[str, ...]) -> tuple[object, ...]:
+        skim = self._skimmers.get(value[:HEADER_LENGTH])
+        if skim is None:
+            root, _ = self._find(value, what)
+            if root not in roots:
+                raise Malformed(f"holds a {root}")
+            schema = self._library.by_fingerprint[value[2:HEADER_LENGTH].hex()]
+            skim = self._skimmers[schema.header] = cast(Skim, self._functions(schema)[f"skim_{root}"])
+        return skim(value, HEADER_LENGTH)
 
     def _find(self, value: bytes, what: str) -> tuple[str, Read]:
         if value[:2] != MARKER or len(value) < HEADER_LENGTH:
@@ -122,6 +134,19 @@ class Codec:
         if functions is None:
             functions = self._compiled[schema.fingerprint] = compile_codec(schema.tree, STRUCTS)
         return functions
+
+
+def _guarded(read: Callable[[bytes, str, tuple[str, ...]], T], value: bytes, what: str, roots: tuple[str, ...]) -> T:
+    try:
+        return read(value, what, roots)
+    except Malformed as fault:
+        raise DecodingFailed(what=what, reason=str(fault)) from None
+    except (IndexError, struct.error):
+        raise DecodingFailed(what=what, reason="ends too early") from None
+    except KeyError as fault:
+        raise DecodingFailed(what=what, reason=f"no symbol has the number {fault}") from None
+    except UnicodeDecodeError as fault:
+        raise DecodingFailed(what=what, reason=f"a string is not UTF-8: {fault.reason}") from None
 
 
 @cache

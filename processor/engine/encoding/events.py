@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from msgspec import Struct
 
 from processor.engine.encoding.codec import shipped_codec
 from processor.engine.encoding.schemas import Schema
 from processor.engine.encoding.wire import Lacking, write_long
-from processor.model.events import AnyEvent
+from processor.model.events import AnyEvent, Cause
 from processor.model.ids import batch_key
 
 BATCH_BYTES = 256 * 1024
+TYPES_HEADER: Final = "event-types"
+"""Names the classes of the events within, each once, in the order in which they come."""
 _CLOSING_BYTES = 4  # at most: the count of a batch's events (none is shorter than 3 bytes), and the 0 after them
 
 
@@ -25,6 +27,15 @@ class EncodedBatch(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, bytes], ...]
     sequence: int
     count: int
+
+
+class BatchHead(Struct, frozen=True, kw_only=True):
+    """What a record says of all its events: `sequence` of the first, `count`, and the offset of their command."""
+
+    execution_id: str
+    sequence: int
+    count: int
+    command_offset: int | None
 
 
 def encode_events(events: Sequence[AnyEvent]) -> tuple[EncodedBatch, ...]:
@@ -55,6 +66,17 @@ def encode_events(events: Sequence[AnyEvent]) -> tuple[EncodedBatch, ...]:
 def decode_events(value: bytes) -> tuple[AnyEvent, ...]:
     """Return the events of a record. Raises DecodingFailed; UnknownSchema where a newer release wrote it."""
     return cast("tuple[AnyEvent, ...]", shipped_codec().decode(value, roots=("EventBatch",)))
+
+
+def skim_events(value: bytes) -> BatchHead:
+    """Return what a record says of all its events: a tenth of the work of `decode_events`. They may be anything; they
+    are in one block, as `encode_events` writes them.
+
+    Raises DecodingFailed; UnknownSchema where a newer release wrote it.
+    """
+    found = shipped_codec().skim(value, root="EventBatch")
+    id, _, cause, sequence, count = cast("tuple[str, int, Cause, int, int]", found)
+    return BatchHead(execution_id=id, sequence=sequence, count=count, command_offset=cause.offset)
 
 
 _Writers: TypeAlias = tuple[Callable[[AnyEvent], bytes], Mapping[type, Callable[[AnyEvent], bytes]]]
@@ -88,7 +110,7 @@ def _close(events: Sequence[AnyEvent], head: bytes, bodies: list[bytes]) -> Enco
     return EncodedBatch(
         key=batch_key(first.execution_id, first.sequence).encode(),
         value=b"".join((head, write_long(len(bodies)), *bodies, b"\x00")),
-        headers=(("event-types", types.encode()),),
+        headers=((TYPES_HEADER, types.encode()),),
         sequence=first.sequence,
         count=len(bodies),
     )

@@ -37,7 +37,8 @@ Lines = Iterator[str]
 
 
 def compile_codec(root: Record, structs_by_name: Mapping[str, type[Struct]]) -> dict[str, Callable[..., object]]:
-    """Return `write_<record>` and `read_<record>` for every record in `root`."""
+    """Return `write_<record>` and `read_<record>` for every record in `root`, and of an envelope of an array
+    `skim_<record>`, which reads what stands before the items, and how many the first block has."""
     generator = _Generator(structs_by_name)
     generator.add_record(root, envelope=())
     source = "\n".join(generator.source)
@@ -80,6 +81,7 @@ class _Generator:
                 # Its writer is the caller's: that is where records are closed at their size.
                 self.add_record(item, envelope=given)
                 inner = cast(str, item["name"])
+                self._define(f"skim_{name}(b, p)", [*reading, *_COUNT, f"return ({_pass(given)[2:]}, count)"])
                 reading += [*_read_numbered(f"read_{inner}(b, p{_pass(given)})")]
             else:
                 place = (name, attribute)
@@ -218,6 +220,7 @@ class _Generator:
         return name
 
 
+_COUNT = ("if b[p] == 0: count = 0; p += 1", "else: count, p = read_count(b, p)")
 _READ_SLICE = ("n = b[p]", "if n & 129: n, p = read_length(b, p)", "else: n >>= 1; p += 1", "e = p + n")
 """129: the low bit says negative, the high bit that more bytes follow; neither is the usual case."""
 
@@ -240,7 +243,7 @@ def _read_numbered(read: str) -> Lines:
 
 def _blocks(body: Sequence[str]) -> Lines:
     """Arrays and maps: blocks of counted items, a count of 0 ends them."""
-    yield from ("if b[p] == 0: count = 0; p += 1", "else: count, p = read_count(b, p)", "while count:")
+    yield from (*_COUNT, "while count:")
     yield from _indent(["for _ in range(count):", *_indent(body), "count, p = read_count(b, p)"])
 
 
