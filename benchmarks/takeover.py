@@ -1,8 +1,9 @@
 """How long partitions stand still while processors come and go: python -m benchmarks.takeover (make takeover)
 
 Processors as a user starts them (`asl processor`, no setting changed), on a cluster of brokers on this machine, under
-a steady load (benchmarks.steady_load). Of each scenario the median and the worst round are printed, the steps that the
-processors' own journals tell of, and whether its goal holds; exit 1 where one does not.
+a steady load (benchmarks.steady_load). Of each scenario the median and the worst round are printed, but for the first,
+which warms up the brokers; the steps that the processors' own journals tell of; and whether its goal holds: exit 1
+where one does not.
 
 rolling     two processors, each stopped (SIGTERM) and started again, the next once the one before is ready
 killed      one of two is killed, and stays away: the other serves its partitions
@@ -137,7 +138,7 @@ class Update(Struct, frozen=True, kw_only=True):
 
 def rolling(bench: Bench, rounds: int, undisturbed_seconds: float) -> list[Figure]:
     pair, updates = bench.pair(), []
-    for number in range(rounds):
+    for number in range(rounds + 1):
         quiet = time.monotonic()
         time.sleep(undisturbed_seconds)
         began = time.monotonic()
@@ -161,7 +162,7 @@ def rolling(bench: Bench, rounds: int, undisturbed_seconds: float) -> list[Figur
         bench.settle(pair)
     for watched in pair.values():
         watched.role.stop()
-    return figures_of(updates)
+    return figures_of(updates[1:])
 
 
 def turn(bench: Bench, pair: dict[str, Watched], slot: str) -> tuple[float, float]:
@@ -222,7 +223,7 @@ def stopped(bench: Bench, rounds: int, _: float) -> list[Figure]:
 def taken_over(bench: Bench, rounds: int, *, name: str, away: Callable[[Role], float]) -> list[Figure]:
     pair = bench.pair()
     firsts, lasts, told, restored = [], [], [], []
-    for number in range(rounds):
+    for number in range(rounds + 1):
         slot, other = ("0", "1") if number % 2 else ("1", "0")
         role, heir = pair[slot].role, pair[other].role
         partitions, wall = role.owned(), time.time()
@@ -243,10 +244,10 @@ def taken_over(bench: Bench, rounds: int, *, name: str, away: Callable[[Role], f
     for watched in pair.values():
         watched.role.stop()
     return [
-        Figure(what=f"{name} to the first of its partitions served", values=firsts),
-        Figure(what=f"{name} to the last of its partitions served", values=lasts, most=MOST_TAKEOVER_SECONDS),
-        Figure(what="… of it: until the group told the other", values=told),
-        Figure(what="… of it: until all were restored", values=restored),
+        Figure(what=f"{name} to the first of its partitions served", values=firsts[1:]),
+        Figure(what=f"{name} to the last of its partitions served", values=lasts[1:], most=MOST_TAKEOVER_SECONDS),
+        Figure(what="… of it: until the group told the other", values=told[1:]),
+        Figure(what="… of it: until all were restored", values=restored[1:]),
     ]
 
 
@@ -256,7 +257,7 @@ def supervised(bench: Bench, rounds: int, _: float) -> list[Figure]:
 
 def restarted(bench: Bench, rounds: int, workers: int) -> list[Figure]:
     firsts, lasts, loaded, told, restored = [], [], [], [], []
-    for number in range(rounds):
+    for number in range(rounds + 1):
         # Anew for each round: a second death within a minute is waited after, which is another figure.
         watched, slot = bench.processor("--workers", str(workers)), str(number % workers)
         share_out(bench, watched, workers)
@@ -276,11 +277,11 @@ def restarted(bench: Bench, rounds: int, workers: int) -> list[Figure]:
         watched.role.stop()
     name = f"SIGKILL of one of {workers} workers"
     return [
-        Figure(what=f"{name} to the first new end", values=firsts, most=MOST_RESTART_SECONDS),
-        Figure(what=f"{name} to the last of its partitions served", values=lasts),
-        Figure(what="… of it: until the new process has loaded", values=loaded),
-        Figure(what="… of it: until the group told it", values=told),
-        Figure(what="… of it: until all were restored", values=restored),
+        Figure(what=f"{name} to the first new end", values=firsts[1:], most=MOST_RESTART_SECONDS),
+        Figure(what=f"{name} to the last of its partitions served", values=lasts[1:]),
+        Figure(what="… of it: until the new process has loaded", values=loaded[1:]),
+        Figure(what="… of it: until the group told it", values=told[1:]),
+        Figure(what="… of it: until all were restored", values=restored[1:]),
     ]
 
 
@@ -353,14 +354,15 @@ def longest_of_one(runs: Sequence[Run], began: float) -> float:
 
 
 def tell(number: int, text: str) -> None:
-    print(f"  round {number + 1}: {text} (load {os.getloadavg()[0]:.1f})", flush=True)
+    """The first round warms up the brokers and is not counted."""
+    print(f"  round {number or '-'}: {text} (load {os.getloadavg()[0]:.1f})", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.takeover", description="Measure takeovers.")
     parser.add_argument("--only", choices=SCENARIOS, help="one of the four")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=48.0, help="executions started a second")
+    parser.add_argument("--rate", type=float, default=24.0, help="executions started a second")
     parser.add_argument("--waiting", type=int, default=10_000, help="executions that wait, in supervised")
     parser.add_argument("--undisturbed", type=float, default=20.0, help="seconds before each rolling restart")
     parser.add_argument("--brokers", type=int, default=3, help="JVMs, and replicas")

@@ -20,11 +20,12 @@ OWNER = "t.processor-9"
 
 
 class Blocked:
-    """Slot 0, given partition 0, whose stable offset cannot be read; the unstable one names slot 9."""
+    """Slot 0, given partitions whose stable offsets cannot be read; the unstable ones name slot 9."""
 
-    def __init__(self) -> None:
+    def __init__(self, *partitions: int) -> None:
         self.cluster, self.timing = Cluster(), ManualTiming()
-        self.cluster.offsets[0] = (7, Author(transactional_id=OWNER, process="q", counter=3).encode())
+        for partition in partitions:
+            self.cluster.offsets[partition] = (7, Author(transactional_id=OWNER, process="q", counter=3).encode())
         self.cluster.faults["committed"] = [fault(KafkaError._TIMED_OUT)] * 1_000
         self.cluster.group = [Member("0-first", "0", "t.processor-0")]
         clients = FakeClients(self.cluster)
@@ -34,7 +35,7 @@ class Blocked:
         self.inbox: KafkaInbox = log.inbox(slot="0")
         (consumer,) = self.cluster.consumers
         consumer.member = "0-first"
-        consumer.moves.append(("assign", [0]))
+        consumer.moves.append(("assign", list(partitions)))
         self.poll()
         self.cluster.calls.clear()
 
@@ -52,21 +53,30 @@ class Blocked:
 
 @pytest.fixture
 def blocked() -> Iterator[Blocked]:
-    blocked = Blocked()
+    blocked = Blocked(0)
     yield blocked
     blocked.inbox.close()
 
 
-def test_a_dead_owner_is_fenced_after_a_second_and_not_before(blocked: Blocked) -> None:
-    blocked.after(0.9)
+def test_a_dead_owner_is_fenced_after_half_a_second_and_not_before(blocked: Blocked) -> None:
+    blocked.after(0.4)
     assert "init" not in blocked.cluster.calls
 
     blocked.after(0.2)
     assert blocked.cluster.calls[-2:] == ["members", "init"]
 
 
+def test_who_owned_many_partitions_is_asked_for_and_fenced_once_for_all_of_them() -> None:
+    blocked = Blocked(0, 1, 2)
+    blocked.after(0.6)
+    blocked.inbox.close()
+
+    # All at once, then one by one; whom they name; whether that one lives.
+    assert blocked.cluster.calls == [*["committed"] * 4, "unstable", "members", "init"]
+
+
 def test_a_dead_owner_is_fenced_once_for_a_while(blocked: Blocked) -> None:
-    for _ in range(10):
+    for _ in range(8):
         blocked.after(0.6)
 
     assert blocked.cluster.calls.count("init") == 1

@@ -239,13 +239,13 @@ def watermark_before_offset(stack: ExitStack) -> None:
     ask = Restorer._ask_stable
     early: dict[int, Any] = {}
 
-    def ask_stable(self: Restorer, takes: Sequence[Any]) -> bool:
+    def ask_stable(self: Restorer, takes: Sequence[Any], seconds: float) -> bool:
         fresh = [take for take in takes if id(take) not in early]
         places = [(topic, take.partition) for take in fresh for topic in self._topics.values()]
         ends = self._connection.admin.ends(places, committed=False) if places else {}
         for take in fresh:
             early[id(take)] = (take, {of: ends[topic, take.partition] for of, topic in self._topics.items()})
-        return ask(self, takes)
+        return ask(self, takes, seconds)
 
     def watermarks(self: Restorer, takes: Sequence[Any]) -> None:
         for take in takes:

@@ -8,7 +8,7 @@
    poll thread where the events are to begin; then the events; what is closed once nothing else is to be read
 5. (poll thread) commands[p] flows from (1), once the events are in
 
-Blocked in 1 or 4 for a second, the owner that the commit metadata names is fenced, if it is dead: its transaction
+Blocked in 1 or 4 for half a second, the owner that the commit metadata names is fenced, if it is dead: its transaction
 would hold the partition until the coordinator looks, 17 to 20 seconds.
 """
 
@@ -41,9 +41,11 @@ WAITING_BYTES = 32 * 1024 * 1024
 """What may stand between this thread and the poll thread: with so much of either nothing is read, so memory stays
 bounded: by this, one reading, and what the client has fetched ahead (`queued.max.messages.kbytes`)."""
 
-BLOCKED_SECONDS = 1.0
+BLOCKED_SECONDS = 0.5
 HANGING_SECONDS = 30.0  # on top of the transaction timeout
-STABLE_SECONDS = 0.25  # how long one question for the stable offset may wait
+STABLE_SECONDS = 0.25  # how long one question for the stable offsets may wait
+STABLE_OF_ONE_SECONDS = 0.05  # dead owners leave many pending at once, which would wait one after the other
+OWNERS_SECONDS = 2.0
 PASSING_FAULT_SECONDS = 0.2
 READ_SECONDS = 0.05
 # Retention deleted what stood at the beginning between asking where it is and reading there.
@@ -185,8 +187,10 @@ class Restorer:
             self._begin_with_closed()
             self._assign(self._in(Phase.BEGINNING))
             self._read()
-            for take in self._blocked():
-                self._fencing.try_on(take.owner or self._unstable_owner(take), blocked_since=take.moved)
+            blocked = self._blocked()
+            self._learn_owners([take for take in blocked if take.owner is None and not take.asked_owner])
+            for take in blocked:
+                self._fencing.try_on(take.owner, blocked_since=take.moved)
         except KafkaException as exception:
             error = error_of(exception)
             if not is_passing(error):
@@ -223,29 +227,30 @@ class Restorer:
 
     def _read_stable(self, takes: Sequence[Take]) -> None:
         """Ask for all at once, which answers in a millisecond; a pending one holds up the rest, so then one by one."""
-        if not self._ask_stable(takes) and len(takes) > 1:
+        if not self._ask_stable(takes, STABLE_SECONDS) and len(takes) > 1:
             for take in takes:
-                self._ask_stable([take])
+                self._ask_stable([take], STABLE_OF_ONE_SECONDS)
 
-    def _ask_stable(self, takes: Sequence[Take]) -> bool:
+    def _ask_stable(self, takes: Sequence[Take], seconds: float) -> bool:
         if not takes:
             return True
         places = [TopicPartition(self._names.commands, take.partition) for take in takes]
         try:
             # A read_committed consumer's: waits while a transaction with an offset of the partition is pending.
-            found = self._consumer().committed(places, STABLE_SECONDS)
+            found = self._consumer().committed(places, seconds)
         except KafkaException as exception:
             if error_of(exception).code() in (KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT):
                 return False
             raise
         answers = {place.partition: place for place in found}
+        alive: dict[str, bool] = {}  # a question to the group for each owner, not for each partition
         for take in takes:
             place = answers[take.partition]
             if place.error is not None:
                 raise KafkaException(place.error)
             author = decode_author(place.metadata)
             take.owner = author.transactional_id if author else None
-            take.attempts = 0 if author is None else author.attempts + self._has_died(author)
+            take.attempts = 0 if author is None else author.attempts + self._has_died(author, alive)
             take.phase, take.moved = Phase.NAMING, self._timing.now()
             self._results.put(
                 Stable(
@@ -257,24 +262,29 @@ class Restorer:
             )
         return True
 
-    def _has_died(self, author: Author) -> bool:
+    def _has_died(self, author: Author, alive: dict[str, bool]) -> bool:
         """Whether the last owner is no more, be it this slot's process before: then it may have died of a command."""
-        return author.process != self._process and not self._fencing.lives(author.transactional_id)
+        if author.process == self._process:
+            return False
+        owner = author.transactional_id
+        if owner not in alive:
+            alive[owner] = self._fencing.lives(owner)
+        return not alive[owner]
 
-    def _unstable_owner(self, take: Take) -> str | None:
-        """Return whom the last committed offset names, though a later one is pending."""
-        if take.asked_owner:
-            return take.owner
-        take.asked_owner = True
+    def _learn_owners(self, takes: Sequence[Take]) -> None:
+        """Learn, once, whom the last committed offset of each names, though a later one is pending."""
+        if not takes:
+            return
         settings = self._connection.settings.loner(self._names.processor_group, committed=False)
         consumer = self._connection.consumer(settings)
+        places = [TopicPartition(self._names.commands, take.partition) for take in takes]
         try:
-            place = consumer.committed([TopicPartition(self._names.commands, take.partition)], STABLE_SECONDS * 8)[0]
+            found = {place.partition: place for place in consumer.committed(places, OWNERS_SECONDS)}
         finally:
             consumer.close()
-        author = decode_author(place.metadata)
-        take.owner = author.transactional_id if author else None
-        return take.owner
+        for take in takes:
+            author = decode_author(found[take.partition].metadata)
+            take.owner, take.asked_owner = author.transactional_id if author else None, True
 
     # (3)
 
@@ -294,10 +304,10 @@ class Restorer:
 
     def _assign(self, takes: Sequence[Take]) -> None:
         """What is asked for may fail: until then nothing of the taking is changed, and it is asked for again."""
+        unread = [take for take in takes if take.position < take.end]
+        starts = self._connection.admin.starts([take.place for take in unread]) if unread else {}
         for take in takes:
-            position = take.position
-            if position < take.end:
-                position = max(position, self._connection.admin.starts([take.place])[take.place])
+            position = max(take.position, starts.get(take.place, 0))
             if position < take.end:
                 self._consumer().incremental_assign([TopicPartition(take.topic, take.partition, position)])
             take.position, take.phase, take.moved = position, Phase.READING, self._timing.now()
@@ -391,15 +401,18 @@ class Restorer:
     # ---- blocked
 
     def _blocked(self) -> list[Take]:
-        """Return those that wait for somebody's transaction for over a second; tell of the ones that hang."""
+        """Return those that wait for somebody's transaction for too long; tell of the ones that hang."""
         now = self._timing.now()
+        waiting = [take for take in self._takes.values() if now - take.moved > BLOCKED_SECONDS]
+        reading = [take for take in waiting if take.phase is Phase.READING]
+        ends = self._connection.admin.ends([take.place for take in reading], committed=True) if reading else {}
         found = []
-        for take in (*self._in(Phase.STABLE), *self._in(Phase.READING)):
+        for take in waiting:
+            # One that has not come to the stable end is slow, but not blocked.
+            if take.phase is not Phase.STABLE and take.position < ends.get(take.place, float("inf")):
+                continue
+            found.append(take)
             waited = now - take.moved
-            if take.phase is Phase.READING and not self._at_stable_end(take):
-                continue  # slow, but not blocked
-            if waited > BLOCKED_SECONDS:
-                found.append(take)
             if (
                 waited > self._connection.settings.transaction_timeout_seconds + HANGING_SECONDS
                 and not take.told_hanging
@@ -411,11 +424,6 @@ class Restorer:
                     extra=fields | {"owner": take.owner, "of": take.of, "position": take.position},
                 )
         return found
-
-    def _at_stable_end(self, take: Take) -> bool:
-        if self._timing.now() - take.moved <= BLOCKED_SECONDS:
-            return False
-        return take.position >= self._connection.admin.ends([take.place], committed=True)[take.place]
 
     def _consumer(self) -> Consumer:
         if self._reader is None:
