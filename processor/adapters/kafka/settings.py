@@ -125,7 +125,7 @@ class ClientSettings:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
                 # A rebalance waits until every member has heard of it by its heartbeat.
-                "heartbeat.interval.ms": 500,
+                "heartbeat.interval.ms": 200,
             }
             if slot is not None:
                 grouping["group.instance.id"] = slot
