@@ -2,6 +2,7 @@
 
 FROM python:3.12-slim AS build
 RUN pip install --no-cache-dir uv==0.13.9
+ENV UV_COMPILE_BYTECODE=1
 WORKDIR /src
 # Dependencies first: a change of the sources alone does not install them again.
 COPY pyproject.toml uv.lock README.md LICENSE ./

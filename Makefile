@@ -11,6 +11,7 @@ ARGS ?=
 # Tests mostly wait for brokers and processes: four at a time take half the time on two cores.
 PARALLEL ?= -n 4 --dist loadfile
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE # else every process compiles what it imports: 0.6 s
 CHECKED := processor tests examples benchmarks
 MODULE_LINES := 500
 

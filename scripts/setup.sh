@@ -20,7 +20,8 @@ setup_python() {
         .cache/uv/bin/pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
     fi
     # --frozen: what is locked is installed, and nothing else. The interpreter is named, or uv might download one.
-    UV_PROJECT_ENVIRONMENT=.venv "$uv" sync --quiet --frozen --no-python-downloads "$@" \
+    # Compiled beforehand: a process starts in half the time, and the tests start hundreds.
+    UV_PROJECT_ENVIRONMENT=.venv "$uv" sync --quiet --frozen --no-python-downloads --compile-bytecode "$@" \
         --python "$(.cache/uv/bin/python -c 'import sys; print(sys._base_executable)')"
 }
 
