@@ -51,6 +51,7 @@ class Partition:
         self.opened_at = Millis(0)
         self.stopped: AslError | None = None
         self._dealt_with: dict[bytes | None, int] = {}  # by key, by another owner: of commands that come again
+        self._dealt_until = 0
         self._waiting: deque[Record] = deque()
         self._waiting_offsets: set[int] = set()
         self._waiting_keys: Counter[bytes | None] = Counter()
@@ -65,6 +66,7 @@ class Partition:
         self.open, self.applied, self.attempts, self.opened_at = True, position, attempts, now
         dealt_with, self.restoring.dealt_with = self.restoring.dealt_with, OrderedDict()
         self._dealt_with = {id.encode(): offset for id, offset in dealt_with.items() if offset >= position}
+        self._dealt_until = 1 + max(self._dealt_with.values(), default=-1)
         for id in self.holdings.not_at_rest():
             self._queue(id)
 
@@ -110,6 +112,17 @@ class Partition:
         """Return whether an owner before had applied or refused it, and had only not committed its offset, for one
         before it waited: events tell of it, or of a later one to the same execution."""
         return record.offset <= self._dealt_with.get(record.key, -1)
+
+    @property
+    def none_comes_again(self) -> bool:
+        """Nothing that was dealt with would come again after a death. Else no checkpoint may be written: events before
+        it are not read again, and what they tell of would be done twice."""
+        return self.open and not self._waiting and self.applied >= self._dealt_until
+
+    @property
+    def checkpoints(self) -> bool:
+        """A round is under way, and can go on."""
+        return self.coverage.under_way and self.none_comes_again
 
     def set_aside(self, record: Record) -> None:
         self._waiting.append(record)

@@ -128,7 +128,7 @@ class Processor:
         """
         # What was kept goes first. The poll in between is for rebalances, which do not wait.
         kept, held = bool(self._kept), self._partitions.values()
-        busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.coverage.under_way) for p in held)
+        busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.checkpoints) for p in held)
         wanted = 0 if kept or any(p.full for p in held) else self._batch_size
         deliveries = self._inbox.poll(timeout_seconds=0 if busy else timeout_seconds, max_commands=wanted)  # (1)
         if deliveries or not kept:  # what was kept came before the definitions were asked for last
@@ -256,7 +256,7 @@ class Processor:
             fields = {"partition": partition.number, "executions": restoring.cut_off}
             log.warning("histories_cut_off_by_retention", extra=fields)
         position = self._inbox.open(
-            partition=partition.number, assignment=partition.assignment, fallback_offset=restoring.next_command
+            partition=partition.number, assignment=partition.assignment, fallback_offset=restoring.first_command
         )
         now = self._clock.now()
         partition.begin(position=position, attempts=attempts, now=now)
@@ -382,7 +382,7 @@ class Processor:
         for partition in self._partitions.values():
             if partition.open:
                 partition.coverage.begin()
-        while self._clock.now() < deadline and any(p.open and p.coverage.under_way for p in self._partitions.values()):
+        while self._clock.now() < deadline and any(p.checkpoints or p.has_woken for p in self._partitions.values()):
             dropped = self.counts["dropped_transactions"]
             self.step(timeout_seconds=0)
             if self.counts["dropped_transactions"] > dropped:
@@ -391,7 +391,7 @@ class Processor:
 
     def _checkpoint(self, *, now: Millis) -> None:
         """Take one partition's round one transaction further, where one is due."""
-        partition = next((p for p in self._partitions.values() if p.open and p.coverage.due(now)), None)
+        partition = next((p for p in self._partitions.values() if p.none_comes_again and p.coverage.due(now)), None)
         if partition is None:
             return
         number = partition.number

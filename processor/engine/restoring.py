@@ -79,6 +79,7 @@ class Restoring:
         self.events = 0
         self.cut_off = 0  # executions without their beginning, which was deleted by age
         self.next_command = 0  # after the greatest that is known to have been applied
+        self._done: int | None = 0  # all commands before it were, as the checkpoint says; None: it is not known
         self.dealt_with: OrderedDict[str, int] = OrderedDict()  # by execution, the last of its commands that was
 
     def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
@@ -124,12 +125,13 @@ class Restoring:
         self._chunks = Chunks()  # of a million that wait, nothing is held twice
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
+            self._done = None
             return 0
         self._covered = set(chunks)
         if checkpoint is None:
             return 0
         self._coverage.position = self._coverage.end = checkpoint.position
-        self.next_command = checkpoint.commands_offset
+        self.next_command = self._done = checkpoint.commands_offset
         return checkpoint.position
 
     def _mismatch(self) -> str | None:
@@ -200,6 +202,14 @@ class Restoring:
         self.dealt_with.move_to_end(id)
         if next(iter(self.dealt_with.values())) < self.next_command - DEALT_WITH:
             self.dealt_with.popitem(last=False)
+
+    @property
+    def first_command(self) -> int:
+        """Where commands go on if the group has no offset: not behind any that waited while others went ahead. Those
+        come again, and `dealt_with` tells of them."""
+        if self._done is None:
+            return self.next_command
+        return max(self._done, self.next_command - DEALT_WITH)
 
     def end_events(self) -> None:
         """A history that does not fold may be what compaction has left of a purged one; whatever else is broken."""

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from processor.adapters.embedded import inbox
+from processor.adapters.embedded.store import Group
 from processor.engine import checkpoints, coverage, partitions, snapshots
 from processor.engine.coverage import CHECKPOINT_MS, Coverage
 from processor.engine.encoding import (
@@ -422,6 +423,55 @@ def test_a_command_that_went_ahead_and_comes_again_is_passed_over(slow_closed: W
     world.send(c.StopExecution(execution_id="task:a", error="E"))
     world.settle()
     assert world.types("task:a")[-1] == "ExecutionAborted"
+
+
+def test_no_checkpoint_is_written_behind_what_went_ahead_while_others_wait(slow_closed: World) -> None:
+    world = slow_closed
+    world.start("task:new")
+    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
+    world.step(2)
+    before, written = world.types("task:a"), world.records(world.names.snapshots)
+    partition(world).coverage.begin()
+    world.step()
+    assert world.records(world.names.snapshots) == written
+    world.restart()
+    settle(world)
+
+    assert (world.types("task:a"), world.reasons()) == (before, [])
+    partition(world).coverage.begin()
+    world.step()
+    assert world.records(world.names.snapshots) != written
+
+
+def test_no_checkpoint_is_written_behind_what_comes_again(slow_closed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = slow_closed
+    world.start("task:new")
+    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
+    world.step(2)
+    before = world.types("task:a")
+    monkeypatch.setattr(coverage, "CHECKPOINT_EVENTS", 1)
+    for _ in range(2):
+        world.restart()
+        while not world.processor.partitions:
+            world.step()  # the step that opens it could write one
+    settle(world)
+
+    assert (world.types("task:a"), world.reasons()) == (before, [])
+
+
+def test_what_waited_is_not_lost_with_the_committed_offset(slow_closed: World) -> None:
+    world = slow_closed
+    world.start("task:new")
+    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
+    world.step(2)
+    before = world.types("task:a")
+    group = Group(world.names.processor_group, world.names.commands)
+    world.log.store()._group(group).offsets.clear()
+    world.restart()
+    settle(world)
+
+    assert world.types("task:new") == ["ExecutionStarted", "StateEntered", "TaskScheduled"]
+    assert (world.types("task:a"), world.reasons()) == (before, [])
 
 
 def test_no_more_commands_are_asked_for_while_too_many_wait(

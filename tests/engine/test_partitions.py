@@ -594,7 +594,7 @@ def test_what_waited_behind_a_dropped_command_does_not_go_ahead_of_it(monkeypatc
     assert written == [({0: 12}, [b"task:a#3", b"pass:a#0"])]
 
 
-def test_without_a_committed_offset_commands_flow_from_behind_the_last_that_an_event_names(world: World) -> None:
+def test_without_a_committed_offset_what_comes_again_is_passed_over_where_an_event_names_it(world: World) -> None:
     before = world.histories()
     group = Group(world.names.processor_group, world.names.commands)
     world.log.store()._group(group).offsets.clear()
@@ -602,7 +602,7 @@ def test_without_a_committed_offset_commands_flow_from_behind_the_last_that_an_e
     world.settle()
 
     assert world.histories() == before
-    assert world.rejections() == []  # nothing came again: there is an event of every command
+    assert world.rejections() == []  # there is an event of every command
 
 
 def test_a_clock_that_goes_back_does_not_take_an_execution_with_it(world: World) -> None:

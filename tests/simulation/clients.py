@@ -42,6 +42,10 @@ class Faults:
     def at_call(self, process: Process, name: str) -> None:
         pass
 
+    def to_read(self, topic: str) -> float:
+        """How many seconds each reading of it takes."""
+        return 0.0
+
     def at_commit(self, process: Process) -> str:
         """`` for nothing, else one of LOST_ANSWERS."""
         return ""
@@ -228,6 +232,9 @@ class SimulatedConsumer:
 
     def poll(self, timeout: float) -> Message | None:
         self._clients.call("poll")
+        seconds = max((self._clients.faults.to_read(topic) for topic, _ in self._positions), default=0.0)
+        if seconds:
+            self._scheduler.wait(seconds)
         if self._member in self._broker.group.replaced:
             return Message(error=KafkaError(KafkaError.FENCED_INSTANCE_ID, "simulated", True))
         if self._group_moves():

@@ -1,13 +1,13 @@
 """What a broken rule would look like: each takes one rule of the commit cycle or the takeover away.
 
-The first seventeen are those of a formal model of the protocol, which found each harmful or a nuisance over all
+The first sixteen are those of a formal model of the protocol, which found each harmful or a nuisance over all
 interleavings (docs/decisions/0030); the others are sabotage that no check may miss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -21,11 +21,11 @@ from processor.adapters.kafka.membership import Membership
 from processor.adapters.kafka.restore import Restorer
 from processor.adapters.kafka.settings import ClientSettings
 from processor.adapters.kafka.transactions import Outcome, Transactions
-from processor.engine import checkpoints as checkpoints_module
 from processor.engine.coverage import Coverage
 from processor.engine.partitions import Partition
 from processor.engine.ports import Committed
 from processor.engine.processor import Processor
+from processor.engine.restoring import Restoring
 from processor.interpreter import decide as decide_module
 from processor.model.execution import Pending
 from tests.simulation.broker import Broker
@@ -79,22 +79,14 @@ def _ends(stack: ExitStack, suffixes: tuple[str, ...]) -> None:
     stack.enter_context(patch.object(SimulatedAdmin, "ends", ends))
 
 
-def _again_what_events_name() -> AbstractContextManager[object]:
-    """The second line: a command that events name already is passed over. Behind it these would not be seen."""
-    return patch.object(Partition, "dealt_with", lambda self, record: False)
+def offset_of_the_last_event(stack: ExitStack) -> None:
+    """Without a committed offset: behind the last command that events name, though others waited."""
+    stack.enter_context(patch.object(Restoring, "first_command", property(lambda self: self.next_command)))
 
 
-def checkpoints_offset(stack: ExitStack) -> None:
-    """Without a committed offset: the checkpoint's, though events name later commands. With the second line off."""
-    stack.enter_context(_again_what_events_name())
-    real_open = Processor._open
-
-    def opened(self: Processor, partition: Any, *, attempts: int) -> None:
-        checkpoint = partition.restoring._checkpoint
-        partition.restoring.next_command = checkpoint.commands_offset if checkpoint is not None else 0
-        real_open(self, partition, attempts=attempts)
-
-    stack.enter_context(patch.object(Processor, "_open", opened))
+def what_events_name_again(stack: ExitStack) -> None:
+    """A command that comes again is applied, though events name it."""
+    stack.enter_context(patch.object(Partition, "dealt_with", lambda self, record: False))
 
 
 def counter_unique_per_slot_only(stack: ExitStack) -> None:
@@ -126,8 +118,7 @@ def new_producer_without_asking(stack: ExitStack) -> None:
 
 
 def restore_not_tagged(stack: ExitStack) -> None:
-    """What a restore gives counts for whatever assignment there is. With the second line off."""
-    stack.enter_context(_again_what_events_name())
+    """What a restore gives counts for whatever assignment there is."""
 
     def current(self: KafkaInbox, result: Any) -> Any:
         return self._held.get(result.partition)
@@ -293,7 +284,6 @@ def token_check_off(stack: ExitStack) -> None:
 def checkpoint_ahead_of_snapshots(stack: ExitStack) -> None:
     """A checkpoint says that all is covered, whatever was snapshotted."""
     stack.enter_context(patch.object(Coverage, "covered_without", lambda self, count: self.end))
-    stack.enter_context(patch.object(checkpoints_module, "SNAPSHOTS", 1))
 
 
 def read_uncommitted_restore(stack: ExitStack) -> None:
@@ -310,7 +300,6 @@ MUTANTS: tuple[Mutant, ...] = (
     metadata_now,
     no_member_check,
     side_topics_to_their_stable_end,
-    checkpoints_offset,
     counter_unique_per_slot_only,
     fence_whoever_is_named,
     new_producer_without_asking,
@@ -328,6 +317,8 @@ MUTANTS: tuple[Mutant, ...] = (
     token_check_off,
     checkpoint_ahead_of_snapshots,
     read_uncommitted_restore,
+    offset_of_the_last_event,
+    what_events_name_again,
 )
 
 

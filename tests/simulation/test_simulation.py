@@ -6,10 +6,14 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from processor.engine.coverage import Coverage
+from processor.engine.partitions import Partition
 from tests.simulation import mutants
 from tests.simulation.mutants import MUTANTS, Mutant, broken_by
 from tests.simulation.world import failing, simulate
@@ -20,28 +24,29 @@ CHUNK = 100
 
 SEEN_BY: dict[Mutant, int] = {
     mutants.metadata_now: 939,
-    mutants.no_member_check: 99,
+    mutants.no_member_check: 424,
     mutants.side_topics_to_their_stable_end: 39,
-    mutants.checkpoints_offset: 63,
     mutants.counter_unique_per_slot_only: 2137,
     mutants.fence_whoever_is_named: 120,
     mutants.new_producer_without_asking: 3,
-    mutants.restore_not_tagged: 1918,
+    mutants.restore_not_tagged: 41,
     mutants.revoked_inside_a_transaction: 939,
     mutants.restore_to_the_stable_end: 107,
     mutants.unstable_offset: 120,
     mutants.offsets_after_the_transaction: 27,
-    mutants.old_epochs_accepted: 173,
+    mutants.old_epochs_accepted: 184,
     mutants.continuation_without_offsets: 83,
-    mutants.fold_before_commit: 0,
-    mutants.watermark_before_offset: 115,
+    mutants.fold_before_commit: 2,
+    mutants.watermark_before_offset: 495,
     mutants.design_as_written: 3,
     mutants.producer_reused_after_abort: 12,
     mutants.token_check_off: 14,
     mutants.checkpoint_ahead_of_snapshots: 2,
-    mutants.read_uncommitted_restore: 2,
+    mutants.read_uncommitted_restore: 4,
+    mutants.offset_of_the_last_event: 1604,
+    mutants.what_events_name_again: 89,
 }
-"""The first seed in which something does not hold; `python -m tests.simulation --mutants` finds them anew."""
+"""A seed in which something does not hold, mostly the first; `python -m tests.simulation --mutants` finds them anew."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +59,31 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_nothing_is_lost_or_doubled_whatever_goes_wrong(first: int) -> None:
     assert failing([simulate(seed) for seed in range(first, first + CHUNK)]) == []
+
+
+def test_rounds_are_of_one_transaction_or_several_and_too_many_commands_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: Counter[int] = Counter()
+    begun: Counter[Coverage] = Counter()
+    full: set[bool] = set()
+    checkpointed, is_full = Coverage.checkpointed, Partition.full.fget  # type: ignore[attr-defined]
+
+    def counted(self: Coverage, position: int, **more: Any) -> None:
+        begun[self] += 1
+        checkpointed(self, position, **more)
+        if not self.under_way:
+            rounds[begun.pop(self)] += 1
+
+    def noted(self: Partition) -> bool:
+        found: bool = is_full(self)
+        full.add(found)
+        return found
+
+    monkeypatch.setattr(Coverage, "checkpointed", counted)
+    monkeypatch.setattr(Partition, "full", property(noted))
+    for seed in range(40):
+        simulate(seed)
+
+    assert (rounds.keys() >= {1, 2, 3, 4}, full) == (True, {True, False})
 
 
 def test_nothing_is_lost_or_doubled_wherever_a_process_dies() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,8 +14,10 @@ from unittest.mock import patch
 from processor.adapters.kafka import inbox as inbox_module
 from processor.adapters.kafka import restore as restore_module
 from processor.adapters.kafka.log import KafkaLog
+from processor.engine import checkpoints as checkpoints_module
 from processor.engine import coverage as coverage_module
 from processor.engine import definitions as definitions_module
+from processor.engine import partitions as partitions_module
 from processor.engine import processor as processor_module
 from processor.engine.processor import Processor
 from processor.engine.topics import partition_of, topic_specs
@@ -73,6 +76,29 @@ class Ended:
     log: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one transaction of a checkpoint's round holds at most; how many commands may wait for `closed`, and how far
+    others may go ahead of them; and how long each reading of `closed` takes, without which none would wait."""
+
+    snapshots: int
+    tombstones: int
+    waiting_records: int
+    waiting_behind: int
+    closed_seconds: float
+
+    @staticmethod
+    def draw(chance: random.Random) -> Limits:
+        """So few in many a run that its rounds are of several transactions, and that it asks for no more commands."""
+        return Limits(
+            snapshots=chance.choice((1, 2, checkpoints_module.SNAPSHOTS)),
+            tombstones=chance.choice((1, 2, checkpoints_module.TOMBSTONES)),
+            waiting_records=chance.choice((1, 3, partitions_module.WAITING_RECORDS)),
+            waiting_behind=chance.choice((1, 4, partitions_module.WAITING_BEHIND)),
+            closed_seconds=chance.choice((0.0, 0.0, 0.5, 2.0)),
+        )
+
+
 class SameSeed:
     def seed(self) -> bytes:
         return bytes(16)
@@ -118,6 +144,9 @@ class Plan(Faults):
         if call == process.calls:
             self.world.slow(process, seconds, rejoins=rejoins)
 
+    def to_read(self, topic: str) -> float:
+        return self.world.limits.closed_seconds if topic == NAMES.closed else 0.0
+
     def at_commit(self, process: Process) -> str:
         number = self.commits[process.name] = self.commits.get(process.name, 0) + 1
         return self.answers.get(process.name, {}).get(number, "")
@@ -127,6 +156,9 @@ class World:
     def __init__(self, seed: int, *, faults: int, trace: bool = False, crash_at: int | None = None) -> None:
         self.scheduler = Scheduler(seed, log=[] if trace else None)
         chance = self.scheduler.chance
+        # Of a chance of their own: those of a run are what they were with other limits.
+        self.limits = Limits.draw(random.Random(f"limits of {seed}"))
+        self.scheduler.note(str(self.limits))
         late = faults and chance.random() < 0.3
 
         def marker_seconds() -> float:
@@ -284,7 +316,7 @@ class World:
     # ---- the run
 
     def run(self) -> Ended:
-        with _surroundings(self.scheduler):
+        with _surroundings(self.scheduler, self.limits):
             try:
                 self.workload.begin()
                 for slot in SLOTS:
@@ -348,7 +380,7 @@ class World:
 
 
 @contextmanager
-def _surroundings(scheduler: Scheduler) -> Iterator[None]:
+def _surroundings(scheduler: Scheduler, limits: Limits) -> Iterator[None]:
     """Small bounds, so that a short run meets what a long one would; threads that are greenlets."""
     threads = SimulatedThreads(scheduler)
     with ExitStack() as stack:
@@ -363,6 +395,10 @@ def _surroundings(scheduler: Scheduler) -> Iterator[None]:
             (processor_module, "DEADLY_FROM", 1_000),
             (coverage_module, "CHECKPOINT_EVENTS", 15),
             (coverage_module, "CHECKPOINT_MS", 3_000),
+            (checkpoints_module, "SNAPSHOTS", limits.snapshots),
+            (checkpoints_module, "TOMBSTONES", limits.tombstones),
+            (partitions_module, "WAITING_RECORDS", limits.waiting_records),
+            (partitions_module, "WAITING_BEHIND", limits.waiting_behind),
             (definitions_module, "parse", _parse),
         ):
             stack.enter_context(patch.object(module, name, value))
@@ -389,7 +425,7 @@ def workflows() -> dict[str, Workflow]:
 def expected() -> dict[str, list[Any]]:
     """The histories of a run in which nothing goes wrong."""
     world = World(0, faults=0)
-    with _surroundings(world.scheduler):
+    with _surroundings(world.scheduler, world.limits):
         world.workload.begin()
         for slot in SLOTS:
             world.start(slot)
