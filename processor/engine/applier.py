@@ -86,7 +86,8 @@ class Applier:
     def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
         """Return what a command stages; None where that depends on whether an execution is closed, and it is not known
         yet which are. Never raises for what the command holds: bytes that do not decode are dead letters, commands
-        that cannot apply rejections, an interpreter that raises a quarantine."""
+        that cannot apply rejections, an interpreter that raises a quarantine. Raises HistoryBroken for what is held of
+        its execution."""
         try:
             staged = self._applied(record, partition, overlay)
             return None if staged is None else self._completed(staged, partition)
@@ -130,10 +131,10 @@ class Applier:
 
     def bury(self, record: Record, partition: Partition, *, deaths: int) -> Staged:
         """Return what a command comes to that the partition's owners have died of: a dead letter, to be sent again one
-        day, and a quarantine of its execution. Neither decodes it nor decides anything."""
+        day, and a quarantine of its execution. Neither decodes it nor decides anything. Raises as `apply`."""
         fault = OwnersDied(deaths, f"command {record.partition}/{record.offset}")
         buried = self._dead_letter(record, str(fault))
-        held = partition.holdings.find((record.key or b"").decode(errors="replace"))
+        held = partition.find((record.key or b"").decode(errors="replace"))
         if not isinstance(held, Execution) or held.quarantined is not None:
             return buried
         staged = self._quarantined(replace(held, time=max(self._clock.now(), held.time)), None, partition, fault)
@@ -440,7 +441,7 @@ def _held(id: str, partition: Partition, overlay: Overlay) -> Execution | Closed
         return held
     purged = overlay.purged.get(partition.number, {})
     if id not in purged:
-        return partition.holdings.find(id)
+        return partition.find(id)
     left = purged[id]
     return None if left is None else decode_closed(left)
 
