@@ -121,10 +121,10 @@ class Applier:
             return self._refuse(record, command, Refused("NotSupported", str(fault)))
 
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
-        """Return what a slice of a runnable execution stages."""
+        """Return what a slice of a runnable execution stages: a quarantine, where that cannot be written."""
         try:
             staged = self._completed(self._staged(execution, None, partition), partition)
-        except NotInWriteFormat as fault:  # what its end leaves
+        except (RecordTooLarge, NotInWriteFormat) as fault:  # what its end leaves
             staged = self._quarantined(execution, None, partition, fault)
         staged.counts += ("slices",)
         return staged

@@ -9,8 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from processor.engine import closing, redriving
-from processor.engine.encoding import decode_closed, encode_closed, execution_header
+from processor.engine.encoding import decode_closed, encode_closed, encode_execution, execution_header
+from processor.engine.encoding.commands import MAX_LABEL_LENGTH
 from processor.engine.ports import Message
+from processor.engine.staging import record_bytes
+from processor.interpreter.interpreter import Failed, start
+from processor.interpreter.parse import parse
 from processor.model import commands as c
 from processor.model import events as e
 from processor.model.execution import Execution
@@ -20,6 +24,7 @@ from tests.engine.world import PASS, TASK, World, scheduled
 
 WORK: Json = {"Type": "Task", "Resource": "work", "End": True}
 MENDED: Json = {"Comment": "mended", "StartAt": "Work", "States": {"Work": WORK}}
+FAILS: Json = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
 ID = "task:a"
 
 
@@ -73,7 +78,7 @@ def test_what_was_redriven_survives_restarts(world: World, covered: bool) -> Non
 
 
 def test_one_that_fails_again_at_once_is_closed_again_and_can_be_redriven_again(world: World) -> None:
-    world.deploy("fails", {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}})
+    world.deploy("fails", FAILS)
     world.start("fails:a")
     checkpoint(world)
     for count in (1, 2):
@@ -200,3 +205,18 @@ def test_one_that_makes_the_interpreter_raise_is_refused_and_no_event_written(
     assert world.types(ID) == before
     redrive(world)
     assert world.types(ID) == [*before, *AGAIN]
+
+
+@pytest.mark.parametrize("lacking", [0, 1], ids=["just room enough", "a byte too few"])
+def test_a_state_is_kept_where_its_record_can_be_written_however_long_the_ids_are_beside_it(lacking: int) -> None:
+    machine, clef = "m" * 79 + "\N{MUSICAL SYMBOL G CLEF}", "\N{MUSICAL SYMBOL G CLEF}"
+    outcome = start(parse(FAILS), None, execution_id=f"{machine}/{clef * 80}:{clef * 80}")
+    assert isinstance(outcome, Failed)
+    begun = outcome.execution.started
+    cause = replace(begun.caused_by, command_id=clef * MAX_LABEL_LENGTH)
+    execution = replace(outcome.execution, started=replace(begun, caused_by=cause))
+    limit = len(encode_execution(execution)) + closing._ROOM - lacking
+
+    value = closing.closed_value(execution, max_record_bytes=limit)
+    record = Message(topic="asl.closed", key=execution.execution_id.encode(), value=value)
+    assert (decode_closed(value).state is not None, record_bytes(record) <= limit) == (not lacking, True)
