@@ -116,7 +116,8 @@ class KafkaLog:
         return KafkaOutbox(self._connect("producer"))
 
     def atomic_outbox(self, name: str) -> AtomicOutbox:
-        return AtomicOutbox(self._connect(name), name=name)
+        connection = self._connect(name, transactional_id=self._settings.atomic_id(name))
+        return AtomicOutbox(connection, name=name)
 
     def reader(self) -> KafkaReader:
         return KafkaReader(self._connect("reader"))
