@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from processor.apps.executions import purged_id, topic_partitions
 from processor.engine.encoding import TYPES_HEADER, decode_events
-from processor.engine.ports import Message, Reader, Record
-from processor.engine.topics import TopicNames
+from processor.engine.ports import Message, Outbox, Reader, Record
+from processor.engine.topics import MOVED_HEADER, TopicNames
 from processor.model import events as e
 from processor.model.ids import Millis
 
@@ -25,7 +25,8 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record of dead-letters: where it came from and why it could not be read. `whole`: nothing of it is cut off."""
+    """A record of dead-letters: where it came from and why it could not be read. `whole`: nothing of it is cut off.
+    `replayed`: when it was last sent to the commands again."""
 
     partition: int
     offset: int
@@ -36,12 +37,16 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     whole: bool
+    replayed: Millis | None
 
 
 _CHANGES: Final = frozenset(
     t.__name__ for t in (e.ExecutionQuarantined, e.ExecutionReleased, e.ExecutionRedriven, *e.TERMINAL_EVENTS)
 )
-_OWN_HEADERS: Final = ("asl-reason", "asl-topic", "asl-partition", "asl-offset")
+_OWN_HEADERS: Final = ("asl-reason", "asl-topic", "asl-partition", "asl-offset", MOVED_HEADER)
+
+REPLAYED_HEADER: Final = "asl-replayed"
+BATCH_RECORDS, BATCH_BYTES = 1_000, 4 << 20
 
 
 def quarantined(reader: Reader, names: TopicNames) -> list[Quarantined]:
@@ -70,28 +75,70 @@ def _note(found: dict[str, Quarantined], event: e.AnyEvent) -> None:
 
 
 def dead_letters(reader: Reader, names: TopicNames) -> Iterator[DeadLetter]:
-    """Yield what is left of dead-letters, partition by partition."""
-    for partition in range(topic_partitions(reader, names.dead_letters)):
+    """Yield what is left of dead-letters, partition by partition. Reads them twice."""
+    partitions = range(topic_partitions(reader, names.dead_letters))
+    marks = {
+        origin: record.time
+        for partition in partitions
+        for record in reader.read(names.dead_letters, partition)
+        if (origin := replay_of(record)) is not None
+    }
+    for partition in partitions:
         for record in reader.read(names.dead_letters, partition):
-            yield _letter(record)
+            if replay_of(record) is None:
+                yield _letter(record, marks)
 
 
-def _letter(record: Record) -> DeadLetter:
-    headers = dict(record.headers)
-    reason, topic, partition, offset = (headers.get(name, b"?").decode(errors="replace") for name in _OWN_HEADERS)
+def replay_of(record: Record) -> str | None:
+    """Return the origin of the dead letter that was sent again, where a record of dead-letters says so; None where it
+    is a letter. Those carry their command's own headers, whatever these are called, behind the reason."""
+    headers = _first_of_each(record)
+    replayed = None if "asl-reason" in headers else headers.get(REPLAYED_HEADER)
+    return None if replayed is None else replayed.decode(errors="replace")
+
+
+def _letter(record: Record, marks: Mapping[str, Millis]) -> DeadLetter:
+    headers = _first_of_each(record)
+    reason, topic, partition, offset = (headers.get(name, b"?").decode(errors="replace") for name in _OWN_HEADERS[:4])
+    origin = f"{topic}[{partition}]@{offset}"
+    if "asl-offset" not in headers:  # somebody else wrote it: it is from here
+        origin = f"{record.topic}[{record.partition}]@{record.offset}"
     return DeadLetter(
         partition=record.partition,
         offset=record.offset,
         time=record.time,
         reason=reason,
-        origin=f"{topic}[{partition}]@{offset}",
+        origin=origin,
         key=record.key,
         value=record.value,
         headers=tuple(h for h in record.headers if h[0] not in _OWN_HEADERS),
         whole="asl-truncated" not in headers and "asl-truncated-key" not in headers,
+        replayed=marks.get(origin),
     )
 
 
-def replayed(letter: DeadLetter, names: TopicNames) -> Message:
-    """Return the message that sends a dead letter to the commands again, as it came."""
+def _first_of_each(record: Record) -> dict[str, bytes]:
+    """A letter's own headers stand before those of its command, which may have the same names."""
+    return dict(reversed(record.headers))
+
+
+def replay(outbox: Outbox, letters: Iterable[DeadLetter], names: TopicNames) -> None:
+    """Send dead letters to the commands again, as they came, and write beside each that it was: where `outbox` is
+    atomic, both or neither."""
+    batch: list[Message] = []
+    for letter in letters:
+        batch += (_sent_again(letter, names), _mark(letter, names))
+        if len(batch) >= BATCH_RECORDS or sum(len(m.value or b"") for m in batch) >= BATCH_BYTES:
+            outbox.send(batch)
+            batch = []
+    outbox.send(batch)
+
+
+def _sent_again(letter: DeadLetter, names: TopicNames) -> Message:
     return Message(topic=names.commands, key=letter.key, value=letter.value, headers=letter.headers)
+
+
+def _mark(letter: DeadLetter, names: TopicNames) -> Message:
+    """By the letter's origin, for its place is another once the topics were migrated."""
+    mark = (REPLAYED_HEADER, letter.origin.encode())
+    return Message(topic=names.dead_letters, key=None, value=None, headers=(mark,), partition=letter.partition)

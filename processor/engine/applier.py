@@ -12,21 +12,16 @@ from processor.engine.answers import Answers
 from processor.engine.closing import closed_value
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import (
-    STATE_FORMAT,
     content_type_of,
     decode_closed,
     decode_command,
-    decode_execution,
     encode_events,
-    encode_execution,
-    encode_snapshot_record,
-    execution_header,
 )
 from processor.engine.index import Index
 from processor.engine.partitions import Partition
 from processor.engine.ports import Clock, Entropy, Message, Record
 from processor.engine.purging import purge
-from processor.engine.snapshots import snapshot_records
+from processor.engine.redriving import left_open, reopening
 from processor.engine.staging import Overlay, Staged, record_bytes
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import DecodingFailed, InvalidDefinition, NotInWriteFormat, SandboxUnavailable
@@ -38,7 +33,7 @@ from processor.model import commands as c
 from processor.model import events as e
 from processor.model.definition import Workflow
 from processor.model.execution import Execution
-from processor.model.ids import Millis, parse_timer_id, snapshot_key
+from processor.model.ids import Millis, parse_timer_id
 from processor.model.records import ClosedExecution, Timer
 
 log = logging.getLogger(__name__)
@@ -91,7 +86,8 @@ class Applier:
     def apply(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
         """Return what a command stages; None where that depends on whether an execution is closed, and it is not known
         yet which are. Never raises for what the command holds: bytes that do not decode are dead letters, commands
-        that cannot apply rejections, an interpreter that raises a quarantine."""
+        that cannot apply rejections, an interpreter that raises a quarantine. Raises HistoryBroken for what is held of
+        its execution."""
         try:
             staged = self._applied(record, partition, overlay)
             return None if staged is None else self._completed(staged, partition)
@@ -125,20 +121,20 @@ class Applier:
             return self._refuse(record, command, Refused("NotSupported", str(fault)))
 
     def go_on(self, execution: Execution, partition: Partition) -> Staged:
-        """Return what a slice of a runnable execution stages."""
+        """Return what a slice of a runnable execution stages: a quarantine, where that cannot be written."""
         try:
             staged = self._completed(self._staged(execution, None, partition), partition)
-        except NotInWriteFormat as fault:  # what its end leaves
+        except (RecordTooLarge, NotInWriteFormat) as fault:  # what its end leaves
             staged = self._quarantined(execution, None, partition, fault)
         staged.counts += ("slices",)
         return staged
 
     def bury(self, record: Record, partition: Partition, *, deaths: int) -> Staged:
         """Return what a command comes to that the partition's owners have died of: a dead letter, to be sent again one
-        day, and a quarantine of its execution. Neither decodes it nor decides anything."""
+        day, and a quarantine of its execution. Neither decodes it nor decides anything. Raises as `apply`."""
         fault = OwnersDied(deaths, f"command {record.partition}/{record.offset}")
         buried = self._dead_letter(record, str(fault))
-        held = partition.holdings.find((record.key or b"").decode(errors="replace"))
+        held = partition.find((record.key or b"").decode(errors="replace"))
         if not isinstance(held, Execution) or held.quarantined is not None:
             return buried
         staged = self._quarantined(replace(held, time=max(self._clock.now(), held.time)), None, partition, fault)
@@ -248,43 +244,20 @@ class Applier:
         now: Millis,
         cause: e.Cause,
     ) -> Staged:
-        """With the event that reopens it goes a snapshot of the execution as it was, for what was before may be covered
-        by nothing else; and its record of the closed topic goes."""
-        state = encode_execution(held) if isinstance(held, Execution) else held.state
-        if state is None or (isinstance(held, ClosedExecution) and held.format != STATE_FORMAT):
-            detail = f"Execution is {held.status} and cannot be redriven"
-            if isinstance(held, ClosedExecution) and held.purged:
-                detail += ": it is being purged"
-            elif held.status != "SUCCEEDED":
-                detail += ": its state was too large to be kept, or another release kept it"
-            return self._refuse(record, command, Refused("ExecutionNotRedrivable", detail))
-        header = execution_header(state)
-        revision = header.revision if command.revision is None else command.revision
-        try:
-            workflow = self._definitions.to_start(header.state_machine, revision)
-        except InvalidDefinition as fault:
-            return self._refuse(record, command, Refused("InvalidDefinition", str(fault)[:1000]))
-        if workflow is None:
-            detail = f"no revision {revision} of {header.state_machine}"
-            return self._refuse(record, command, Refused("DefinitionNotFound", detail))
-        before = decode_execution(state, workflow)
-        decision = decide(before, command, now=max(now, before.time), cause=cause)
-        if isinstance(decision, Refused):
-            return self._refuse(record, command, decision)
-        assert isinstance(decision, e.ExecutionRedriven)
-        staged = self._staged(before, decision, partition)
-        id, snapshots, closed = command.execution_id, self._names.snapshots, self._names.closed
-        chunks = snapshot_records(id, state, max_bytes=self._max_record_bytes)
-        staged.chunks = len(chunks)
-        # Of a larger snapshot that stands still nothing may be left: together they would be none.
-        values = [encode_snapshot_record(chunk) for chunk in chunks] + [None] * (
-            _standing_chunks(id, partition, overlay) - len(chunks)
+        found = reopening(command, held, definitions=self._definitions, now=now, cause=cause)
+        if isinstance(found, Refused):
+            return self._refuse(record, command, found)
+        staged = self._staged(found.before, found.event, partition)
+        left = left_open(
+            command.execution_id,
+            found.state,
+            standing=_standing_chunks(command.execution_id, partition, overlay),
+            names=self._names,
+            partition=partition.number,
+            max_record_bytes=self._max_record_bytes,
         )
-        staged.messages += [
-            Message(topic=snapshots, key=snapshot_key(id, n).encode(), value=value, partition=partition.number)
-            for n, value in enumerate(values)
-        ]
-        staged.messages.append(Message(topic=closed, key=id.encode(), value=None, partition=partition.number))
+        staged.chunks = left.chunks
+        staged.also(left)
         staged.also(self._answers.accepted(command, now=now))
         staged.counts += ("redriven",)
         return staged
@@ -468,7 +441,7 @@ def _held(id: str, partition: Partition, overlay: Overlay) -> Execution | Closed
         return held
     purged = overlay.purged.get(partition.number, {})
     if id not in purged:
-        return partition.holdings.find(id)
+        return partition.find(id)
     left = purged[id]
     return None if left is None else decode_closed(left)
 

@@ -7,7 +7,9 @@ from processor.interpreter.interpreter import input_hash
 from processor.model.execution import Execution
 from processor.model.records import ClosedExecution
 
-_ROOM = 4_096  # for all fields but the state: ids and names are at most 80 characters each
+_ROOM = 8_192
+"""For the key and all fields but the state: a command's id alone may have 1,024 characters, of up to four bytes each
+(encoding.commands.MAX_LABEL_LENGTH); names have at most 80."""
 
 
 def closed_value(execution: Execution, *, max_record_bytes: int) -> bytes:

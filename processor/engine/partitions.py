@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from processor.engine.coverage import Coverage
 from processor.engine.definitions import Definitions
-from processor.engine.holdings import Holdings
+from processor.engine.holdings import Holdings, RevisionMissing
 from processor.engine.ports import Record
 from processor.engine.restoring import Restoring
 from processor.engine.standing import PartitionStanding, PartitionState, Restored
-from processor.errors import AslError
+from processor.errors import AslError, DecodingFailed, HistoryBroken
 from processor.model.execution import Execution
 from processor.model.ids import Millis
+from processor.model.records import ClosedExecution
 
 WAITING_RECORDS = 10_000
 WAITING_BYTES = 8 << 20
@@ -160,6 +161,17 @@ class Partition:
         `woken` do no longer."""
         return self._waiting[woken].offset if woken < len(self._waiting) else max(applied, self.applied)
 
+    # ---- what is held
+
+    def find(self, id: str) -> Execution | ClosedExecution | None:
+        """Raises HistoryBroken where what is held cannot be read. A restore looks into one of a kind, and at the
+        headers of the others: it is as if it had met it then."""
+        try:
+            return self.holdings.find(id)
+        except (DecodingFailed, RevisionMissing) as fault:
+            reason = f"what is held of it cannot be read: {fault}"
+            raise HistoryBroken(partition=self.number, execution_id=id, reason=reason) from fault
+
     # ---- after a commit
 
     def fold(self, execution: Execution, *, closed: bytes | None, chunks: int, before: int) -> None:
@@ -214,10 +226,10 @@ class Partition:
 
     def take_runnable(self) -> Execution | None:
         """Return the execution that has waited longest to go on, None where it no longer can; `fold` and `put_back`
-        queue it again."""
+        queue it again. Raises HistoryBroken as `find`."""
         id = self._runnable.popleft()
         self._queued.remove(id)
-        found = self.holdings.find(id)
+        found = self.find(id)
         return found if isinstance(found, Execution) and not found.at_rest else None
 
     def put_back(self, id: str) -> None:

@@ -129,14 +129,14 @@ class Processor:
         # What was kept goes first. The poll in between is for rebalances, which do not wait.
         kept, held = bool(self._kept), self._partitions.values()
         busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.checkpoints) for p in held)
-        wanted = 0 if kept or any(p.full for p in held) else self._batch_size
+        wanted = 0 if kept or any(p.open and p.full for p in held) else self._batch_size
         deliveries = self._inbox.poll(timeout_seconds=0 if busy else timeout_seconds, max_commands=wanted)  # (1)
         if deliveries or not kept:  # what was kept came before the definitions were asked for last
             self._definitions.expire()
         commands = self._take(deliveries)
         began = self._clock.now()
         overlay = Overlay()
-        careful = any(p.attempts >= CAREFUL_FROM for p in held)
+        careful = any(p.open and p.attempts >= CAREFUL_FROM for p in held)
         self._wake(overlay, until=began if careful else began + TRANSACTION_MS)
         applied = 0
         for record in commands if not careful or overlay.empty else ():
@@ -241,7 +241,8 @@ class Processor:
             self._stop(partition, fault)
 
     def _stop(self, partition: Partition, fault: AslError) -> None:
-        """Never skipped: what cannot be folded leaves the partition closed, and the others go on."""
+        """Never skipped: what cannot be folded leaves the partition closed, and others go on. What was staged for it
+        before is committed all the same; what comes for it from now on is dropped, and comes to its next owner."""
         partition.stopped, partition.open = fault, False
         log.error("partition_stopped", extra={"partition": partition.number, "reason": str(fault)})
         self.counts["stopped_partitions"] += 1
@@ -270,9 +271,11 @@ class Processor:
     def _wake(self, overlay: Overlay, *, until: int) -> None:
         """Apply what waited for `closed`: it came before everything else."""
         for partition in self._partitions.values():
-            for record in partition.woken():
-                overlay.woken[partition.number] += 1
+            for record in partition.woken() if partition.open else ():
                 self._stage(record, partition, overlay)
+                if not partition.open:
+                    break
+                overlay.woken[partition.number] += 1
                 if overlay.full or self._clock.now() >= until:
                     return
 
@@ -283,22 +286,29 @@ class Processor:
         if partition.must_wait(record):
             partition.set_aside(record)
         elif partition.attempts >= DEADLY_FROM:
-            staged = self._applier.bury(record, partition, deaths=partition.attempts)
-            overlay.add(partition.number, staged, next_offset=record.offset + 1)
+            self._stage(record, partition, overlay, deadly=True)
         elif partition.attempts >= CAREFUL_FROM and not partition.knows_closed:
             partition.set_aside(record)  # one that goes ahead of others would be progress, though those are deadly
         else:
             self._stage(record, partition, overlay)
 
-    def _stage(self, record: Record, partition: Partition, overlay: Overlay) -> None:
-        if partition.dealt_with(record):
-            staged: Staged | None = Staged(counts=("repeated_commands",))
-        else:
-            staged = self._applier.apply(record, partition, overlay)
+    def _stage(self, record: Record, partition: Partition, overlay: Overlay, *, deadly: bool = False) -> None:
+        try:
+            staged = self._staged(record, partition, overlay, deadly=deadly)
+        except HistoryBroken as fault:
+            self._stop(partition, fault)
+            return
         if staged is None:
             partition.set_aside(record)
         else:
             overlay.add(partition.number, staged, next_offset=record.offset + 1)
+
+    def _staged(self, record: Record, partition: Partition, overlay: Overlay, *, deadly: bool) -> Staged | None:
+        if deadly:
+            return self._applier.bury(record, partition, deaths=partition.attempts)
+        if partition.dealt_with(record):
+            return Staged(counts=("repeated_commands",))
+        return self._applier.apply(record, partition, overlay)
 
     def _go_on(self, overlay: Overlay, *, until: int) -> list[tuple[Partition, str]]:
         """Give slices to what is runnable, the longest waiting first and the partitions in turn, until it is time
@@ -307,7 +317,11 @@ class Processor:
         waiting = [p for p in self._partitions.values() if p.open and p.has_runnable]
         while waiting:
             for partition in waiting:
-                execution = partition.take_runnable()
+                try:
+                    execution = partition.take_runnable()
+                except HistoryBroken as fault:
+                    self._stop(partition, fault)
+                    continue
                 if execution is None:
                     continue
                 taken.append((partition, execution.execution_id))
@@ -317,7 +331,7 @@ class Processor:
                     overlay.add(partition.number, staged, next_offset=partition.applied)
                 if overlay.full or self._clock.now() >= until or len(taken) >= _SLICES:
                     return taken
-            waiting = [p for p in waiting if p.has_runnable]
+            waiting = [p for p in waiting if p.open and p.has_runnable]
         return taken
 
     def _note_idle(self, overlay: Overlay, *, now: Millis) -> None:

@@ -82,10 +82,14 @@ class TopicNames(Struct, frozen=True):
     def processor_group(self) -> str:
         return self.prefix + "processor"
 
+    @property
+    def named_groups(self) -> tuple[str, ...]:
+        """Those of the roles that have one; each of the workers' services has its own."""
+        return (self.processor_group, self.prefix + "timers", self.prefix + "janitor")
+
     def is_group(self, group: str) -> bool:
         """Return whether it is the group of one of the roles."""
-        own = (self.processor_group, self.prefix + "timers", self.prefix + "janitor")
-        return group in own or group.startswith(self.prefix + "worker.")
+        return group in self.named_groups or group.startswith(self.prefix + "worker.")
 
     @property
     def co_partitioned(self) -> tuple[str, ...]:

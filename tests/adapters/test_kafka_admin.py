@@ -47,6 +47,31 @@ def test_an_end_that_no_leader_told_is_asked_for_again() -> None:
         assert error.str() == "no answer of the leader of t[1]"
 
 
+class Unseen(Silent):
+    """One that may not see the topic: librdkafka 2.16 does not tell that from one that is not there."""
+
+    def list_offsets(self, wanted: dict[TopicPartition, object], **_: object) -> dict[TopicPartition, Future[Any]]:
+        return {place: refused(KafkaError._NOENT) for place in wanted}
+
+    def describe_topics(self, topics: object, **_: object) -> dict[str, Future[Any]]:
+        return {"t": refused(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
+
+
+def refused(code: int) -> Future[Any]:
+    answer: Future[Any] = Future()
+    answer.set_exception(KafkaException(KafkaError(code)))
+    return answer
+
+
+def test_an_end_of_a_topic_that_may_not_be_seen_names_the_right_that_is_missing() -> None:
+    client: Any = Unseen()
+    with pytest.raises(KafkaException) as raised:
+        ConfluentAdmin(client).ends([("t", 0)], committed=True)
+
+    error = error_of(raised.value)
+    assert (error.code(), error.str()) == (KafkaError.TOPIC_AUTHORIZATION_FAILED, "it lacks DESCRIBE on topic t")
+
+
 def test_leaders_are_asked_for_once_a_second_and_after_what_was_not_answered() -> None:
     """Definitions are read on for every batch of commands: three questions for offsets each time."""
     client: Any = Silent()

@@ -96,7 +96,25 @@ def test_dead_letters_are_listed_and_sent_again_as_they_came(folder: Path) -> No
     while len(again := lines(asl("dead-letters", "list", "--json").stdout)) < 2:
         pass
     assert {one["key"] for one in again} == {"k"}
-    assert len(lines(asl("dead-letters", "replay", "--all", "--json").stdout)) == 2
+    assert [(one["place"] == letter["place"], one["replayed"] is None) for one in again] == [
+        (True, False),
+        (False, True),
+    ]
+    assert "  replayed 2" in asl("dead-letters", "list").stdout
+
+
+def test_all_dead_letters_are_those_not_replayed_yet(folder: Path) -> None:
+    send_bytes(folder, b"k", b"junk")
+    while not (letters := lines(asl("dead-letters", "list", "--json").stdout)):
+        pass
+    [first] = letters
+    assert [one["place"] for one in lines(asl("dead-letters", "replay", "--all", "--json").stdout)] == [first["place"]]
+    while len(letters := lines(asl("dead-letters", "list", "--json").stdout)) < 2:
+        pass
+    [second] = [one for one in letters if one["place"] != first["place"]]
+    assert [one["place"] for one in lines(asl("dead-letters", "replay", "--all", "--json").stdout)] == [second["place"]]
+    named = asl("dead-letters", "replay", first["place"], "--json")  # on purpose
+    assert [one["place"] for one in lines(named.stdout)] == [first["place"]]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "0@1"], ["0@99"]])

@@ -237,6 +237,32 @@ def test_what_follows_and_cannot_be_written_leaves_the_fact_and_a_quarantine(
     assert world.types("pass:a")[-1] == "ExecutionSucceeded"
 
 
+def test_what_a_slice_leaves_at_its_end_and_cannot_be_written_leaves_a_quarantine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what a command leaves does: the process must not die of it."""
+
+    def counts(message: Message) -> int:
+        return 2_000_000 if message.topic == world.names.closed else record_bytes(message)
+
+    world = World(slice_events=2)
+    world.deploy("pass", PASS)
+    world.start("pass:a")
+    with monkeypatch.context() as planted:
+        planted.setattr(applier, "record_bytes", counts)
+        world.settle()
+
+    assert world.types("pass:a") == ["ExecutionStarted", "StateEntered", "StateExited", "ExecutionQuarantined"]
+    last = world.events("pass:a")[-1]
+    assert isinstance(last, e.ExecutionQuarantined)
+    assert last.reason == "RecordTooLarge: a record of asl.closed takes 2000000 bytes, 1048488 are allowed"
+    assert world.counts() == {"started": 1, "quarantined": 1, "slices": 1}
+
+    world.send(c.ReleaseExecution(execution_id="pass:a"))
+    world.settle()
+    assert world.types("pass:a")[4:] == ["ExecutionReleased", "ExecutionSucceeded"]
+
+
 def test_an_interpreter_that_raises_in_a_later_slice_keeps_what_the_earlier_ones_gave(world: World) -> None:
     small = World(slice_events=2)
     small.deploy(

@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.broker import NoKafka
 from tests.security.broker import Acl, SecuredKafka, start_secured
@@ -38,6 +39,24 @@ MACHINES = {
     "rests": {"StartAt": "Rest", "States": {"Rest": {**REST, "End": True}}},
     "works": {"StartAt": "Add", "States": {"Add": ADD}},
 }
+
+COMMANDS = {
+    "client": (
+        ("deploy", "sum.json", "--name", "sum"),
+        ("describe", "works:ended"),
+        ("purge", "works:ended"),
+    ),
+    "auditor": (
+        ("replay", "works:ended"),
+        ("replay", "--verify", "--all"),
+        ("export", "--to", "exported"),
+        ("quarantine", "list"),
+        ("dead-letters", "list"),
+    ),
+    "operator": (("dead-letters", "replay", "--all"),),
+    "migration": (("topics", "migrate", "--to", "new.", "--partitions", "3"),),
+}
+"""What is run by hand, and what of it needs the rights of its role."""
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -85,8 +104,28 @@ class Town:
         )
         return Ended(done.returncode, done.stdout + done.stderr)
 
+    def run_all(self, user: str, commands: Sequence[Sequence[str]]) -> Ended:
+        """Run one after the other up to the first that fails; return how it ended."""
+        ended = Ended(0, "")
+        for number, command in enumerate(commands):
+            own = [f"{user}-{number}" if argument == "exported" else argument for argument in command]
+            if (ended := self.run(user, *own)).code != 0:
+                break
+        return ended
+
     def start(self, role: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([ASL, *self.command(role)], cwd=self.folder, env=self._environment(role))
+
+    def send_junk(self) -> None:
+        """Write to the commands what is none."""
+        settings = {
+            name.removeprefix("ASL_KAFKA_").lower().replace("_", "."): value
+            for name, value in self.kafka.environment("client").items()
+            if name != "ASL_LOG"
+        }
+        producer = Producer({"bootstrap.servers": self.kafka.address, **settings})
+        producer.produce("asl.commands", b"junk", b"works:junk")
+        assert producer.flush(10) == 0
 
     def _environment(self, user: str, **more: str) -> dict[str, str]:
         return {k: v for k, v in os.environ.items() if not k.startswith("ASL_")} | self.kafka.environment(user, **more)
@@ -151,6 +190,45 @@ def test_without_any_one_right_a_role_ends_and_names_it(town: Town) -> None:
         )
     ]
     assert unnamed == []
+
+
+@pytest.fixture
+def troubled(town: Town) -> Town:
+    """An execution has ended, and a dead letter is there that was not replayed; nobody is at work."""
+    processor = town.start("processor")
+    try:
+        town.run("client", "start", "works", "--name", "ended")
+        assert town.run("client", "stop", "works:ended", "--wait").code in (0, 1)
+        town.send_junk()
+        while "asl.commands[" not in town.run("auditor", "dead-letters", "list").said:
+            pass
+    finally:
+        processor.terminate()
+        processor.wait(30)
+    return town
+
+
+def test_without_any_one_right_a_command_ends_and_names_it(troubled: Town) -> None:
+    """One after the other: of two at once that replay, or migrate, one is shut out."""
+    unnamed = []
+    for role, commands in COMMANDS.items():
+        acls = documented()[role]
+        for number, missing in enumerate(acls):
+            user = f"{role}-without-{number}"
+            troubled.kafka.add_user(user, [acl for acl in acls if acl != missing])
+            code, said = troubled.run_all(user, commands)
+            alone = sum((acl.resource, acl.name) == (missing.resource, missing.name) for acl in acls) == 1
+            if code != 2 or not names(said, missing, alone=alone):
+                unnamed.append((role, missing, code, said))
+
+    assert unnamed == []
+
+
+def test_with_what_is_documented_commands_do_their_work(troubled: Town) -> None:
+    """The migration last: it closes the topics to all others."""
+    ended = {role: troubled.run_all(role, commands) for role, commands in COMMANDS.items()}
+
+    assert {role: code for role, (code, _) in ended.items()} == dict.fromkeys(COMMANDS, 0), ended
 
 
 def names(said: str, missing: Acl, *, alone: bool) -> bool:

@@ -296,6 +296,8 @@ class ConfluentAdmin:
                 offset = self._result(answer).offset
             except KafkaException as error:
                 self._leaders_good_until.pop(place.topic, None)
+                if error_of(error).code() == KafkaError._NOENT:  # of a topic that is not there, or is not to be seen
+                    self.topics([place.topic])
                 raise _named(error, "DESCRIBE", "topic", place.topic) from error
             if offset < 0:
                 self._leaders_good_until.pop(place.topic, None)

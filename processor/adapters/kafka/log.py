@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.adapters.kafka import rights, topics
 from processor.adapters.kafka.clients import Admin, Clients, ConfluentClients, error_of
@@ -116,7 +116,8 @@ class KafkaLog:
         return KafkaOutbox(self._connect("producer"))
 
     def atomic_outbox(self, name: str) -> AtomicOutbox:
-        return AtomicOutbox(self._connect(name), name=name)
+        connection = self._connect(name, transactional_id=self._settings.atomic_id(name))
+        return AtomicOutbox(connection, name=name)
 
     def reader(self) -> KafkaReader:
         return KafkaReader(self._connect("reader"))
@@ -128,7 +129,8 @@ class KafkaLog:
         connection = self._connect("admin")
         asking = backing_off(
             self._timing,
-            retry=lambda error: error_of(error).code() in SETTLING,  # topics that were just made
+            # Topics that were just made; and the first question about a group makes the topic where groups are kept.
+            retry=lambda error: error_of(error).code() in SETTLING | {KafkaError._TIMED_OUT},
             within_seconds=topics.READY_SECONDS,
             event="leaders_settle",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
@@ -11,11 +11,14 @@ from confluent_kafka import Message as KafkaMessage
 from processor.adapters.kafka.clients import Producer, error_of
 from processor.adapters.kafka.connection import Connection
 from processor.adapters.kafka.faults import lacking
+from processor.adapters.kafka.rights import WRITE, require
 from processor.adapters.kafka.topics import max_batch_bytes
 from processor.engine.ports import Message
 
 POLL_SECONDS = 0.05
 TRANSACTION_SECONDS = 60.0
+# What a transaction fails with where one of its topics may not be written to. It does not say which.
+_REFUSED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._INCONSISTENT)
 
 
 class KafkaOutbox:
@@ -86,7 +89,17 @@ class AtomicOutbox:
                 self._produce(producer, message)
             producer.commit_transaction(TRANSACTION_SECONDS)
         except KafkaException as exception:
+            if error_of(exception).code() in _REFUSED:
+                self._name_refused({message.topic for message in messages})
             raise self._connection.translate(exception) from exception
+
+    def _name_refused(self, topics: Collection[str]) -> None:
+        """Raise what is missing, if that is a right."""
+        connection = self._connection
+        try:
+            require(connection.role, connection.admin.topics(topics), dict.fromkeys(topics, WRITE))
+        except KafkaException as exception:
+            raise connection.translate(exception) from exception
 
     def close(self) -> None:
         self._producer = None

@@ -167,8 +167,11 @@ class ClientSettings:
             }
         )
 
+    def atomic_id(self, name: str) -> str:
+        return self.names.prefix + name
+
     def atomic(self, name: str, *, batch_bytes: int) -> Settings:
-        return self.transactional(self.names.prefix + name, batch_bytes=batch_bytes)
+        return self.transactional(self.atomic_id(name), batch_bytes=batch_bytes)
 
     def idempotent(self) -> Settings:
         timeout: Settings = {"message.timeout.ms": 10_000}

@@ -128,6 +128,7 @@ def _develop(
     from processor.adapters.clock import SystemClock
     from processor.apps.janitor import Janitor
     from processor.apps.local import Tail, start_roles
+    from processor.apps.recovery import replay_of
 
     reader = log.reader()
     try:
@@ -146,7 +147,8 @@ def _develop(
             for record in rejections.read():
                 show.rejection(record)
             for record in dead.read():
-                show.dead_letter(record)
+                if replay_of(record) is None:
+                    show.dead_letter(record)
             time.sleep(_LOOK_EVERY_SECONDS * 5)
     finally:
         reader.close()

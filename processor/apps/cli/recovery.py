@@ -88,7 +88,7 @@ def release(
 def list_dead_letters(
     log: LogOption = None, prefix: PrefixOption = None, settings: SettingsOption = None, json: JsonOption = False
 ) -> None:
-    """Print the dead letters: where each lies, where it came from and why it could not be read."""
+    """Print the dead letters: where each lies and came from, why it could not be read, when it was replayed."""
     from processor.apps.recovery import dead_letters as letters
 
     terminal = Terminal(as_json=json)
@@ -106,30 +106,35 @@ def replay_dead_letters(
     places: Annotated[
         list[str] | None, typer.Argument(metavar="PARTITION@OFFSET…", help="As list prints them; else --all.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that are there.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All that were not replayed yet.")] = False,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send dead letters to the commands again, as they came: after an upgrade that can read them."""
+    """Send dead letters to the commands again, as they came: after an upgrade that can read them. Those that were
+    replayed before, as list tells, are sent once more only where they are named."""
     from processor.apps.recovery import dead_letters as letters
-    from processor.apps.recovery import replayed
+    from processor.apps.recovery import replay
+    from processor.engine.topics_setup import refuse_migrated
 
     if bool(places) == everything:
         raise InvalidSettings(setting="PARTITION@OFFSET", rule="must be given, or --all", example="0@12")
     terminal = Terminal(as_json=json)
     with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
         names = opened.names
+        refuse_migrated(reader, names)
         wanted = set(places or ())
-        found = [one for one in letters(reader, names) if everything or _place(one) in wanted]
-        if missing := wanted - {_place(one) for one in found}:
-            raise InvalidSettings(
-                setting=sorted(missing)[0], rule="is no dead letter's place", example="0@12, as asl dead-letters list"
-            )
-        outbox = opened.outbox()
+        outbox = opened.atomic_outbox("dead-letters")
         try:
-            outbox.send([replayed(one, names) for one in found if one.whole])
+            outbox.send(())  # a replay that is still under way is shut out, before what it wrote is read
+            found = [
+                one for one in letters(reader, names) if (one.replayed is None if everything else _place(one) in wanted)
+            ]
+            if missing := wanted - {_place(one) for one in found}:
+                rule, example = "is no dead letter's place", "0@12, as asl dead-letters list"
+                raise InvalidSettings(setting=sorted(missing)[0], rule=rule, example=example)
+            replay(outbox, [one for one in found if one.whole], names)
         finally:
             outbox.close()
     for one in found:
@@ -156,8 +161,11 @@ def _print_letter(letter: DeadLetter, terminal: Terminal) -> None:
                 "key": key,
                 "bytes": len(letter.value or b""),
                 "whole": letter.whole,
+                "replayed": letter.replayed,
                 "reason": letter.reason,
             }
         )
     else:
-        typer.echo(f"{_place(letter)}  {render_time(letter.time)}  from {letter.origin}  key {key}  {letter.reason}")
+        again = "" if letter.replayed is None else f"  replayed {render_time(letter.replayed)}"
+        told = f"{_place(letter)}  {render_time(letter.time)}  from {letter.origin}  key {key}{again}"
+        typer.echo(f"{told}  {letter.reason}")
