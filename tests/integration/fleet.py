@@ -64,6 +64,8 @@ class Role:
                     owned.add(line["partition"])
                 case "partition_lost" | "partition_taken":
                     owned.discard(line["partition"])
+                case "slot_doubted" | "log_unavailable":  # made anew
+                    owned.clear()
         return tuple(sorted(owned))
 
     def kill(self) -> float:
