@@ -25,7 +25,7 @@ CHUNK = 100
 SEEN_BY: dict[Mutant, int] = {
     mutants.metadata_now: 939,
     mutants.no_member_check: 424,
-    mutants.side_topics_to_their_stable_end: 39,
+    mutants.side_topics_to_their_stable_end: 469,
     mutants.counter_unique_per_slot_only: 2137,
     mutants.fence_whoever_is_named: 120,
     mutants.new_producer_without_asking: 3,
@@ -37,7 +37,7 @@ SEEN_BY: dict[Mutant, int] = {
     mutants.old_epochs_accepted: 184,
     mutants.continuation_without_offsets: 83,
     mutants.fold_before_commit: 2,
-    mutants.watermark_before_offset: 495,
+    mutants.watermark_before_offset: 614,
     mutants.design_as_written: 3,
     mutants.producer_reused_after_abort: 12,
     mutants.token_check_off: 14,
