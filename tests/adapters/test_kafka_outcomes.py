@@ -181,9 +181,23 @@ def test_one_whose_place_in_the_group_is_taken_says_so(member: Member0) -> None:
 
     assert not member.commit()
 
+    member.poll()  # it may have joined again by itself
+    member.timing.sleep(3.1)
     with pytest.raises(SlotTaken, match="0-other"):
         member.poll()
     assert member.cluster.producers == 1
+
+
+def test_one_that_has_joined_again_and_not_heard_of_it_yet_takes_over_anew(member: Member0) -> None:
+    member.cluster.faults["commit"] = [fault(KafkaError._FENCED, fatal=True)]
+    before, member.cluster.group = member.cluster.group, [Member("0-again", "0", "t.processor-0")]
+    assert not member.commit()
+    member.poll()
+    member.cluster.group = before
+    member.timing.sleep(3.1)
+
+    member.open_all(member.until_restored(2))
+    assert member.commit()
 
 
 @pytest.mark.parametrize(

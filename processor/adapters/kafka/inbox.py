@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 FENCED_TWICE_SECONDS = 60.0
 ASK_SECONDS = 0.2
+STRANGER_SECONDS = 3.0  # until then it may be this process, whose client has joined again and not heard of it yet
 RESULTS_A_POLL = 10  # chunks of restored events
 # How long the client's poll may wait at a time: it returns for messages only, so that a rebalance it served, or a
 # chunk restored meanwhile, would wait with it.
@@ -96,6 +97,7 @@ class KafkaInbox:
         self._subscribed = self._closed = False
         self._fenced_at: float | None = None
         self._asked_at = float("-inf")
+        self._stranger: tuple[str, float] | None = None  # another member in this slot, and when it was seen first
 
     @property
     def max_record_bytes(self) -> int:
@@ -340,10 +342,11 @@ class KafkaInbox:
                 raise self._connection.translate(exception) from exception
             return
         mine = {self._membership.member, self._consumer.memberid()}
-        for member in members:
-            if member.instance_id == self._slot and member.member_id not in mine:
-                reason = f"the group has member {member.member_id} in it"
-                raise SlotTaken(slot=self._slot, reason=reason, doubtful=True)
+        others = [m.member_id for m in members if m.instance_id == self._slot and m.member_id not in mine]
+        if not others or self._stranger is None or self._stranger[0] != others[0]:
+            self._stranger = (others[0], now) if others else None
+        elif now - self._stranger[1] >= STRANGER_SECONDS:
+            raise SlotTaken(slot=self._slot, reason=f"the group has member {others[0]} in it", doubtful=True)
         if self._membership.unchanged() and any(m.member_id == self._membership.member for m in members):
             self._transactions.renew(within_seconds=RENEW_SECONDS)
 
