@@ -68,6 +68,12 @@ class Member0:
             for offset in offsets:
                 self.consumer.inbox.append(KafkaMessage(NAMES.commands, partition, offset, b"m:1", b"v"))
 
+    def joins_again_as(self, name: str) -> None:
+        """Expelled, as one is that stood still for longer than its session."""
+        self.consumer.member = name
+        self.cluster.group = [Member(name, "0", "t.processor-0")]
+        self.consumer.moves += [("lost", [0, 1]), ("assign", [0, 1])]
+
     def commit(self) -> Committed | None:
         return self.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(EVENT,)))
 
@@ -173,6 +179,20 @@ def test_fenced_twice_in_a_minute_the_slot_is_another_processs(member: Member0) 
 
     with pytest.raises(SlotTaken, match="fenced twice"):
         member.commit()
+
+
+def test_fenced_twice_in_a_minute_as_another_member_it_was_only_stopped_twice(member: Member0) -> None:
+    member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
+    assert not member.commit()
+    member.open_all(member.until_restored(2))
+    member.joins_again_as("0-again")
+    member.open_all(member.until_restored(2))
+    member.timing.sleep(30)
+    member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
+
+    assert not member.commit()
+    member.open_all(member.until_restored(2))
+    assert member.commit()
 
 
 def test_one_whose_place_in_the_group_is_taken_says_so(member: Member0) -> None:

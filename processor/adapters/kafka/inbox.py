@@ -95,7 +95,7 @@ class KafkaInbox:
         self._held: dict[int, Holding] = {}
         self._assignments = 0
         self._subscribed = self._closed = False
-        self._fenced_at: float | None = None
+        self._fenced: tuple[str, float] | None = None  # the last time: as which member, and when
         self._asked_at = float("-inf")
         self._stranger: tuple[str, float] | None = None  # another member in this slot, and when it was seen first
 
@@ -321,12 +321,16 @@ class KafkaInbox:
     # ---- fenced
 
     def _note_fenced(self) -> None:
-        """Everything is to be taken over anew, once a poll has shown that this process is still a member."""
-        now = self._timing.now()
-        if self._fenced_at is not None and now - self._fenced_at < FENCED_TWICE_SECONDS:
+        """Everything is to be taken over anew, once a poll has shown that this process is still a member.
+
+        Who is stopped for longer than its session is fenced by whoever takes over, and is another member after that;
+        who is fenced twice as the same member is not.
+        """
+        now, member = self._timing.now(), self._membership.member
+        if self._fenced is not None and self._fenced[0] == member and now - self._fenced[1] < FENCED_TWICE_SECONDS:
             reason = "fenced twice in a minute: two processes share this transactional.id"
             raise SlotTaken(slot=self._slot, reason=reason)
-        self._fenced_at = now
+        self._fenced = member, now
         log.warning("fenced", extra={"slot": self._slot, "partitions": sorted(self._held)})
 
     def _ask_again(self) -> None:
