@@ -153,10 +153,10 @@ class Town:
         match resource:
             case "work":
                 return c.CompleteTask(execution_id=id, token=token, output=state)
-            case "fails-first" if id not in self._failed:
+            case "fails" if id not in self._failed:
                 self._failed.add(id)
                 return c.FailTask(execution_id=id, token=token, error="First")
-            case "fails-first":
+            case "fails":
                 return c.CompleteTask(execution_id=id, token=token, output="again")
             case _:
                 return c.StopExecution(execution_id=id, error="Stopped")
