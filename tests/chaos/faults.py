@@ -172,7 +172,8 @@ class Chaos:
         died = slot.died(within_seconds=20)
         if not died:  # not to die of it later, uncounted
             slot.kill()
-        return died
+        # One that has only just begun dies of the signal itself, not at the step.
+        return died and slot.process is not None and slot.process.returncode == -signal.SIGKILL
 
     def _kill_broker(self) -> bool:
         number = self.chance.choice(self.cluster.numbers)
