@@ -121,7 +121,7 @@ def take_over(fleet: Fleet, watch: Watch, commits: Commits, *, victim: Role, sur
     """Kill the victim while it has tasks in flight; return how long until the survivor had committed for one of its
     partitions, in seconds."""
     before = victim.owned()
-    fleet.wait(lambda: len(watch.look().pending) >= 10, seconds=PATIENCE_SECONDS, what="tasks in flight")
+    fleet.wait(lambda: len(watch.look().pending) >= 5, seconds=PATIENCE_SECONDS, what="tasks in flight")
     killed = victim.kill()
     at_death = {p: commits.of(p, slot=slot) for p in before}
     say(f"killed the processor of partitions {before}, {len(watch.pending)} tasks in flight")
@@ -164,12 +164,12 @@ def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, di
     say(f"after: slot 0 owns {again.owned()} (pid {one.pid} → {again.pid}), slot 1 owns {other.owned()}")
 
     send(log, third)  # the second may have ended while the processor came back
-    fleet.wait(lambda: len(watch.look().pending) >= 10, seconds=PATIENCE_SECONDS, what="tasks in flight")
+    fleet.wait(lambda: len(watch.look().pending) >= 5, seconds=PATIENCE_SECONDS, what="tasks in flight")
     workers[0].kill()
     say(f"killed a worker, {len(watch.pending)} tasks in flight")
     fleet.worker()
     send(log, fourth)
-    fleet.wait(lambda: watch.look().waiting() >= 5, seconds=PATIENCE_SECONDS, what="executions that wait for a timer")
+    fleet.wait(lambda: watch.look().waiting() >= 2, seconds=PATIENCE_SECONDS, what="executions that wait for a timer")
     timers = next(role for role in fleet.roles if role.name.startswith("timers"))
     timers.kill()
     say(f"killed the timer service, {watch.waiting()} executions wait for it")

@@ -160,7 +160,7 @@ class ConfluentClients:
         return cast(Producer, _make(confluent_kafka.Producer, settings, on_error))
 
     def admin(self, settings: Settings, *, on_error: OnError) -> Admin:
-        return ConfluentAdmin(lambda: _make(AdminClient, settings, on_error))
+        return ConfluentAdmin(_make(AdminClient, settings, on_error))
 
 
 def _make(kind: Callable[[dict[str, Any]], T], settings: Settings, on_error: OnError) -> T:
@@ -180,11 +180,8 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # th
 
 
 class ConfluentAdmin:
-    """Where a request is not answered in time, the next is made by a new client: after a coordinator had been killed
-    and come back, one went on asking in vain for minutes, while the other clients had long been answered."""
-
-    def __init__(self, make: Callable[[], AdminClient], *, now: Callable[[], float] = time.monotonic) -> None:
-        self._make, self._client, self._now = make, make(), now
+    def __init__(self, client: AdminClient, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._now = client, now
         self._leaders_good_until: dict[str, float] = {}  # by topic
 
     def brokers(self) -> int:
@@ -283,11 +280,8 @@ class ConfluentAdmin:
         # The request has its own timeout; a future that outlives it by far would be the client's fault.
         try:
             return future.result(timeout=REQUEST_SECONDS + 60)
-        except KafkaException as exception:
+        except KafkaException:
             self._client.poll(0)  # why there was no answer is told to `on_error`, and only here
-            if error_of(exception).code() == KafkaError._TIMED_OUT:
-                self._client = self._make()
-                self._leaders_good_until.clear()
             raise
 
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel) -> Mapping[Place, int]:
