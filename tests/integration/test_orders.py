@@ -147,7 +147,8 @@ def take_over(fleet: Fleet, watch: Watch, commits: Commits, *, victim: Role, sur
 
 def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, dict[str, Any]]) -> Watch:
     """Start all roles and the orders, kill one of each, and return what the events say once all orders have ended."""
-    first, second, third, fourth = parts(orders, 4)
+    a, b, second, c, d, fourth = parts(orders, 6)
+    first, third = a | b, c | d
     one, other = fleet.processor(0), fleet.processor(1)
     fleet.timers()
     workers = fleet.worker(), fleet.worker()
