@@ -407,12 +407,17 @@ def test_commands_that_wait_come_again_after_a_death_and_none_is_applied_twice(s
     assert world.types("task:a").count("TaskSucceeded") == 1
 
 
-def test_a_command_that_went_ahead_and_comes_again_is_passed_over(slow_closed: World) -> None:
-    world = slow_closed
+def gone_ahead(world: World) -> list[str]:
+    """Have a stop and a redrive go ahead of a start that waits for `closed`; return the types of their events."""
     world.start("task:new")
     world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
     world.step(2)
-    before = world.types("task:a")
+    return world.types("task:a")
+
+
+def test_a_command_that_went_ahead_and_comes_again_is_passed_over(slow_closed: World) -> None:
+    world = slow_closed
+    before = gone_ahead(world)
     assert before[-3:] == ["ExecutionAborted", "ExecutionRedriven", "TaskScheduled"]
     world.restart()
     settle(world)
@@ -445,10 +450,7 @@ def test_no_checkpoint_is_written_behind_what_went_ahead_while_others_wait(slow_
 
 def test_no_checkpoint_is_written_behind_what_comes_again(slow_closed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world = slow_closed
-    world.start("task:new")
-    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
-    world.step(2)
-    before = world.types("task:a")
+    before = gone_ahead(world)
     monkeypatch.setattr(coverage, "CHECKPOINT_EVENTS", 1)
     for _ in range(2):
         world.restart()
@@ -461,10 +463,7 @@ def test_no_checkpoint_is_written_behind_what_comes_again(slow_closed: World, mo
 
 def test_what_waited_is_not_lost_with_the_committed_offset(slow_closed: World) -> None:
     world = slow_closed
-    world.start("task:new")
-    world.send(c.StopExecution(execution_id="task:a", error="E"), c.RedriveExecution(execution_id="task:a"))
-    world.step(2)
-    before = world.types("task:a")
+    before = gone_ahead(world)
     group = Group(world.names.processor_group, world.names.commands)
     world.log.store()._group(group).offsets.clear()
     world.restart()
