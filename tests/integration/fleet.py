@@ -150,6 +150,10 @@ class Fleet:
     def worker(self) -> Role:
         return self.start("worker", str(ORDER / "workers.py"))
 
+    def named(self, role: str) -> list[Role]:
+        """Return those of one role that were started so far."""
+        return [one for one in self.roles if one.name.split()[0] == role]
+
     def asl(self, *arguments: str) -> list[Any]:
         """Run a command to its end; return the JSON lines it printed. It must exit with 0."""
         done = subprocess.run(

@@ -27,6 +27,7 @@ from processor.apps.render.values import struct_json
 from processor.engine.ports import Log
 from processor.engine.topics import TopicNames
 from processor.model.commands import StartExecution
+from processor.model.ids import ScopeKey
 from processor.model.json import Json
 from tests.broker import Broker
 from tests.integration.fleet import ORDER, REPOSITORY, Fleet, Role
@@ -117,14 +118,22 @@ def both_own(*processors: Role) -> Callable[[], bool]:
     return they_do
 
 
+def in_flight(fleet: Fleet, watch: Watch) -> set[tuple[str, ScopeKey]]:
+    """Wait until many tasks are in flight, and return which; without a worker none ends before it is seen."""
+    fleet.wait(lambda: len(watch.look().pending) >= 20, seconds=PATIENCE_SECONDS, what="tasks in flight")
+    return set(watch.pending)
+
+
 def take_over(fleet: Fleet, watch: Watch, commits: Commits, *, victim: Role, survivor: Role, slot: str) -> float:
-    """Kill the victim while it has tasks in flight; return how long until the survivor had committed for one of its
-    partitions, in seconds."""
+    """Kill the victim while it has tasks in flight, and let workers begin on them; return how long until the survivor
+    had committed for one of its partitions, in seconds."""
     before = victim.owned()
-    fleet.wait(lambda: len(watch.look().pending) >= 5, seconds=PATIENCE_SECONDS, what="tasks in flight")
+    tasks = in_flight(fleet, watch)
     killed = victim.kill()
     at_death = {p: commits.of(p, slot=slot) for p in before}
-    say(f"killed the processor of partitions {before}, {len(watch.pending)} tasks in flight")
+    say(f"killed the processor of partitions {before}, {len(tasks)} tasks in flight")
+    fleet.worker()
+    fleet.worker()
 
     def served() -> list[int]:
         return [p for p in before if (now := commits.of(p, slot=slot)) is not None and now > (at_death[p] or 0)]
@@ -151,7 +160,6 @@ def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, di
     first, third = a | b, c | d
     one, other = fleet.processor(0), fleet.processor(1)
     fleet.timers()
-    workers = fleet.worker(), fleet.worker()
     fleet.wait(both_own(one, other), seconds=PATIENCE_SECONDS, what="both processors own partitions")
     say(f"before: slot 0 owns {one.owned()}, slot 1 owns {other.owned()}")
     watch = Watch(log)
@@ -164,14 +172,19 @@ def run_orders(fleet: Fleet, log: Log, commits: Commits, *, orders: dict[str, di
     fleet.wait(both_own(again, other), seconds=PATIENCE_SECONDS, what="the restarted processor owns partitions")
     say(f"after: slot 0 owns {again.owned()} (pid {one.pid} → {again.pid}), slot 1 owns {other.owned()}")
 
-    send(log, third)  # the second may have ended while the processor came back
-    fleet.wait(lambda: len(watch.look().pending) >= 5, seconds=PATIENCE_SECONDS, what="tasks in flight")
-    workers[0].kill()
+    for worker in fleet.named("worker"):
+        worker.stop()
+    send(log, third)
+    tasks = in_flight(fleet, watch)
+    worker = fleet.worker()
+    fleet.wait(lambda: tasks - watch.look().pending.keys(), seconds=PATIENCE_SECONDS, what="the worker has begun")
+    worker.kill()
     say(f"killed a worker, {len(watch.pending)} tasks in flight")
+    fleet.worker()
     fleet.worker()
     send(log, fourth)
     fleet.wait(lambda: watch.look().waiting() >= 2, seconds=PATIENCE_SECONDS, what="executions that wait for a timer")
-    timers = next(role for role in fleet.roles if role.name.startswith("timers"))
+    [timers] = fleet.named("timers")
     timers.kill()
     say(f"killed the timer service, {watch.waiting()} executions wait for it")
     fleet.timers()
