@@ -127,7 +127,7 @@ def _guided(target: Target, *, seconds: float, seed: int) -> int:
     with tempfile.TemporaryDirectory() as corpus:
         for number, data in enumerate(target.seeds()):
             (Path(corpus) / str(number)).write_bytes(data)
-        # libFuzzer's limit is one of the wall clock, which jumps where a virtual machine was held; CPU time is in the tally.
+        # libFuzzer's limit is one of the wall clock, which jumps where a machine was held; CPU time is in the tally.
         arguments = [sys.argv[0], corpus, f"-seed={seed + 1}", f"-max_len={MAX_BYTES}", "-timeout=300",
                      "-rss_limit_mb=1024", "-verbosity=0"]  # fmt: skip
         atheris.Setup(arguments, run, custom_mutator=another)
