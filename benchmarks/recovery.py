@@ -51,7 +51,7 @@ DONE: Json = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True
 ASK: Json = {"StartAt": "Ask", "States": {"Ask": {"Type": "Task", "Resource": "answer", "End": True}}}
 MACHINES = {"chain": CHAIN, "done": DONE, "ask": ASK}
 CHAIN_EVENTS, ASK_EVENTS = 22, 3
-TAIL = 1_000  # closed since the last checkpoint
+TAIL = 500  # of them closed since the last checkpoint
 WOKEN = 100  # of those restored, to see that they are alive
 
 
@@ -88,7 +88,7 @@ class Street:
     """One of the two sets of topics: what was closed, and the executions that are open in each partition."""
 
     def __init__(self, town: Town, *, closed: int, rounds: int) -> None:
-        self.town, self.closed, self._rounds, self._round = town, closed + TAIL, rounds, 0
+        self.town, self.closed, self._rounds, self._round = town, closed, rounds, 0
         self._open: list[list[str]] = [[] for _ in range(PARTITIONS)]
 
     def fill(self) -> None:

@@ -83,8 +83,8 @@ class RecordsRestored(Struct, frozen=True, kw_only=True):
 class AllRestored(Struct, frozen=True, kw_only=True):
     """All that was committed to one of the three before the taking has been delivered. After `snapshots` the adapter
     waits for `Inbox.restore_events`; after `events`, no command comes before `Inbox.open`; `closed` may come while
-    commands flow already. `attempts`: how many owners have died since the partition's last progress; 0 where the
-    adapter cannot tell."""
+    commands flow already. `attempts`: how many owners have died since the partition's last progress: as many as
+    the last transaction told, or one where it told of none and its owner is no more; 0 where that cannot be told."""
 
     partition: int
     assignment: int

@@ -136,26 +136,19 @@ class Processor:
         commands = self._take(deliveries)
         began = self._clock.now()
         overlay = Overlay()
-        careful = any(p.open and p.attempts >= CAREFUL_FROM for p in held)
-        self._wake(overlay, until=began if careful else began + TRANSACTION_MS)
-        applied = 0
-        for record in commands if not careful or overlay.empty else ():
-            self._apply(record, overlay)  # (2), (3)
-            applied += 1
-            if overlay.full or careful or self._clock.now() - began >= TRANSACTION_MS:
-                break
-        took = self._clock.now() - began
-        self._kept = commands[applied:]
         slices: list[tuple[Partition, str]] = []
-        if not careful or overlay.empty:
-            slices = self._go_on(overlay, until=began if careful else began + TRANSACTION_MS // 2)
-        self._note_idle(overlay, now=began)
-        if not overlay.empty:
-            self._commit(overlay, now=began)
+        suspect = self._suspect(commands)
+        if self._foretell(suspect, deaths=1):
+            try:
+                slices = self._fill(overlay, commands, now=began, adapt=not kept)
+            except AslError:  # it ends, but not of a command
+                self._foretell(suspect, deaths=0)
+                raise
+            self._note_idle(overlay, now=began)
+            if self._foretell(suspect, deaths=0) and not overlay.empty:
+                self._commit(overlay, now=began)
         for partition, id in slices:
             partition.put_back(id)
-        if not kept:
-            self._adapt(applied, took)
         self._checkpoint(now=began)
         self._observer.stepped(self.standing)
 
@@ -267,6 +260,44 @@ class Processor:
         log.info("partition_restored", extra=fields)
 
     # ---- (2), (3)
+
+    def _suspect(self, commands: Sequence[Record]) -> list[Partition]:
+        """Return the partitions in which an owner has died, if there is something to do of which it may have been."""
+        found = [p for p in self._partitions.values() if p.open and 0 < p.attempts < DEADLY_FROM]
+        return found if commands or any(p.has_runnable or p.has_woken for p in found) else []
+
+    def _foretell(self, suspect: Sequence[Partition], *, deaths: int) -> bool:
+        """Commit that this process has died so many times more, before it can, and take that back once it has not: who
+        only loses its partitions, as happens where brokers die, is not taken for dead (docs/decisions/0040). Return
+        False where that was refused, with what was delivered dropped."""
+        if not suspect:
+            return True
+        offsets = {p.number: p.position(applied=p.applied, woken=0) for p in suspect}
+        attempts = {p.number: p.attempts + deaths for p in suspect}
+        if self._transact(Transaction(offsets=offsets, messages=(), attempts=attempts)) is None:
+            self._drop(offsets)
+            return False
+        return True
+
+    def _fill(
+        self, overlay: Overlay, commands: list[Record], *, now: Millis, adapt: bool
+    ) -> list[tuple[Partition, str]]:
+        """Stage what came, as much as one transaction is to hold; return what was given a slice."""
+        careful = any(p.open and p.attempts >= CAREFUL_FROM for p in self._partitions.values())
+        self._wake(overlay, until=now if careful else now + TRANSACTION_MS)
+        applied = 0
+        for record in commands if not careful or overlay.empty else ():
+            self._apply(record, overlay)
+            applied += 1
+            if overlay.full or careful or self._clock.now() - now >= TRANSACTION_MS:
+                break
+        took = self._clock.now() - now
+        self._kept = commands[applied:]
+        if adapt:
+            self._adapt(applied, took)
+        if careful and not overlay.empty:
+            return []
+        return self._go_on(overlay, until=now if careful else now + TRANSACTION_MS // 2)
 
     def _wake(self, overlay: Overlay, *, until: int) -> None:
         """Apply what waited for `closed`: it came before everything else."""

@@ -36,7 +36,7 @@ class Silent:
 
 def test_an_end_that_no_leader_told_is_asked_for_again() -> None:
     client: Any = Silent()
-    admin = ConfluentAdmin(client)
+    admin = ConfluentAdmin(lambda: client)
 
     assert admin.ends([("t", 0)], committed=False) == {("t", 0): 7}
     for ask in (lambda places: admin.ends(places, committed=True), admin.starts):
@@ -66,7 +66,7 @@ def refused(code: int) -> Future[Any]:
 def test_an_end_of_a_topic_that_may_not_be_seen_names_the_right_that_is_missing() -> None:
     client: Any = Unseen()
     with pytest.raises(KafkaException) as raised:
-        ConfluentAdmin(client).ends([("t", 0)], committed=True)
+        ConfluentAdmin(lambda: client).ends([("t", 0)], committed=True)
 
     error = error_of(raised.value)
     assert (error.code(), error.str()) == (KafkaError.TOPIC_AUTHORIZATION_FAILED, "it lacks DESCRIBE on topic t")
@@ -76,7 +76,7 @@ def test_leaders_are_asked_for_once_a_second_and_after_what_was_not_answered() -
     """Definitions are read on for every batch of commands: three questions for offsets each time."""
     client: Any = Silent()
     clock = SimpleNamespace(now=0.0)
-    admin = ConfluentAdmin(client, now=lambda: clock.now)
+    admin = ConfluentAdmin(lambda: client, now=lambda: clock.now)
     asked = []
     for at, partition in ((10.0, 0), (10.9, 0), (11.0, 0), (11.1, 1), (11.2, 0), (11.3, 0)):
         clock.now = at
@@ -89,6 +89,44 @@ def test_leaders_are_asked_for_once_a_second_and_after_what_was_not_answered() -
 
 def test_leaders_are_asked_for_before_offsets_are() -> None:
     client: Any = Silent()
-    ConfluentAdmin(client).ends([("t", 0), ("t", 2), ("u", 0)], committed=False)
+    ConfluentAdmin(lambda: client).ends([("t", 0), ("t", 2), ("u", 0)], committed=False)
 
     assert sorted(client.asked_leaders_of) == ["t", "u"]
+
+
+class Stuck(Silent):
+    def describe_consumer_groups(self, groups: list[str], **_: object) -> dict[str, Future[Any]]:
+        return {"g": refused(KafkaError._TIMED_OUT)}
+
+    def list_consumer_group_offsets(self, groups: list[object], **_: object) -> dict[str, Future[Any]]:
+        return {"g": refused(KafkaError._TIMED_OUT)}
+
+
+class Answering(Silent):
+    def describe_consumer_groups(self, groups: list[str], **_: object) -> dict[str, Future[Any]]:
+        answer: Future[Any] = Future()
+        answer.set_result(SimpleNamespace(members=()))
+        return {"g": answer}
+
+
+def test_after_a_coordinator_did_not_answer_the_next_question_is_asked_by_a_new_client() -> None:
+    clients: list[Any] = [Stuck(), Stuck(), Answering()]
+    admin = ConfluentAdmin(lambda: clients.pop(0))
+
+    with pytest.raises(KafkaException):
+        admin.members("g")
+    with pytest.raises(KafkaException):
+        admin.committed("g", [("t", 0)])
+
+    assert admin.members("g") == []
+    assert clients == []
+
+
+def test_after_a_leader_did_not_answer_the_client_is_kept() -> None:
+    clients: list[Any] = [Silent()]
+    admin = ConfluentAdmin(lambda: clients.pop(0))
+
+    with pytest.raises(KafkaException):
+        admin.ends([("t", 1)], committed=True)
+
+    assert admin.ends([("t", 0)], committed=True) == {("t", 0): 7}

@@ -404,29 +404,32 @@ def test_commit_metadata_of_others_names_nobody(metadata: str | None) -> None:
     assert decode_author(metadata) is None
 
 
-def test_a_takeover_after_a_death_says_so_in_its_name(member: Member0) -> None:
-    dead = Author(transactional_id="t.processor-0", process="before", counter=9, attempts=1)
+@pytest.mark.parametrize(("before", "now"), [(0, 1), (1, 1), (2, 2)])
+def test_a_takeover_after_a_death_says_so_in_its_name_unless_deaths_were_foretold(
+    member: Member0, before: int, now: int
+) -> None:
+    dead = Author(transactional_id="t.processor-0", process="before", counter=9, attempts=before)
     member.cluster.offsets[0] = (1, dead.encode())
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
     [*_, restored] = member.until_restored(1)
 
     assert isinstance(restored, AllRestored)
     author = decode_author(member.cluster.offsets[0][1])
-    assert (restored.attempts, author is not None and author.attempts) == (2, 2)
+    assert (restored.attempts, author is not None and author.attempts) == (now, now)
 
 
 @pytest.mark.parametrize(
     ("process", "transactional_id"), [("p", "t.processor-0"), ("other", "t.processor-9")], ids=["own", "alive"]
 )
 def test_a_takeover_from_one_that_lives_is_no_death(member: Member0, process: str, transactional_id: str) -> None:
-    last = Author(transactional_id=transactional_id, process=process, counter=9, attempts=1)
+    last = Author(transactional_id=transactional_id, process=process, counter=9)
     member.cluster.offsets[0] = (1, last.encode())
     member.cluster.group.append(Member("9-x", "9", "t.processor-9"))
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
     [*_, restored] = member.until_restored(1)
 
     assert isinstance(restored, AllRestored)
-    assert restored.attempts == 1
+    assert restored.attempts == 0
 
 
 def test_progress_and_what_is_none_are_told_to_the_next_owner(member: Member0) -> None:

@@ -53,9 +53,10 @@ WANTED = {
 }
 """By a part of the kind's name, how many faults all runs together have to show."""
 LEDGER = Path(__file__).with_name("ledger.jsonl")
-DRAIN_SECONDS = 120.0
-PATIENCE_SECONDS = 40.0
-"""Longer than the brokers, the session and a transaction's timeout take together: then nothing works any more."""
+DRAIN_SECONDS = 180.0
+PATIENCE_SECONDS = 90.0
+"""Far longer than brokers, session and a transaction's timeout take together, on a loaded machine too: then nothing
+works any more."""
 BROKER = {
     "listeners": "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},PROXIED://127.0.0.1:{inner_port}",
     "advertised.listeners": "PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{outer_port}",

@@ -7,6 +7,7 @@ import pytest
 from processor.engine.partitions import Partition
 from processor.engine.ports import Committed, Transaction
 from processor.engine.processor import CAREFUL_FROM, DEADLY_FROM
+from processor.errors import TopicsUnfit
 from processor.model import commands as c
 from processor.model import events as e
 from tests.engine.test_checkpoints import restarted_with_closed
@@ -38,6 +39,11 @@ def committed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Transaction
 
     monkeypatch.setattr(world.processor._inbox, "commit", noting)
     return seen
+
+
+def progress(seen: list[Transaction]) -> list[dict[int, int]]:
+    """Return the offsets of those that do not tell of deaths."""
+    return [dict(transaction.offsets) for transaction in seen if not transaction.attempts]
 
 
 def test_after_three_deaths_the_first_command_is_a_dead_letter_and_its_execution_in_quarantine(world: World) -> None:
@@ -80,7 +86,55 @@ def test_after_two_deaths_there_is_one_command_in_a_transaction_until_one_is_com
         world.start(f"pass:{number}")
     world.settle()
 
-    assert [transaction.offsets for transaction in seen] == [{0: 1}, {0: 5}]
+    assert progress(seen) == [{0: 1}, {0: 5}]
+
+
+def told(seen: list[Transaction]) -> list[tuple[dict[int, int], dict[int, int]]]:
+    return [(dict(transaction.offsets), dict(transaction.attempts)) for transaction in seen]
+
+
+def test_after_a_death_the_next_is_foretold_before_anything_is_applied_and_taken_back_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = 1
+    world.start("pass:a")
+    world.start("pass:b")
+    world.settle()
+
+    assert told(seen) == [({0: 0}, {0: 2}), ({0: 0}, {0: 1}), ({0: 2}, {})]
+
+
+@pytest.mark.parametrize(
+    ("error", "count"), [(KeyboardInterrupt(), 2), (TopicsUnfit(["gone"]), 1)], ids=["dead", "ended"]
+)
+def test_what_it_has_foretold_stands_where_it_dies_of_a_command_and_not_where_it_ends_of_something_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, count: int
+) -> None:
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = 1
+
+    def fall(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.processor, "_staged", fall)
+    monkeypatch.setattr(world.processor, "_apply", fall)
+    world.start("pass:a")
+    with pytest.raises(type(error)):
+        world.step()
+
+    assert told(seen)[-1] == ({0: 0}, {0: count})
+
+
+def test_where_the_next_death_cannot_be_foretold_nothing_is_applied(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.processor._inbox, "commit", lambda _: None)
+    partition(world).attempts = 1
+    world.start("pass:a")
+    world.step()
+
+    assert (world.histories(), world.processor.counts["dropped_transactions"]) == ({}, 1)
 
 
 def test_an_execution_that_goes_on_is_held_where_no_command_came(world: World) -> None:
@@ -146,7 +200,7 @@ def test_what_waited_for_closed_is_applied_one_by_one_too_after_two_deaths(
         world.start(f"pass:new-{number}")
     settle(world)
 
-    assert [transaction.offsets for transaction in seen] == [{0: 43}, {0: 45}]
+    assert progress(seen) == [{0: 43}, {0: 45}]
 
 
 def test_after_two_deaths_no_command_goes_ahead_of_those_that_wait_for_closed(
@@ -160,10 +214,10 @@ def test_after_two_deaths_no_command_goes_ahead_of_those_that_wait_for_closed(
     for id in ("task:a", "task:b"):
         world.send(c.CompleteTask.of(scheduled(world, id), "done"))
     world.step(4)
-    assert (seen, world.processor.ready) == ([], False)
+    assert (progress(seen), world.processor.ready) == ([], False)
     settle(world)
 
-    assert [transaction.offsets for transaction in seen] == [{0: 43}, {0: 45}]
+    assert progress(seen) == [{0: 43}, {0: 45}]
     assert {world.types(id)[-1] for id in ("pass:new", "task:a", "task:b")} == {"ExecutionSucceeded"}
 
 
@@ -178,4 +232,5 @@ def test_a_partition_in_which_commands_wait_has_survived_nothing(
     world.advance(6)
     world.step(2)
 
-    assert (seen, partition(world).attempts, world.processor.ready) == ([], 1, False)
+    assert (progress(seen), partition(world).attempts, world.processor.ready) == ([], 1, False)
+    assert [transaction.attempts for transaction in seen][-1] == {0: 1}

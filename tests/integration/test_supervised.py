@@ -113,7 +113,7 @@ def test_a_stop_has_all_workers_checkpoint_and_leave(
     supervisor.role.process.terminate()
     assert supervisor.role.process.wait(timeout=60) == 0
 
-    admin = ConfluentAdmin(AdminClient({"bootstrap.servers": kafka.bootstrap_servers}))
+    admin = ConfluentAdmin(lambda: AdminClient({"bootstrap.servers": kafka.bootstrap_servers}))
     assert list(admin.members(log.names.processor_group)) == []
     reader = log.reader()
     for partition in range(PARTITIONS):

@@ -7,9 +7,11 @@ and leaves are its plain data classes, which a simulated broker can make too. Ad
 from __future__ import annotations
 
 import contextlib
+import queue
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from threading import Thread
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import confluent_kafka
@@ -50,6 +52,8 @@ REQUEST_SECONDS = 5.0
 """How long one question to the cluster may take before it counts as unanswered."""
 LEADERS_SECONDS = 1.0
 """How long the question for leaders may take, and for how long its answer is good."""
+LATE_SECONDS = 1.0
+"""How long past its timeout a call may return, before it counts as one that never will."""
 
 
 class Consumer(Protocol):
@@ -157,10 +161,10 @@ class ConfluentClients:
         return cast(Consumer, _make(confluent_kafka.Consumer, settings, on_error))
 
     def producer(self, settings: Settings, *, on_error: OnError) -> Producer:
-        return cast(Producer, _make(confluent_kafka.Producer, settings, on_error))
+        return cast(Producer, _make(ConfluentProducer, settings, on_error))
 
     def admin(self, settings: Settings, *, on_error: OnError) -> Admin:
-        return ConfluentAdmin(_make(AdminClient, settings, on_error))
+        return ConfluentAdmin(lambda: _make(AdminClient, settings, on_error))
 
 
 def _make(kind: Callable[[dict[str, Any]], T], settings: Settings, on_error: OnError) -> T:
@@ -179,9 +183,44 @@ _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
 
 
+class ConfluentProducer(confluent_kafka.Producer):
+    """librdkafka's, which would wait for a group coordinator that it has decommissioned without heeding the timeout
+    (docs/decisions/0039): that call then ends here in an error after which this producer is of no more use."""
+
+    def send_offsets_to_transaction(
+        self, positions: list[TopicPartition], group_metadata: Any, timeout: float = REQUEST_SECONDS
+    ) -> None:
+        send = super().send_offsets_to_transaction
+        within(lambda: send(positions, group_metadata, timeout), seconds=timeout + LATE_SECONDS)
+
+
+def within(call: Callable[[], None], *, seconds: float) -> None:
+    """Raise what `call` raises. Where it takes longer, raise KafkaException with _FAIL, and leave it to its thread."""
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as raised:  # whatever it is, is the caller's
+            ended.put(raised)
+        else:
+            ended.put(None)
+
+    Thread(target=run, name="call-that-may-not-return", daemon=True).start()
+    try:
+        raised = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise KafkaException(KafkaError(KafkaError._FAIL, f"the call has not returned in {seconds:g} s")) from None
+    if raised is not None:
+        raise raised
+
+
 class ConfluentAdmin:
-    def __init__(self, client: AdminClient, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._now = client, now
+    """Where a question to a group's coordinator is not answered in time, the next is asked by a new client: an old one
+    may go on asking one that it has decommissioned (docs/decisions/0039)."""
+
+    def __init__(self, make: Callable[[], AdminClient], *, now: Callable[[], float] = time.monotonic) -> None:
+        self._make, self._client, self._now = make, make(), now
         self._leaders_good_until: dict[str, float] = {}  # by topic
 
     def brokers(self) -> int:
@@ -250,7 +289,7 @@ class ConfluentAdmin:
         self._client.poll(0)
         answers = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
         try:
-            members = self._result(answers[group]).members
+            members = self._of_coordinator(answers[group]).members
         except KafkaException as error:
             if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return ()
@@ -262,7 +301,7 @@ class ConfluentAdmin:
         wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in places])
         answers = self._client.list_consumer_group_offsets([wanted], request_timeout=REQUEST_SECONDS)
         found = {}
-        for place in self._result(answers[group]).topic_partitions:
+        for place in self._of_coordinator(answers[group]).topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
             if place.offset >= 0:
@@ -275,6 +314,16 @@ class ConfluentAdmin:
         if answer.errors:
             raise answer.errors[0]
         return sorted(group.group_id for group in answer.valid)
+
+    def _of_coordinator(self, future: Future[T]) -> T:
+        try:
+            return self._result(future)
+        except KafkaException as exception:
+            if error_of(exception).code() == KafkaError._TIMED_OUT:
+                old, self._client = self._client, self._make()
+                self._leaders_good_until.clear()
+                Thread(target=_let_go, args=(old,), daemon=True).start()  # its end may wait for its connections
+            raise
 
     def _result(self, future: Future[T]) -> T:
         # The request has its own timeout; a future that outlives it by far would be the client's fault.
@@ -315,6 +364,10 @@ class ConfluentAdmin:
         with contextlib.suppress(KafkaException):
             self._client.list_topics(topic, timeout=LEADERS_SECONDS)
             self._leaders_good_until[topic] = self._now() + LEADERS_SECONDS
+
+
+def _let_go(_: AdminClient) -> None:
+    """The thread that this ends has the last reference."""
 
 
 def _no_leader(place: TopicPartition) -> KafkaError:

@@ -250,7 +250,8 @@ class Restorer:
                 raise KafkaException(place.error)
             author = decode_author(place.metadata)
             take.owner = author.transactional_id if author else None
-            take.attempts = 0 if author is None else author.attempts + self._has_died(author, alive)
+            # The second death and the third are foretold by who may die of something (docs/decisions/0040).
+            take.attempts = 0 if author is None else author.attempts or int(self._has_died(author, alive))
             take.phase, take.moved = Phase.NAMING, self._timing.now()
             self._results.put(
                 Stable(
