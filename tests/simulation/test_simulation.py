@@ -24,7 +24,7 @@ CHUNK = 100
 
 SEEN_BY: dict[Mutant, int] = {
     mutants.metadata_now: 939,
-    mutants.no_member_check: 424,
+    mutants.no_member_check: 1_314,
     mutants.side_topics_to_their_stable_end: 469,
     mutants.counter_unique_per_slot_only: 2137,
     mutants.fence_whoever_is_named: 120,
@@ -37,12 +37,12 @@ SEEN_BY: dict[Mutant, int] = {
     mutants.old_epochs_accepted: 184,
     mutants.continuation_without_offsets: 83,
     mutants.fold_before_commit: 2,
-    mutants.watermark_before_offset: 614,
-    mutants.design_as_written: 3,
+    mutants.watermark_before_offset: 1_176,
+    mutants.design_as_written: 9,
     mutants.producer_reused_after_abort: 12,
     mutants.token_check_off: 14,
     mutants.checkpoint_ahead_of_snapshots: 2,
-    mutants.read_uncommitted_restore: 4,
+    mutants.read_uncommitted_restore: 13,
     mutants.offset_of_the_last_event: 1604,
     mutants.what_events_name_again: 89,
 }
