@@ -44,13 +44,19 @@ def turned(execution: Execution, event: e.Event, phase: Phase, *, aws: int) -> E
 
 def assigned(execution: Execution, scope: Scope, values: Mapping[str, Json]) -> tuple[Execution, Scope]:
     """Return both with the variables that the scope has assigned, and their sizes counted."""
+    added = growth(scope, values)
+    after = replace(scope, variables=scope.variables.update(values), variable_bytes=scope.variable_bytes + added)
+    return replace(execution, variable_bytes=execution.variable_bytes + added), after
+
+
+def growth(scope: Scope, values: Mapping[str, Json]) -> int:
+    """Return by how many bytes of JSON the scope's variables grow with these: those that they replace count no more."""
     added = 0
     for name, value in values.items():
         added += len(json_bytes(value))
         if name in scope.variables:
             added -= len(json_bytes(scope.variables[name]))
-    after = replace(scope, variables=scope.variables.update(values), variable_bytes=scope.variable_bytes + added)
-    return replace(execution, variable_bytes=execution.variable_bytes + added), after
+    return added
 
 
 def _noted(runnable: Runnable, key: ScopeKey, phase: Phase) -> Runnable:

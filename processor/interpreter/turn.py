@@ -9,6 +9,7 @@ from orjson import JSONEncodeError
 
 from processor.interpreter.context import MapItem, context_object
 from processor.interpreter.entropy import draw
+from processor.interpreter.folding import growth
 from processor.interpreter.retry import DATA_LIMIT_EXCEEDED, RUNTIME
 from processor.model import events as e
 from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
@@ -140,10 +141,11 @@ class Turn:
 
     def assignable(self, values: dict[str, Json]) -> dict[str, Json]:
         """Return the variables that one Assign gives, if they may be so large: 256 KiB together, and 10 MiB with all
-        that the execution holds (Developer Guide, "Limits"; the cause is by analogy). Raises StateFailure.
+        that the execution holds then, counted as the fold counts them (Developer Guide, "Limits"; the cause is by
+        analogy). Raises StateFailure.
         """
         self.bounded(values)
-        if self.execution.variable_bytes + len(json_bytes(values)) > MAX_VARIABLES_BYTES:
+        if self.execution.variable_bytes + growth(self.scope, values) > MAX_VARIABLES_BYTES:
             raise StateFailure(DATA_LIMIT_EXCEEDED, "The variables of the execution exceed the service limit.")
         return values
 

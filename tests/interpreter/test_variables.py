@@ -13,6 +13,7 @@ from processor import EvaluationFailed, Failed, StateExited, parse, start
 from processor.interpreter.evolve import evolve
 from processor.interpreter.paths_syntax import PathFault, is_variable_name, parse_path
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES
+from processor.model.json import Json
 from tests.interpreter.scenario import Run, machine, scope_of, task
 
 
@@ -224,8 +225,8 @@ def test_one_assign_holds_no_more_than_a_payload_may() -> None:
 
 
 def test_an_execution_holds_ten_mebibytes_of_variables() -> None:
-    """Each step assigns 250,000 bytes under a new name, until they are too many; one that is assigned again counts
-    once. Not a Run, which folds every prefix of these large events again."""
+    """Each step assigns 250,000 bytes under a new name, until they are too many. Not a Run, which folds every prefix of
+    these large events again."""
     count = MAX_VARIABLES_BYTES // 250_000
     states = {
         f"S{n}": passing(f"S{n + 1}" if n <= count else None, Assign={f"v{n}.$": "$.x"}, OutputPath="$")
@@ -236,6 +237,38 @@ def test_an_execution_holds_ten_mebibytes_of_variables() -> None:
     assert outcome.error == "States.DataLimitExceeded"
     assert (outcome.cause or "").endswith("The variables of the execution exceed the service limit.")
     assert outcome.execution.variable_bytes == count * 250_000
+
+
+def filling(last: int, *then: dict[str, Json]) -> dict[str, Any]:
+    """Return a machine that assigns all the bytes of variables that an execution may hold but for what `last` says, of
+    which the last variable takes `last` bytes less; `then` are further assignments, one after the other."""
+    whole, rest = divmod(MAX_VARIABLES_BYTES, 250_000)
+    assigns: list[dict[str, Json]] = [{f"v{n}.$": "$.x"} for n in range(whole)]
+    assigns += [{"rest": "x" * (rest - last - 2)}, *then]
+    states = {
+        f"S{n}": passing(f"S{n + 1}" if n + 1 < len(assigns) else None, Assign=assign, OutputPath="$")
+        for n, assign in enumerate(assigns)
+    }
+    return machine("S0", states)
+
+
+@pytest.mark.parametrize(
+    ("last", "then", "status"),
+    [
+        (0, [], "SUCCEEDED"),
+        (-1, [], "FAILED"),
+        (0, [{"v0.$": "$.x"}, {"v0.$": "$.x", "rest": 5}, {"new.$": "$.x"}], "FAILED"),
+        (0, [{"v0.$": "$.x"}, {"v0": 5, "v1": 5}, {"new.$": "$.x"}], "SUCCEEDED"),
+        (1, [{"one": 5}], "SUCCEEDED"),
+        (1, [{"one": 15}], "FAILED"),
+    ],
+)
+def test_a_variable_that_is_assigned_again_counts_once(last: int, then: list[dict[str, Json]], status: str) -> None:
+    """To the byte: what is replaced makes room for what replaces it."""
+    outcome = start(parse(filling(last, *then)), {"x": "x" * 249_998})
+    assert outcome.execution is not None
+    error = None if status == "SUCCEEDED" else "States.DataLimitExceeded"
+    assert (outcome.execution.status, outcome.execution.error) == (status, error)
 
 
 # ---- folding
