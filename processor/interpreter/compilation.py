@@ -29,6 +29,7 @@ from processor.interpreter.compile_parts import (
 )
 from processor.interpreter.dataflow import compile_assign, compile_finish, compile_prepare
 from processor.interpreter.fields import (
+    SECONDS,
     compile_integer_path,
     compile_seconds_path,
     compile_text,
@@ -103,8 +104,8 @@ def _task(name: str, fields: Fields, machine_type: MachineType, pointer: str, re
     check_at_most_one(fields, ("HeartbeatSeconds", "HeartbeatSecondsPath"), pointer, report)
     timeout, heartbeat = integer_of(fields, "TimeoutSeconds"), integer_of(fields, "HeartbeatSeconds")
     check_heartbeat(timeout, heartbeat, pointer, report)
-    timeout_path = compile_integer_path(fields, "TimeoutSecondsPath", at_least=1, pointer=pointer, report=report)
-    heartbeat_path = compile_integer_path(fields, "HeartbeatSecondsPath", at_least=1, pointer=pointer, report=report)
+    timeout_path = compile_integer_path(fields, "TimeoutSecondsPath", range=SECONDS, pointer=pointer, report=report)
+    heartbeat_path = compile_integer_path(fields, "HeartbeatSecondsPath", range=SECONDS, pointer=pointer, report=report)
     return TaskState(
         name=name,
         prepare=compile_prepare(fields, template="Parameters", pointer=pointer, report=report),

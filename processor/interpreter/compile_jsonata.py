@@ -20,11 +20,10 @@ from processor.interpreter.compile_parts import (
     start_of,
     text_of,
 )
-from processor.interpreter.fields import MAX_SECONDS, MAX_TOLERATED
+from processor.interpreter.fields import RANGES, SECONDS, Range
 from processor.interpreter.jsonata import EvaluationFailed
 from processor.interpreter.jsonata_fields import Fields
 from processor.interpreter.templates import Report, pointer_to
-from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.definition import (
     AnyState,
     Catcher,
@@ -89,8 +88,8 @@ def compile_jsonata_state(
 
 
 def _task(name: str, fields: Fields, machine_type: MachineType, report: Report) -> TaskState:
-    timeout = fields.integer("TimeoutSeconds", at_least=1, at_most=MAX_SECONDS)
-    heartbeat = fields.integer("HeartbeatSeconds", at_least=1, at_most=MAX_SECONDS)
+    timeout = fields.integer("TimeoutSeconds", SECONDS)
+    heartbeat = fields.integer("HeartbeatSeconds", SECONDS)
     check_heartbeat(timeout, heartbeat, fields.pointer, report)
     return TaskState(
         name=name,
@@ -157,7 +156,7 @@ def _wait(name: str, fields: Fields, report: Report) -> WaitState:
         finish=fields.finish(result=None, default="INPUT"),
         assign=fields.assign(result=None),
         next=text_of(fields.written, "Next"),
-        seconds=fields.integer("Seconds", at_least=0),
+        seconds=fields.integer("Seconds", Range(0)),
         timestamp=fields.timestamp("Timestamp"),
     )
 
@@ -178,8 +177,8 @@ def _map(name: str, fields: Fields, report: Report) -> MapState:
         items=fields.items("Items", objects=distributed),
         check=_check_items_or_object if distributed else _check_items,
         selector=fields.any("ItemSelector"),
-        max_concurrency=fields.integer("MaxConcurrency", at_least=0) or 0,
-        tolerated_count=fields.integer("ToleratedFailureCount", at_least=0, at_most=MAX_TOLERATED),
+        max_concurrency=fields.integer("MaxConcurrency", RANGES["MaxConcurrency"]) or 0,
+        tolerated_count=fields.integer("ToleratedFailureCount", RANGES["ToleratedFailureCount"]),
         tolerated_percentage=fields.percentage("ToleratedFailurePercentage"),
         label=text_of(written, "Label"),
         reader=_reader(fields, report) if distributed else None,
@@ -199,9 +198,7 @@ def _reader(fields: Fields, report: Report) -> ItemReader | None:
     return reader_of(
         written,
         parameters=reader.any("Arguments") or _nothing,
-        max_items=config.integer(
-            "MaxItems", at_least=0
-        ),  # more than AWS reads is cut to that (floci pull request 3731)
+        max_items=config.integer("MaxItems", RANGES["MaxItems"]),
         pointer=reader.pointer,
         report=report,
     )
@@ -216,8 +213,8 @@ def _batcher(fields: Fields, report: Report) -> ItemBatcher | None:
     if not any(limit in written for limit in limits):
         report(batcher.pointer, f"at least one of {', '.join(limits)} is required")
     return ItemBatcher(
-        max_items=batcher.integer(limits[0], at_least=0),
-        max_bytes=batcher.integer(limits[1], at_least=0, at_most=MAX_PAYLOAD_BYTES),
+        max_items=batcher.integer(limits[0], RANGES[limits[0]]),
+        max_bytes=batcher.integer(limits[1], RANGES[limits[1]]),
         batch_input=batcher.any("BatchInput"),
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from processor.interpreter.compile_parts import Fields, check_at_most_one, check_one_of, integer_of, text_of
 from processor.interpreter.dataflow import compile_assign, compile_finish, compile_prepare
 from processor.interpreter.fields import (
-    MAX_SECONDS,
+    ANY,
+    RANGES,
     check_items,
     check_items_or_object,
     compile_integer_path,
@@ -86,7 +87,7 @@ def processor_of(fields: Fields) -> tuple[Fields, Fields]:
 def _concurrency(fields: Fields, pointer: str, report: Report) -> int | Evaluate:
     check_at_most_one(fields, ("MaxConcurrency", "MaxConcurrencyPath"), pointer, report)
     # Recorded: a negative MaxConcurrencyPath is no failure; the Map starts nothing, until a timeout or a stop.
-    path = compile_integer_path(fields, "MaxConcurrencyPath", at_least=-MAX_SECONDS, pointer=pointer, report=report)
+    path = compile_integer_path(fields, "MaxConcurrencyPath", range=ANY, pointer=pointer, report=report)
     return path or integer_of(fields, "MaxConcurrency") or 0
 
 
@@ -112,9 +113,8 @@ def _reader(fields: Fields, pointer: str, report: Report) -> ItemReader | None:
         return None
     at = pointer_to(pointer, "ItemReader")
     config, config_at = object_of(written, "ReaderConfig"), pointer_to(at, "ReaderConfig")
-    path = compile_integer_path(
-        config, "MaxItemsPath", at_least=-(10**18), at_most=10**18, pointer=config_at, report=report
-    )
+    # Recorded: one below 0 fails the reader.
+    path = compile_integer_path(config, "MaxItemsPath", range=ANY, pointer=config_at, report=report)
     return reader_of(
         written,
         parameters=_parameters(written, at, report),
@@ -165,8 +165,8 @@ def _batcher(fields: Fields, pointer: str, report: Report) -> ItemBatcher | None
     batch_input: Evaluate | None = None
     if "BatchInput" in written:
         batch_input = compile_template(written["BatchInput"], pointer=pointer_to(at, "BatchInput"), report=report)
-    items = compile_integer_path(written, limits[1], at_least=0, pointer=at, report=report)
-    bytes_ = compile_integer_path(written, limits[3], at_least=0, pointer=at, report=report)
+    items = compile_integer_path(written, limits[1], range=RANGES[limits[0]], pointer=at, report=report)
+    bytes_ = compile_integer_path(written, limits[3], range=RANGES[limits[2]], pointer=at, report=report)
     return ItemBatcher(
         max_items=items or integer_of(written, limits[0]),
         max_bytes=bytes_ or integer_of(written, limits[2]),

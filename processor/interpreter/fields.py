@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from processor.interpreter.paths import Path, PathFault, compile_path, rendered
 from processor.interpreter.templates import Report, compile_expression, pointer_to
 from processor.interpreter.timestamps import parse_timestamp
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.definition import Environment, Evaluate, StateFailure
 from processor.model.json import Json
 
@@ -21,6 +23,40 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 MAX_SECONDS = 99_999_999
 """What AWS allows where a number of seconds is written; beyond three years none means anything."""
+
+MAX_ITEMS = 100_000_000
+"""What an ItemReader reads at most."""
+
+
+class Range(NamedTuple):
+    """From `least` to `most`; None where nothing bounds a number there."""
+
+    least: int | None
+    most: int | None = None
+
+    def __str__(self) -> str:
+        return f"at least {self.least}" if self.most is None else f"between {self.least} and {self.most}"
+
+    def holds(self, number: float) -> bool:
+        return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
+
+
+ANY = Range(None)
+SECONDS = Range(1, MAX_SECONDS)  # until a timeout, until the next heartbeat
+RANGES = {
+    "MaxConcurrency": Range(0),
+    "ToleratedFailureCount": Range(0),
+    "MaxItems": Range(0),
+    "MaxItemsPerBatch": Range(0),
+    "MaxInputBytesPerBatch": Range(0, MAX_PAYLOAD_BYTES),
+}
+"""What a Map's numbers may be, whichever way they are given: written, by a path, by an expression.
+
+Measured on AWS of what is written: the least of all but MaxConcurrency, and 256 KiB (floci issue 3733). That paths and
+expressions may give the same is by analogy. Recorded, and so let through where they are compiled: a path may give a
+MaxConcurrency below 0, and a MaxItems below 0, which is a failure of the reader. MaxItems over MAX_ITEMS is refused
+where it is written (measured); what is computed is cut to that (floci pull request 3731).
+"""
 
 
 def compile_seconds_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
@@ -51,10 +87,8 @@ def compile_timestamp_path(fields: Fields, *, pointer: str, report: Report) -> E
     return _compile(fields, "TimestampPath", check, pointer, report)
 
 
-def compile_integer_path(
-    fields: Fields, field: str, *, at_least: int, at_most: int = MAX_SECONDS, pointer: str, report: Report
-) -> Evaluate | None:
-    """Return the evaluation to an integer, for TimeoutSecondsPath, HeartbeatSecondsPath, MaxConcurrencyPath.
+def compile_integer_path(fields: Fields, field: str, *, range: Range, pointer: str, report: Report) -> Evaluate | None:
+    """Return the evaluation to an integer, for TimeoutSecondsPath, HeartbeatSecondsPath and the paths of a Map.
 
     The text is recorded for MaxItemsPath and ToleratedFailureCountPath; a value out of range is by analogy. Recorded
     for MaxConcurrencyPath, MaxItemsPath and those of ItemBatcher: a text that spells an integer, "2", is one.
@@ -65,9 +99,8 @@ def compile_integer_path(
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise _runtime(f'The {field} field refers to value "{_said(value)}" which is not a valid integer: {text}')
-        if not at_least <= value <= at_most:
-            limits = f"between {at_least} and {at_most}"
-            raise _runtime(f'The {field} field refers to value "{value}" which is not {limits}: {text}')
+        if not range.holds(value):
+            raise _runtime(f'The {field} field refers to value "{value}" which is not {range}: {text}')
         return value
 
     return _compile(fields, field, check, pointer, report)
@@ -76,21 +109,19 @@ def compile_integer_path(
 def compile_tolerated_count_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:
     """Return ToleratedFailureCountPath's evaluation to an integer, 0 or more."""
     field = "ToleratedFailureCountPath"
-    evaluate = compile_integer_path(fields, field, at_least=-(10**18), at_most=10**18, pointer=pointer, report=report)
+    evaluate = compile_integer_path(fields, field, range=ANY, pointer=pointer, report=report)
     if evaluate is None:
         return None
 
     def evaluate_count(value: Json, environment: Environment) -> Json:
         count = evaluate(value, environment)
         assert isinstance(count, int)
-        if count < 0:  # by analogy with the percentage, in the words that an emulator of AWS has for it
+        # By analogy with the percentage, in the words that an emulator of AWS has for it.
+        if not RANGES["ToleratedFailureCount"].holds(count):
             raise _runtime("ToleratedFailureCount cannot be negative.")
-        return min(count, MAX_TOLERATED)
+        return count
 
     return evaluate_count
-
-
-MAX_TOLERATED = 2**31 - 1  # a Map run never has so many items
 
 
 def compile_tolerated_percentage_path(fields: Fields, *, pointer: str, report: Report) -> Evaluate | None:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Literal, TypeAlias
 
 from processor.errors import SCHEMA, AslCode
+from processor.interpreter.fields import Range
 from processor.interpreter.jsonata import (
     Bounded,
     EvaluationFailed,
@@ -109,36 +110,35 @@ class Fields:
 
     # ---- values of one type
 
-    def integer(self, field: str, *, at_least: int, at_most: int | None = None) -> int | Evaluate | None:
+    def integer(self, field: str, range: Range) -> int | Evaluate | None:
         """Return a number of the definition, or what computes one."""
-        return self._number(field, at_least=at_least, at_most=at_most, whole=True)
+        return self._number(field, range, whole=True)
 
     def percentage(self, field: str) -> float | Evaluate | None:
-        return self._number(field, at_least=0, at_most=100, whole=False)
+        return self._number(field, Range(0, 100), whole=False)
 
-    def _number(self, field: str, *, at_least: int, at_most: int | None, whole: bool) -> Evaluate | int | None:
+    def _number(self, field: str, range: Range, *, whole: bool) -> Evaluate | int | None:
         written = self.written.get(field)
         if isinstance(written, bool) or not isinstance(written, int | float | str):
             if field in self.written:
                 self.fault(field, f"Expected value of type {'Integer' if whole else 'Number'} or a JSONata expression")
             return None
-        limits = f"at least {at_least}" if at_most is None else f"between {at_least} and {at_most}"
 
         def fits(value: Json) -> bool:
             if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):
                 return False
-            return at_least <= value and (at_most is None or value <= at_most)
+            return range.holds(value)
 
         if not isinstance(written, str):
             if not fits(written):
-                self.fault(field, f"must be {'an integer, ' if whole else ''}{limits}, got {render_json(written)}")
+                self.fault(field, f"must be {'an integer, ' if whole else ''}{range}, got {render_json(written)}")
             return int(written) if whole else written  # type: ignore[return-value]  # a percentage may be a float
         name = self._prefix + field
 
         def check(value: Json) -> Json:
             if not fits(value):
                 kind = "an integer " if whole else ""
-                cause = f"The {name} field must be {kind}{limits} but was: {render_json(value)}"
+                cause = f"The {name} field must be {kind}{range} but was: {render_json(value)}"
                 raise EvaluationFailed(cause, location=name)
             return int(value) if whole else value  # type: ignore[arg-type]  # fits says that it is a number
 

@@ -9,6 +9,7 @@ import pytest
 from processor.interpreter.dataflow import compile_caught, compile_finish, compile_prepare
 from processor.interpreter.fields import (
     MAX_SECONDS,
+    SECONDS,
     check_items,
     compile_integer_path,
     compile_items_path,
@@ -192,7 +193,7 @@ def test_timestamp_path_gives_a_moment() -> None:
 
 def test_integer_paths_give_an_integer_within_limits() -> None:
     evaluate = compile_integer_path(
-        {"TimeoutSecondsPath": "$.t"}, "TimeoutSecondsPath", at_least=1, pointer="", report=refuse
+        {"TimeoutSecondsPath": "$.t"}, "TimeoutSecondsPath", range=SECONDS, pointer="", report=refuse
     )
 
     assert callable(evaluate)

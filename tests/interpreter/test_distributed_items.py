@@ -195,7 +195,7 @@ def test_a_negative_max_items_fails_the_run() -> None:
         (
             {"ItemBatcher": {"MaxInputBytesPerBatchPath": "$.n"}, "ItemsPath": "$.l"},
             {"n": -1, "l": []},
-            'The MaxInputBytesPerBatchPath field refers to value "-1" which is not between 0 and 99999999: $.n',
+            'The MaxInputBytesPerBatchPath field refers to value "-1" which is not between 0 and 262144: $.n',
         ),
     ],
 )

@@ -70,7 +70,7 @@ def _max_concurrency(turn: Turn, state: MapState, prepared: Json) -> int:
         assert isinstance(evaluated, int)
         written = evaluated
     most = MAX_INLINE_CONCURRENCY if state.mode == "INLINE" else MAX_DISTRIBUTED_CONCURRENCY
-    return min(written, most) or most
+    return max(min(written, most) or most, -1)  # of a negative number an event holds that it is one
 
 
 def _tolerance_if_valid(turn: Turn, state: MapState) -> tuple[int | None, float | None]:

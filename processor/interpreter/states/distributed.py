@@ -19,6 +19,7 @@ from processor.interpreter.children import success_record
 from processor.interpreter.context import ARN_PREFIX
 from processor.interpreter.entropy import NAMING, draw, uuid_of
 from processor.interpreter.evolve_containers import joined
+from processor.interpreter.fields import MAX_ITEMS
 from processor.interpreter.states.tolerance import check_tolerance
 from processor.interpreter.turn import MAX_PAYLOAD_BYTES, BareFailure, DataLimitExceeded, Turn, envelope_of
 from processor.model import events as e
@@ -26,9 +27,6 @@ from processor.model.definition import Evaluate, ItemBatcher, ItemReader, MapSta
 from processor.model.execution import Execution, Iterations, MapRun, Scope
 from processor.model.ids import ScopeKey
 from processor.model.json import Json, json_bytes
-
-MAX_ITEMS = 100_000_000
-"""The largest MaxItems that AWS documents."""
 
 ITEM_READER_FAILED = "States.ItemReaderFailed"
 

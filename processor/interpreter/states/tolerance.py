@@ -5,6 +5,9 @@ from __future__ import annotations
 from processor.interpreter.turn import Turn
 from processor.model.definition import MapState
 
+MAX_TOLERATED = 2**31 - 1
+"""What an event holds; no Map has so many items."""
+
 
 def tolerance(turn: Turn, state: MapState) -> tuple[int | None, float | None]:
     """Return the count and the percentage, None for what is not written. Raises StateFailure."""
@@ -17,7 +20,7 @@ def tolerance(turn: Turn, state: MapState) -> tuple[int | None, float | None]:
         evaluated = percentage(turn.prepared(), turn)
         assert isinstance(evaluated, int | float)
         percentage = evaluated
-    return count, percentage
+    return None if count is None else min(count, MAX_TOLERATED), percentage
 
 
 def check_tolerance(turn: Turn, state: MapState) -> None:

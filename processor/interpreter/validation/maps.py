@@ -11,13 +11,12 @@ import unicodedata
 from collections.abc import Iterator
 
 from processor.errors import SCHEMA, Diagnostic
-from processor.interpreter.turn import MAX_PAYLOAD_BYTES
+from processor.interpreter.fields import MAX_ITEMS, RANGES
 from processor.interpreter.validation.walk import Object, Scope, State, states_in
 from processor.model.events import MachineType
 from processor.model.json import Json
 
 MAX_LABEL_LENGTH = 40  # characters
-MAX_ITEMS = 100_000_000  # that a reader may be told to read
 INPUT_TYPES = ("MANIFEST", "JSON", "CSV", "JSONL", "PARQUET")
 
 _RESOURCES = ("s3:getObject", "s3:listObjectsV2")
@@ -30,11 +29,9 @@ _NUMBERS = (
     (("ItemReader", "ReaderConfig"), "MaxItems"),
 )
 
-_RANGES: dict[str, tuple[float, float | None]] = {
-    "ToleratedFailureCount": (0, None),
+_RANGES: dict[str, tuple[float | None, float | None]] = {
+    **RANGES,
     "ToleratedFailurePercentage": (0.0, 100.0),
-    "MaxItemsPerBatch": (0, None),
-    "MaxInputBytesPerBatch": (0, MAX_PAYLOAD_BYTES),
     "MaxItems": (0, MAX_ITEMS),
 }
 """Measured, the batcher's too: AWS's least is 0, though the ASL specification has "MUST be a positive integer"."""
@@ -104,7 +101,7 @@ def _check_range(value: Json, field: str, pointer: str) -> Iterator[Diagnostic]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
     least, most = _RANGES[field]
-    if value < least:
+    if least is not None and value < least:
         yield _schema(pointer, f"Minimum value is {least}", found=str(value))
     if most is not None and value > most:
         yield _schema(pointer, f"Maximum value is {most}", found=str(value))
