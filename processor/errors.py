@@ -105,11 +105,12 @@ class InvalidMocks(InvalidDefinition):
 
 
 class InvalidCommand(AslError):
-    """A command that is malformed in itself: `where` names the field, `rule` what it must be."""
+    """A command that is malformed in itself: `where` names the field, `pointer` the place within its value, and `rule`
+    what that must be."""
 
-    def __init__(self, *, where: str, rule: str, value: object = None) -> None:
-        self.where, self.rule, self.value = where, rule, value
-        super().__init__(f"{where}: {rule}, got {value!r}")
+    def __init__(self, *, where: str, pointer: str = "", rule: str, value: object = None) -> None:
+        self.where, self.pointer, self.rule, self.value = where, pointer, rule, value
+        super().__init__(f"{where}{pointer}: {rule}, got {value!r}")
 
 
 class RequestRefused(AslError):

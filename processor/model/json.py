@@ -6,7 +6,7 @@ enters, so a value and its text stand for each other for ever.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import orjson
 
@@ -69,21 +69,23 @@ def canonical_json(value: Json) -> bytes:
 
 
 def private_json(value: object, *, what: str) -> Json:
-    """Return a copy of `value` that nobody else holds, as JSON.
+    """Return a copy of `value` that nobody else holds, as JSON; an integer beyond 64 bits as the float that its text
+    is read as.
 
-    Raises InvalidCommand where it is no JSON: NaN, keys that are not strings, lone surrogates.
+    Raises InvalidCommand, with the place, where it is no JSON: NaN, keys that are not strings, lone surrogates.
     """
     try:
         text = orjson.dumps(value)  # first: what holds itself has no end, and is refused here for its depth
-        _refuse_unspeakable(value, what)
+    except orjson.JSONEncodeError:
+        return _copied(value, what, "", depth=0)
+    if _is_speakable(value):
         copied: Json = orjson.loads(text)
-    except (orjson.JSONEncodeError, orjson.JSONDecodeError) as fault:
-        raise InvalidCommand(where=what, rule="must be JSON", value=str(fault)) from None
-    return copied
+        return copied
+    return _copied(value, what, "", depth=0)
 
 
-def _refuse_unspeakable(value: object, what: str) -> None:
-    """orjson writes NaN and infinities as null, and dates as text: neither is a JSON value."""
+def _is_speakable(value: object) -> bool:
+    """Whether what orjson writes stands for the value: it writes NaN and infinities as null, and dates as text."""
     stack = [value]
     while stack:
         match stack.pop():
@@ -95,5 +97,76 @@ def _refuse_unspeakable(value: object, what: str) -> None:
                 stack.extend(members.values())
             case list() | tuple() as elements:
                 stack.extend(elements)
-            case other:
-                raise InvalidCommand(where=what, rule="must be JSON", value=other)
+            case _:
+                return False
+    return True
+
+
+_MAX_DEPTH = 254  # levels that orjson writes
+
+
+def _copied(value: object, what: str, pointer: str, *, depth: int) -> Json:
+    """As private_json: slower by far, for what has an integer beyond 64 bits or is no JSON."""
+    match value:
+        case None | bool() | str() | int() | float():
+            return _scalar(value, what, pointer)
+        case dict() | list() | tuple() if depth == _MAX_DEPTH:
+            raise _no_json(what, "", f"more than {_MAX_DEPTH} levels")
+        case dict() as members:
+            for name in members:
+                if not isinstance(name, str):
+                    raise _no_json(what, pointer, f"a key of type {type(name).__name__}")
+                if not _is_unicode(name):
+                    raise _no_json(what, pointer, f"a key with {_HALF}")
+            return {
+                str(name): _copied(member, what, f"{pointer}/{_escaped(name)}", depth=depth + 1)
+                for name, member in members.items()
+            }
+        case list() | tuple() as elements:
+            return [
+                _copied(element, what, f"{pointer}/{index}", depth=depth + 1) for index, element in enumerate(elements)
+            ]
+        case _:  # its own words may be of any length
+            raise _no_json(what, pointer, f"a value of type {type(value).__name__}")
+
+
+def _scalar(value: str | float | None, what: str, pointer: str) -> Json:
+    match value:
+        case None | bool():
+            return value
+        case str():
+            if not _is_unicode(value):
+                raise _no_json(what, pointer, _HALF)
+            return str(value)
+        case int() if _LEAST_INTEGER <= value <= _MOST_INTEGER:
+            return int(value)
+        case int() | float():
+            try:
+                number = float(value)
+            except OverflowError:
+                raise _no_json(what, pointer, "an integer that no float comes near to") from None
+            if number - number != 0:
+                raise _no_json(what, pointer, number)
+            return number
+        case _:
+            assert_never(value)
+
+
+_HALF = "half of a surrogate pair"
+_LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _no_json(what: str, pointer: str, value: object) -> InvalidCommand:
+    return InvalidCommand(where=what, pointer=pointer, rule="must be JSON", value=value)

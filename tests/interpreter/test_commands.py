@@ -481,11 +481,11 @@ def deep(levels: int) -> Any:
 
 
 NO_JSON: list[tuple[Any, str]] = [
-    (deep(300), "must be JSON, got 'Recursion limit reached'"),
-    ({1}, "must be JSON, got 'Type is not JSON serializable: set'"),
-    ({"a": [float("nan")]}, "must be JSON, got nan"),
-    (float("inf"), "must be JSON, got inf"),
-    ("\ud800", "must be JSON, got 'str is not valid UTF-8: surrogates not allowed'"),
+    (deep(300), ": must be JSON, got 'more than 254 levels'"),
+    ({1}, ": must be JSON, got 'a value of type set'"),
+    ({"a": [float("nan")]}, "/a/0: must be JSON, got nan"),
+    (float("inf"), ": must be JSON, got inf"),
+    ("\ud800", ": must be JSON, got 'half of a surrogate pair'"),
 ]
 
 
@@ -502,7 +502,7 @@ def test_a_command_whose_payload_is_no_json_is_refused_and_the_task_waits_on(val
     for name, those in commands.items():
         for command in those:
             assert resume(run.execution, command) == Rejected(
-                execution=run.execution, reason="InvalidCommand", detail=f"{name}: {why}"
+                execution=run.execution, reason="InvalidCommand", detail=f"{name}{why}"
             )
 
 

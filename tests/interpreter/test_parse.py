@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -327,6 +328,29 @@ def test_what_is_no_json_object_is_refused(definition: object) -> None:
     ((pointer, code, message),) = faults_of(definition)
 
     assert (pointer, code, message.partition(", got")[0]) == ("", SCHEMA, "Definition must be a valid JSON object")
+
+
+@pytest.mark.parametrize(
+    ("value", "within", "found"),
+    [
+        ({"a": [0, float("nan")]}, "/a/1", "nan"),
+        ({"a/b~": {"c": -float("inf")}}, "/a~1b~0/c", "-inf"),
+        (["\ud800"], "/0", "'half of a surrogate pair'"),
+        ({"a": {"\ud800": 1}}, "/a", "'a key with half of a surrogate pair'"),
+        ({"a": {1: 2}}, "/a", "'a key of type int'"),
+        (datetime(2026, 1, 1), "", "'a value of type datetime'"),
+        ((1, {2}), "/1", "'a value of type set'"),
+        (10**400, "", "'an integer that no float comes near to'"),
+        ([10**30, None, True, 1.5, "x", b"x"], "/5", "'a value of type bytes'"),
+    ],
+)
+def test_a_value_that_is_no_json_is_refused_where_it_stands(value: object, within: str, found: str) -> None:
+    definition: Any = machine(A={"Type": "Pass", "Result": value, "End": True})
+    with pytest.raises(InvalidDefinition) as refused:
+        parse(definition)
+    assert refused.value.diagnostics == (
+        Diagnostic(pointer=f"/States/A/Result{within}", code=SCHEMA, message="Value must be JSON", found=found),
+    )
 
 
 @pytest.mark.parametrize(

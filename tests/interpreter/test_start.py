@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -30,6 +31,7 @@ from processor.interpreter.evolve import begin
 from processor.interpreter.interpreter import first_event, input_hash
 from processor.interpreter.refused import Refused
 from processor.model.events import NO_CAUSE
+from processor.model.json import Json, parse_json, private_json
 from tests.interpreter.scenario import machine, scope_of, task
 
 PASS: Workflow = parse(scope_of("A", {"Type": "Pass", "End": True}))
@@ -86,13 +88,14 @@ def test_the_input_is_copied() -> None:
         ({}, {"context": []}, "InvalidCommand", "context: must be a JSON object, got []"),
         ({}, {"context": "x"}, "InvalidCommand", "context: must be a JSON object, got 'x'"),
         ({}, {"context": 5}, "InvalidCommand", "context: must be a JSON object, got 5"),
-        ({}, {"context": {1}}, "InvalidCommand", "context: must be JSON, got 'Type is not JSON serializable: set'"),
-        ({}, {"context": {"a": float("nan")}}, "InvalidCommand", "context: must be JSON, got nan"),
-        ({1: 2}, {}, "InvalidCommand", "input: must be JSON"),
-        ("\ud800", {}, "InvalidCommand", "input: must be JSON"),
-        ({"when": object}, {}, "InvalidCommand", "input: must be JSON"),
+        ({}, {"context": {1}}, "InvalidCommand", "context: must be JSON, got 'a value of type set'"),
+        ({}, {"context": {"a": float("nan")}}, "InvalidCommand", "context/a: must be JSON, got nan"),
+        ({1: 2}, {}, "InvalidCommand", "input: must be JSON, got 'a key of type int'"),
+        ("\ud800", {}, "InvalidCommand", "input: must be JSON, got 'half of a surrogate pair'"),
+        ({"when": object}, {}, "InvalidCommand", "input/when: must be JSON, got 'a value of type type'"),
+        ({"x": 10**400}, {}, "InvalidCommand", "input/x: must be JSON, got 'an integer that no float comes near to'"),
         ({}, {"context": {"Execution": 1}}, "InvalidCommand", "context: must not hold Execution, Map, State"),
-        ({}, {"context": {"x": float("inf")}}, "InvalidCommand", "context: must be JSON"),
+        ({}, {"context": {"x": float("inf")}}, "InvalidCommand", "context/x: must be JSON, got inf"),
         ("x" * 262_140, {}, "InputTooLarge", "input and context take 262146 bytes of JSON, 262144 are allowed"),
         ("ü" * 131_071, {"context": {"a": 1}}, "InputTooLarge", "input and context take 262151 bytes"),
     ],
@@ -102,6 +105,23 @@ def test_start_rejects(input: object, more: dict[str, Any], reason: str, detail:
     assert isinstance(outcome, Rejected)
     assert (outcome.execution, outcome.events, outcome.reason) == (None, (), reason)
     assert outcome.detail.startswith(detail)
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30, -(10**30), 123456789012345678901234567890])
+def test_an_integer_beyond_64_bits_is_the_same_float_wherever_it_comes_from(number: int) -> None:
+    definition: dict[str, Json] = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": [number], "End": True}}}
+    of_text, of_value = parse(json.dumps(definition)), parse(definition)
+    found = [
+        parse_json(json.dumps(number)),
+        private_json({"x": number}, what="input"),
+        start(PASS, {"x": number}).execution.started.input,  # type: ignore[union-attr]
+        start(of_text, {}).execution.output,  # type: ignore[union-attr]
+        start(of_value, {}).execution.output,  # type: ignore[union-attr]
+    ]
+    assert repr(found) == repr(
+        [float(number), {"x": float(number)}, {"x": float(number)}, [float(number)], [float(number)]]
+    )
+    assert of_text.definition_hash == of_value.definition_hash
 
 
 def test_the_largest_input_is_taken() -> None:

@@ -47,10 +47,56 @@ def test_what_is_no_json_text_is_refused(text: str) -> None:
         parse_json(text)
 
 
-@pytest.mark.parametrize("value", [float("nan"), [float("-inf")], {1: 2}, {"a": object()}, datetime.min, b"x", {1, 2}])
-def test_what_is_no_json_value_is_refused(value: object) -> None:
-    with pytest.raises(InvalidCommand, match="input: must be JSON"):
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (float("nan"), ""),
+        ([0, float("-inf")], "/1"),
+        ({1: 2}, ""),
+        ({"a": {"~/": object()}}, "/a/~0~1"),
+        (datetime.min, ""),
+        ([datetime.min], "/0"),
+        (b"x", ""),
+        ({1, 2}, ""),
+        ({"a": ["\ud800"]}, "/a/0"),
+        ({"a": {"\ud800": 1}}, "/a"),
+        ([10**30, 10**400], "/1"),
+        ([10**30, float("inf")], "/1"),
+    ],
+)
+def test_what_is_no_json_value_is_refused_with_its_place(value: object, pointer: str) -> None:
+    with pytest.raises(InvalidCommand, match="must be JSON") as refused:
         private_json(value, what="input")
+    fault = refused.value
+    assert (fault.where, fault.pointer) == ("input", pointer)
+    assert str(fault).startswith(f"input{pointer}: must be JSON, got ")
+    str(fault).encode()
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 2**64 + 1025, 10**30, 10**308])
+def test_an_integer_is_what_its_text_is_read_as(number: int) -> None:
+    read = parse_json(str(number))
+    assert repr(private_json(number, what="x")) == repr(read)
+    assert repr(private_json(({"a": [number]}, None, True, 1.5, "x", 7), what="x")) == repr(
+        [{"a": [read]}, None, True, 1.5, "x", 7]
+    )
+
+
+def test_an_integer_that_no_float_comes_near_to_is_refused_as_its_text_is() -> None:
+    with pytest.raises(DecodingFailed):
+        parse_json(str(10**400))
+    with pytest.raises(InvalidCommand, match="got 'an integer that no float comes near to'"):
+        private_json(10**400, what="x")
+
+
+def test_values_are_as_deep_with_a_large_integer_as_without() -> None:
+    for innermost, written in ((1, b"1"), (10**30, b"1e30")):
+        value: object = innermost
+        for _ in range(254):
+            value = [value]
+        assert json_bytes(private_json(value, what="x")) == b"[" * 254 + written + b"]" * 254
+        with pytest.raises(InvalidCommand, match="x: must be JSON, got 'more than 254 levels'"):
+            private_json([value], what="x")
 
 
 def test_a_copy_is_nobody_elses() -> None:

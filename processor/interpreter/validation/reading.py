@@ -34,7 +34,8 @@ def read_definition(definition: Json | bytes) -> dict[str, Json]:
     except DecodingFailed as fault:
         raise refused(INVALID_JSON, fault.reason) from None
     except InvalidCommand as fault:
-        raise refused(SCHEMA, NO_OBJECT, found=str(fault.value)[:200]) from None
+        message = f"Value {fault.rule}" if fault.pointer else NO_OBJECT
+        raise refused(SCHEMA, message, pointer=fault.pointer, found=repr(fault.value)[:200]) from None
     written = json_bytes(value)
     if len(written) > MAX_LENGTH and not isinstance(definition, str | bytes):
         check_length(written.decode())
@@ -86,5 +87,5 @@ def json_diagnostic(fault: JsonFault) -> Diagnostic:
     )
 
 
-def refused(code: AslCode, message: str, *, found: str | None = None) -> InvalidDefinition:
-    return InvalidDefinition((Diagnostic(pointer="", code=code, message=message, found=found),))
+def refused(code: AslCode, message: str, *, pointer: str = "", found: str | None = None) -> InvalidDefinition:
+    return InvalidDefinition((Diagnostic(pointer=pointer, code=code, message=message, found=found),))
