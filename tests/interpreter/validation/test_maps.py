@@ -71,6 +71,13 @@ def test_a_label_is_short_and_plain(label: str, words: str) -> None:
     assert found_in({"Label": 5}) == []
 
 
+@pytest.mark.parametrize("char", '?*<>{}[]:;,\\|^~$#%&`"')
+def test_a_label_holds_no_character_that_names_of_aws_may_not_hold(char: str) -> None:
+    message = f"Invalid Label name: Label 'a{char}b' contains invalid characters"
+
+    assert found_in({"Label": f"a{char}b"}) == [("/Label", "INVALID_LABEL_NAME", message)]
+
+
 def test_a_label_is_given_once() -> None:
     definition = machine(
         A={"Type": "Map", "ItemProcessor": SCOPE, "Label": "l", "Next": "B"},
@@ -107,6 +114,10 @@ def test_a_number_is_given_once_and_within_its_range() -> None:
 def test_a_batch_may_have_no_limit_of_its_own_and_has_no_more_than_a_state_may_hold() -> None:
     """Measured: AWS's least is 0. Developer Guide, "ItemBatcher": 256 KiB at most."""
     assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": 262_144}}) == []
+    assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 0}}) == []
+    assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 1, "MaxInputBytesPerBatch": -1}}) == [
+        ("/ItemBatcher/MaxInputBytesPerBatch", "Minimum value is 0"),
+    ]
     assert found_in({"ItemBatcher": {"MaxItemsPerBatch": 0, "MaxInputBytesPerBatch": 262_145}}) == [
         ("/ItemBatcher/MaxInputBytesPerBatch", "Maximum value is 262144"),
     ]
