@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TextIO
 
-from processor.apps.yaml_text import YamlFault, parse_yaml
-from processor.errors import DecodingFailed, Diagnostic, InvalidDefinition, InvalidSettings
+from processor.apps.yaml_text import DuplicateField, YamlFault, parse_yaml
+from processor.errors import Code, DecodingFailed, Diagnostic, InvalidDefinition, InvalidSettings
 from processor.interpreter.validation.json_text import JsonFault, Place, places_in, read_json
 from processor.interpreter.validation.reading import check_length, json_diagnostic
 from processor.model.json import Json, parse_json
@@ -73,7 +73,9 @@ def read_source(path: Path, *, stdin: TextIO | None = None, any_length: bool = F
     except JsonFault as fault:
         raise InvalidDefinition([json_diagnostic(fault)]) from None
     except YamlFault as fault:
-        raise _unreadable(f"YAML does not decode: {fault.reason}", place=fault.place) from None
+        # As of a JSON file.
+        code: Code = "INVALID_JSON_DESCRIPTION" if isinstance(fault, DuplicateField) else "UNREADABLE"
+        raise _unreadable(f"YAML does not decode: {fault.reason}", code=code, place=fault.place) from None
 
 
 def machine_name(path: Path) -> str:
@@ -174,6 +176,6 @@ def _no_worker(rule: str) -> InvalidSettings:
     return InvalidSettings(setting="worker", rule=rule, example=_WORKER_EXAMPLE)
 
 
-def _unreadable(message: str, *, place: Place | None = None) -> InvalidDefinition:
+def _unreadable(message: str, *, code: Code = "UNREADABLE", place: Place | None = None) -> InvalidDefinition:
     line, column = (None, None) if place is None else (place.line, place.column)
-    return InvalidDefinition([Diagnostic(pointer="", code="UNREADABLE", message=message, line=line, column=column)])
+    return InvalidDefinition([Diagnostic(pointer="", code=code, message=message, line=line, column=column)])

@@ -39,6 +39,13 @@ class YamlFault(ValueError):
         self.reason, self.place = reason, place
 
 
+class DuplicateField(YamlFault):
+    """A mapping that gives a key twice, which JSON's reader refuses in the same words."""
+
+    def __init__(self, name: str, *, place: Place) -> None:
+        super().__init__(f"Duplicate field '{name}'", place=place)
+
+
 def parse_yaml(text: str) -> tuple[Json, Mapping[str, Place]]:
     """Return the value, and where each part of it stands, by JSON pointer. Raises YamlFault."""
     import yaml
@@ -96,7 +103,7 @@ class _Reader:
             if not isinstance(key, yaml.ScalarNode) or not isinstance(name := _scalar(key), str):
                 raise _fault(key, "a key must be a text, in quotes where it looks like something else")
             if name in made:
-                raise _fault(key, f"Duplicate field '{name}'")
+                raise DuplicateField(name, place=_place(key))
             at = pointer_to(pointer, name)
             self.places[at] = _place(key)
             made[name] = self.value(value, at, depth=depth + 1)

@@ -39,7 +39,6 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
         ("StartAt: [", "while parsing a flow node: expected the node content, but found '<stream end>'", (1, 11)),
         ("a: 1\n1: x", "a key must be a text, in quotes where it looks like something else", (2, 1)),
         ("? [a]\n: b", "a key must be a text, in quotes where it looks like something else", (1, 3)),
-        ("a: 1\nb:\n  c: 1\n  c: 2", "Duplicate field 'c'", (4, 3)),
         ("!!python/object:os.system {}", "JSON has no tags", (1, 1)),
         ("a: !Ref b", "JSON has no tags", (1, 4)),
         ("a: &x !!str 5", "JSON has no tags", (1, 4)),
@@ -49,7 +48,7 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
         ("a: \x00", "unacceptable character #x0000", (1, 1)),
         ("a: " + "x" * 1_048_576, "it is longer than 1048576 characters", (1, 1)),
     ],
-    ids=range(12),
+    ids=range(11),
 )
 def test_yaml_that_stands_for_no_json_is_one_fault_with_its_place(
     tmp_path: Path, text: str, message: str, at: tuple[int, int]
@@ -60,6 +59,32 @@ def test_yaml_that_stands_for_no_json_is_one_fault_with_its_place(
     [diagnostic] = refused.value.diagnostics
     assert (diagnostic.code, diagnostic.line, diagnostic.column) == ("UNREADABLE", *at)
     assert diagnostic.message.startswith(f"YAML does not decode: {message}")
+
+
+def test_a_field_that_is_given_twice_has_the_same_code_in_yaml_as_in_json(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1\nb:\n  c: 1\n  c: 2")
+    (tmp_path / "a.json").write_text('{"a": 1,\n"b": {"c": 1,\n"c": 2}}')
+    codes = []
+    for name in ("a.yaml", "a.json"):
+        with pytest.raises(InvalidDefinition) as refused:
+            load_definition(tmp_path / name)
+        codes += [(diagnostic.code, diagnostic.line) for diagnostic in refused.value.diagnostics]
+    assert codes == [("INVALID_JSON_DESCRIPTION", 4), ("INVALID_JSON_DESCRIPTION", 3)]
+
+
+def test_a_yaml_field_that_is_given_twice_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1\nb:\n  c: 1\n  c: 2")
+    with pytest.raises(InvalidDefinition) as refused:
+        load_definition(tmp_path / "a.yaml")
+    assert refused.value.diagnostics == (
+        Diagnostic(
+            pointer="",
+            code="INVALID_JSON_DESCRIPTION",
+            message="YAML does not decode: Duplicate field 'c'",
+            line=4,
+            column=3,
+        ),
+    )
 
 
 def test_aliases_that_repeat_each_other_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
