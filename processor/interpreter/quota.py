@@ -41,7 +41,8 @@ def child_quota(execution: Execution, scope: Scope) -> Failed | None:
 
     A child has a history, and so a quota, of its own (Developer Guide, "Distributed mode"), but for now its events are
     its Map's execution's. A state's Entered and Exited are counted, in one scope: just what AWS counts of Pass and
-    Choice, of which loops without end are made, and too little of others.
+    Choice, of which loops without end are made, and too little of others. On AWS a child of ExecutionType EXPRESS has
+    300 seconds and no quota; here it has the quota, or nothing would end its loops (docs/decisions/0014).
     """
     quota = execution.workflow.history_quota
     if quota is None or (scope.visit + 1) * _MOST_OF_ONE < quota:
