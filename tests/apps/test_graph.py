@@ -30,6 +30,7 @@ from processor.apps.render.graph import MAX_LABEL, Edge, Scope, State, graph_of,
 from processor.apps.render.graph_visits import Iterations, Visit, Visits, visits_of
 from processor.apps.virtual import VirtualExecution, start_virtual
 from processor.model.commands import AnyCommand
+from processor.model.json import Json
 
 REPOSITORY = Path(__file__).parents[2]
 Answer = Callable[[TaskScheduled], Sequence[AnyCommand]]
@@ -300,7 +301,7 @@ def test_what_a_reader_brings_in_pages_is_counted_once_it_has_all_and_anew_where
     each = {"Type": "Map", "ItemReader": READER, "ItemProcessor": machine(Hold=wait(1)) | DISTRIBUTED, "Retry": retry}
 
     def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
-        last = {"Page": 1, "Items": {"c": 3}}
+        last: Json = {"Page": 1, "Items": {"c": 3}}
         page = SubmitTask.of(asked, {"Page": 0, "Items": {"a": 1, "b": 2}})
         return page, FailTask.of(asked) if asked.attempt == 0 else CompleteTask.of(asked, last)
 
