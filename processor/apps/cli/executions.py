@@ -67,6 +67,7 @@ def deploy(
     from processor.apps.client import Client
     from processor.apps.loading import load_definition, machine_name
     from processor.apps.settings import load_settings
+    from processor.apps.unsupported import check_support
 
     terminal = Terminal(as_json=json)
     machine, chosen_type, kept = name or machine_name(file), machine_type(type), _retention(retention)
@@ -75,6 +76,8 @@ def deploy(
         definition = load_definition(file)
         with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
             revision = client.deploy(state_machine=machine, definition=definition, type=chosen_type, retention=kept)
+    for warning in check_support(definition):
+        terminal.say(f"asl: warning: {warning}")
     if json:
         terminal.result({"state_machine": machine, "revision": revision})
     else:
