@@ -56,8 +56,8 @@ AslCode: TypeAlias = Literal[
     "UNSUPPORTED_JSONATA_EXPRESSION",
 ]
 """What a diagnostic of a definition may be called, in AWS's words but for INLINE_MAP and TOO_DEEPLY_NESTED."""
-Code: TypeAlias = AslCode | Literal["INVALID_MOCKS", "REVISION", "UNREADABLE"]
-"""These three are this project's, of what a definition comes in."""
+Code: TypeAlias = AslCode | Literal["INVALID_MOCKS", "REVISION", "UNREADABLE", "UNSUPPORTED_INPUT_TYPE"]
+"""These four are this project's, of what a definition comes in and what is there to run it. All: docs/validation.md."""
 
 SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 """AWS's code for whatever has no code of its own."""

@@ -7,6 +7,10 @@ Source: AWS Step Functions Developer Guide, "Configuration file for mocked servi
 was looked up in what users measured on Step Functions Local 2.0.0 (docs/decisions/0020): invocations are counted per
 state name and execution, over retries, loops and Map iterations alike; one without a response fails the execution with
 States.Runtime; an entry without any response is no fault until a state asks for it.
+
+A Map's ItemReader and ResultWriter, which that product does not have, are mocked under the Map's name, one invocation
+each; whatever they throw but errors of the language, `States.…`, the Map fails with States.ItemReaderFailed or
+States.ResultWriterFailed.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -24,7 +29,7 @@ from processor.errors import Diagnostic, InvalidDefinition, InvalidMocks, Invali
 from processor.interpreter.retry import RUNTIME
 from processor.interpreter.templates import pointer_to
 from processor.model.commands import CompleteTask, FailTask, HeartbeatTask, SubmitTask, token_of
-from processor.model.events import TaskScheduled
+from processor.model.events import TaskKind, TaskScheduled
 from processor.model.json import Json
 
 ISSUER: Final = "mocks"
@@ -104,6 +109,7 @@ class Mocks:
             case Return(result):
                 return (*_before(task, result, address), CompleteTask(**address, output=result))
             case Throw(error, cause):
+                error, cause = _thrown_for(task, error, cause)
                 return (FailTask(**address, error=error, cause=cause),)
             case None:
                 told = f"The mocked response {responses.name} of the state '{task.state}' has none for its invocation "
@@ -144,6 +150,21 @@ def _before(task: TaskScheduled, result: Json, address: dict[str, str]) -> Itera
     # What the call itself answered is not mocked: the result stands for it too.
     elif task.resource.endswith(_SUBMITTING):
         yield SubmitTask(**address, output=result)
+
+
+_FAILURES: Final[Mapping[TaskKind, str]] = MappingProxyType({
+    "ITEM_READER": "States.ItemReaderFailed",
+    "RESULT_WRITER": "States.ResultWriterFailed",
+})  # fmt: skip
+
+
+def _thrown_for(task: TaskScheduled, error: str, cause: str | None) -> tuple[str, str | None]:
+    """Return (error, cause) that the state sees: where a Map's reader or writer is mocked to fail as S3 does, S3's
+    error is the cause, as where S3 is asked. What the language itself calls an error stays."""
+    failure = _FAILURES.get(task.kind)
+    if failure is None or error.startswith("States."):
+        return error, cause
+    return failure, error if cause is None else f"{error}: {cause}"
 
 
 def _no_case(setting: str, rule: str, there_are: Mapping[str, object]) -> InvalidSettings:

@@ -24,6 +24,7 @@ __all__ = ["folder"]  # the fixture: an empty folder with nothing set
 ORDER = Path(__file__).parents[2] / "examples/order"
 WORK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {}, "End": True}
 ONE = {"StartAt": "Send", "States": {"Send": WORK}}
+NOTE = {"Type": "Pass", "End": True}
 YEAR = {"StartAt": "Hold", "States": {"Hold": {"Type": "Wait", "Seconds": 31_536_000, "End": True}}}
 DRAWING = {
     "StartAt": "Draw",
@@ -92,8 +93,32 @@ def test_a_machine_of_another_name_than_its_file_is_named(folder: Path) -> None:
 def test_mocks_of_states_that_are_not_there_are_told() -> None:
     result = asl("run", "one.json", "--mocks", "mocks.json", "--case", "lost")
     assert result.exit_code == 1
-    assert "asl: the test case mocks Sned, which is no Task of the definition" in result.stderr.splitlines()
+    told = "asl: warning: the machine has no state 'Sned', which the test case 'lost' mocks; is 'Send' meant?"
+    assert [line for line in result.stderr.splitlines() if "warning" in line] == [told]
     assert result.stderr.splitlines()[-1].endswith(" FAILED: Lost: no such queue")
+
+
+def test_a_mock_of_a_state_within_another_is_known_and_one_of_what_asks_for_nothing_is_told(folder: Path) -> None:
+    inner = {"StartAt": "Work", "States": {"Work": WORK}}
+    each = {"Type": "Map", "ItemProcessor": inner, "Next": "Note"}
+    branches = {
+        "Type": "Parallel",
+        "Branches": [{"StartAt": "Each", "States": {"Each": each, "Note": NOTE}}],
+        "End": True,
+    }
+    mocked = {"Work": "Done", "Each": "Done", "Note": "Done", "Both": "Done", "Absent": "Done"}
+    done = {"0-9": {"Return": {"MessageId": "1"}}}
+    mocks = {"StateMachines": {"nested": {"TestCases": {"c": mocked}}}, "MockedResponses": {"Done": done}}
+    (folder / "nested.json").write_text(json.dumps({"StartAt": "Both", "States": {"Both": branches}}))
+    (folder / "nested_mocks.json").write_text(json.dumps(mocks))
+    result = asl("run", "nested.json", "-i", "[1, 2]", "--mocks", "nested_mocks.json", "--json")
+    assert result.exit_code == 0
+    assert [told["message"] for told in lines(result.stderr)] == [
+        "asl: warning: the state 'Each', which the test case 'c' mocks, asks for no result from outside",
+        "asl: warning: the state 'Note', which the test case 'c' mocks, asks for no result from outside",
+        "asl: warning: the state 'Both', which the test case 'c' mocks, asks for no result from outside",
+        "asl: warning: the machine has no state 'Absent', which the test case 'c' mocks",
+    ]
 
 
 def test_what_is_not_mocked_goes_to_a_worker(folder: Path) -> None:
@@ -107,6 +132,74 @@ def test_what_is_not_mocked_goes_to_a_worker(folder: Path) -> None:
     [told] = lines(result.stdout)
     by = {event["state"]: event["caused_by"]["issuer"] for event in told["events"] if event["event"] == "TaskSucceeded"}
     assert by == {"Validate": "mocks", "Reserve": "orders", "Release": "mocks"}
+
+
+def reading_map(folder: Path) -> None:
+    """`rows.json`: a distributed Map over a CSV file, of which too many children may fail."""
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+        "Parameters": {"Bucket": "bucket", "Key": "rows.csv"},
+    }
+    choices = [{"Variable": "$.good", "StringEquals": "no", "Next": "Bad"}]
+    states = {
+        "Look": {"Type": "Choice", "Choices": choices, "Default": "Hold"},
+        "Hold": {"Type": "Wait", "Seconds": 1, "End": True},
+        "Bad": {"Type": "Fail", "Error": "Bad"},
+    }
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    rows = {
+        "Type": "Map", "ItemReader": reader, "ToleratedFailurePercentage": 25, "End": True,
+        "ItemProcessor": {"ProcessorConfig": config, "StartAt": "Look", "States": states},
+        "Catch": [{"ErrorEquals": ["States.ItemReaderFailed", "States.ExceedToleratedFailureThreshold"],
+                   "Next": "Saved"}],
+    }  # fmt: skip
+    definition = {"StartAt": "Rows", "States": {"Rows": rows, "Saved": {"Type": "Succeed"}}}
+    (folder / "rows.json").write_text(json.dumps(definition))
+    (folder / "s3/bucket").mkdir(parents=True)
+
+
+def test_a_catch_of_a_reader_that_fails_is_tried_with_a_mock_of_what_s3_answers(folder: Path) -> None:
+    reading_map(folder)
+    thrown = {"0": {"Throw": {"Error": "S3.NoSuchKey", "Cause": "The specified key does not exist."}}}
+    mocks = {"StateMachines": {"rows": {"TestCases": {"c": {"Rows": "Gone"}}}}, "MockedResponses": {"Gone": thrown}}
+    (folder / "gone.json").write_text(json.dumps(mocks))
+    for given, cause in (
+        (("--mocks", "gone.json"), "S3.NoSuchKey: The specified key does not exist."),
+        (("--s3", "s3", "--virtual-time"), "The specified key does not exist: S3://bucket/rows.csv"),
+    ):
+        result = asl("run", "rows.json", *given)
+        assert (result.exit_code, json.loads(result.stdout)) == (
+            0, {"Error": "States.ItemReaderFailed", "Cause": cause},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "iterations"),
+    [
+        (
+            ("yes", "no", "no", "yes"), "caught, 0 of 4 items, 2 failed, 2 aborted",
+            {"length": 4, "started": 4, "succeeded": 0, "failed": 2, "aborted": 2},
+        ),
+        (
+            ("yes", "no", "yes", "yes"), "succeeded, 3 of 4 items, 1 failed",
+            {"length": 4, "started": 4, "succeeded": 3, "failed": 1, "aborted": 0},
+        ),
+        (
+            ("yes",), "succeeded, 1 of 1 item",
+            {"length": 1, "started": 1, "succeeded": 1, "failed": 0, "aborted": 0},
+        ),
+    ],
+)  # fmt: skip
+def test_a_graph_tells_how_many_of_the_rows_that_were_read_are_done(
+    folder: Path, rows: tuple[str, ...], counts: str, iterations: dict[str, int]
+) -> None:
+    reading_map(folder)
+    (folder / "s3/bucket/rows.csv").write_text("\n".join(("good", *rows)))
+    result = asl("run", "rows.json", "--s3", "s3", "--virtual-time", "--graph", "-")
+    asl("run", "rows.json", "--s3", "s3", "--virtual-time", "--graph", "drawn.json")
+    assert [line.partition("Map  ")[2] for line in result.stderr.splitlines() if " Rows  Map  " in line] == [counts]
+    assert json.loads((folder / "drawn.json").read_text())["visits"]["Rows"]["iterations"] == iterations
 
 
 def test_every_fault_of_the_mocks_is_a_row(folder: Path) -> None:

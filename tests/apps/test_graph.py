@@ -20,7 +20,9 @@ from processor import (
     StartExecution,
     StateExited,
     StopExecution,
+    SubmitTask,
     TaskScheduled,
+    TaskSucceeded,
     parse,
     resume,
 )
@@ -28,6 +30,7 @@ from processor.apps.render.graph import MAX_LABEL, Edge, Scope, State, graph_of,
 from processor.apps.render.graph_visits import Iterations, Visit, Visits, visits_of
 from processor.apps.virtual import VirtualExecution, start_virtual
 from processor.model.commands import AnyCommand
+from processor.model.json import Json
 
 REPOSITORY = Path(__file__).parents[2]
 Answer = Callable[[TaskScheduled], Sequence[AnyCommand]]
@@ -269,26 +272,58 @@ def test_iterations_are_counted() -> None:
 DISTRIBUTED: dict[str, Any] = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
 
 
-def test_items_are_counted_in_batches_too_and_how_many_a_reader_brings_is_not_known() -> None:
+READER = {
+    "Resource": "arn:aws:states:::s3:getObject",
+    "ReaderConfig": {"InputType": "JSON"},
+    "Parameters": {"Bucket": "b", "Key": "k"},
+}
+
+
+def test_items_are_counted_in_batches_too_and_so_are_those_that_a_reader_brings() -> None:
     batched = {
         "Type": "Map",
         "ItemBatcher": {"MaxItemsPerBatch": 2},
         "ItemProcessor": machine(Work=task()) | DISTRIBUTED,
     }
-    reader = {
-        "Resource": "arn:aws:states:::s3:getObject",
-        "ReaderConfig": {"InputType": "JSON"},
-        "Parameters": {"Bucket": "b", "Key": "k"},
-    }
 
     def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
         return (CompleteTask.of(asked, [1, 2, 3] if asked.kind == "ITEM_READER" else "done"),)
 
-    for more, length in (({}, 3), ({"ItemReader": reader}, None)):
+    for more in ({}, {"ItemReader": READER}):
         definition = machine(Each={**batched, **more, "End": True})
         assert visits_of(run(definition, input=[1, 2, 3], answer=answer)).of("Each") == Visit(
-            entered=1, succeeded=1, iterations=Iterations(length=length, started=3, succeeded=3)
+            entered=1, succeeded=1, iterations=Iterations(length=3, started=3, succeeded=3)
         )
+
+
+def test_what_a_reader_brings_in_pages_is_counted_once_it_has_all_and_anew_where_it_is_asked_again() -> None:
+    retry = [{"ErrorEquals": ["States.ItemReaderFailed"], "MaxAttempts": 1}]
+    each = {"Type": "Map", "ItemReader": READER, "ItemProcessor": machine(Hold=wait(1)) | DISTRIBUTED, "Retry": retry}
+
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        last: Json = {"Page": 1, "Items": {"c": 3}}
+        page = SubmitTask.of(asked, {"Page": 0, "Items": {"a": 1, "b": 2}})
+        return page, FailTask.of(asked) if asked.attempt == 0 else CompleteTask.of(asked, last)
+
+    events = run(machine(Each={**each, "End": True}), answer=answer)
+    done = Iterations(length=3, started=3, succeeded=3)
+    assert visits_of(events).of("Each") == Visit(entered=1, succeeded=1, retried=1, iterations=done)
+    read = next(number for number, event in enumerate(events) if isinstance(event, TaskSucceeded))
+    unread = Visit(entered=1, retried=1, iterations=Iterations(length=None))
+    assert visits_of(events[:read]).of("Each") == unread
+
+
+def test_a_reader_that_fails_brings_nothing_and_the_task_behind_it_is_no_page() -> None:
+    catch = [{"ErrorEquals": ["States.ItemReaderFailed"], "Next": "Then"}]
+    each = {"Type": "Map", "ItemReader": READER, "ItemProcessor": machine(Hold=wait(1)) | DISTRIBUTED, "Catch": catch}
+
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        return (FailTask.of(asked) if asked.kind == "ITEM_READER" else CompleteTask.of(asked, [1, 2]),)
+
+    assert visits_of(run(machine(Each={**each, "Next": "Then"}, Then=task()), answer=answer)).states == {
+        "Each": Visit(entered=1, caught=1, iterations=Iterations(length=None)),
+        "Then": SUCCEEDED,
+    }
 
 
 def test_a_loop_counts_how_often_it_went_round() -> None:

@@ -273,9 +273,11 @@ def test_as_json_it_has_the_graph_and_the_visits() -> None:
             "1 of 9 items, 1 failed, 1 aborted, 2 in progress",
         ),
         (
-            Visit(entered=1, iterations=Iterations(length=None, started=5, succeeded=3, failed=1)),
-            "3 items, 1 failed, 1 in progress",
+            Visit(entered=1, caught=1, iterations=Iterations(length=4, started=4, failed=2, aborted=2)),
+            "0 of 4 items, 2 failed, 2 aborted",
         ),
+        (Visit(entered=1, succeeded=1, iterations=Iterations(length=1, started=1, succeeded=1)), "1 of 1 item"),
+        (Visit(entered=1, iterations=Iterations(length=None)), ""),
     ],
 )
 def test_counts_tell_what_the_outcome_does_not(visit: Visit, counts: str) -> None:

@@ -108,6 +108,24 @@ def test_a_throw_without_a_cause_has_none() -> None:
     assert mocks({"0": {"Throw": {"Error": "E"}}}).answers(task("S")) == (FailTask(**ADDRESS, error="E"),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "thrown", "error", "cause"),
+    [
+        ("ITEM_READER", {"Error": "S3.NoSuchKey", "Cause": "gone"}, "States.ItemReaderFailed", "S3.NoSuchKey: gone"),
+        ("ITEM_READER", {"Error": "S3.NoSuchKey"}, "States.ItemReaderFailed", "S3.NoSuchKey"),
+        ("ITEM_READER", {"Error": "States.Timeout", "Cause": "late"}, "States.Timeout", "late"),
+        ("ITEM_READER", {"Error": "States.ItemReaderFailed"}, "States.ItemReaderFailed", None),
+        ("RESULT_WRITER", {"Error": "S3.NoSuchBucket"}, "States.ResultWriterFailed", "S3.NoSuchBucket"),
+        ("SERVICE", {"Error": "S3.NoSuchKey", "Cause": "gone"}, "S3.NoSuchKey", "gone"),
+    ],
+)
+def test_what_s3_would_answer_a_maps_reader_or_writer_fails_the_map_as_it_does_on_aws(
+    kind: str, thrown: dict[str, str], error: str, cause: str | None
+) -> None:
+    answers = mocks({"0": {"Throw": thrown}}).answers(task("S", kind=kind, resource="getObject"))
+    assert answers == (FailTask(**ADDRESS, error=error, cause=cause),)
+
+
 @pytest.mark.parametrize("resource", ["startExecution.sync", "startExecution.sync:2", "sendMessage.waitForTaskToken"])
 def test_a_result_of_an_integration_that_waits_comes_behind_its_submission(resource: str) -> None:
     answers = mocks({"0": {"Return": {"a": 1}}}).answers(task("S", resource=resource))

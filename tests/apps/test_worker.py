@@ -210,6 +210,51 @@ def test_an_exception_fails_the_task_under_its_class_name_with_the_cause_lambda_
     )
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("takes_context", [False, True])
+def test_the_cause_begins_with_the_authors_function_whoever_called_it(
+    bench: Bench, worker: Worker, asynchronous: bool, takes_context: bool
+) -> None:
+    def declined(arguments: Json) -> Json:
+        return {"a": 1}["b"]
+
+    def charge(arguments: Json) -> Json:
+        return declined(arguments)
+
+    def charge_with(arguments: Json, context: TaskContext) -> Json:
+        return declined(arguments)
+
+    async def charge_later(arguments: Json) -> Json:
+        return declined(arguments)
+
+    async def charge_later_with(arguments: Json, context: TaskContext) -> Json:
+        return declined(arguments)
+
+    sync, later = (charge_with, charge_later_with) if takes_context else (charge, charge_later)
+    function: Callable[..., Any] = later if asynchronous else sync
+    worker.task("charge")(function)
+    bench.schedule("order:1##2")
+    [command] = bench.results(bench.runner(worker))
+    assert isinstance(command, FailTask) and command.cause is not None
+    first, second = function.__code__.co_firstlineno + 1, declined.__code__.co_firstlineno + 1
+    assert json.loads(command.cause) == {
+        "errorMessage": "'b'",
+        "errorType": "KeyError",
+        "stackTrace": [
+            f'  File "{__file__}", line {first}, in {function.__name__}\n    return declined(arguments)\n',
+            f'  File "{__file__}", line {second}, in declined\n    return {{"a": 1}}["b"]\n',
+        ],
+    }
+
+
+def test_a_function_that_cannot_be_called_has_no_frames(bench: Bench, worker: Worker) -> None:
+    worker.task("charge")(lambda: 1)
+    bench.schedule("order:1##2")
+    [command] = bench.results(bench.runner(worker))
+    assert isinstance(command, FailTask) and command.cause is not None
+    assert (command.error, json.loads(command.cause)["stackTrace"]) == ("TypeError", [])
+
+
 def test_an_exception_outside_lambda_gives_its_text_as_cause(bench: Bench, worker: Worker) -> None:
     @worker.task("sqs:sendMessage")
     async def send(arguments: Json) -> Json:

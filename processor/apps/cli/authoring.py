@@ -57,6 +57,7 @@ def validate(
 
 def _is_valid(file: Path, type: MachineType, least: Severity, terminal: Terminal) -> bool:
     from processor.apps.loading import read_source
+    from processor.apps.unsupported import check_support
     from processor.interpreter.parse import parse
 
     revision: str | None = None
@@ -65,7 +66,8 @@ def _is_valid(file: Path, type: MachineType, least: Severity, terminal: Terminal
         source = read_source(file, stdin=sys.stdin)
         try:
             workflow = parse(source.value, type=type)
-            revision, found = workflow.revision, source.located(workflow.warnings)
+            warnings = (*workflow.warnings, *check_support(workflow.definition))
+            revision, found = workflow.revision, source.located(warnings)
         except InvalidDefinition as fault:
             found = source.located(fault.diagnostics)
     except InvalidDefinition as fault:  # no definition at all

@@ -67,6 +67,7 @@ def deploy(
     from processor.apps.client import Client
     from processor.apps.loading import load_definition, machine_name
     from processor.apps.settings import load_settings
+    from processor.apps.unsupported import check_support
 
     terminal = Terminal(as_json=json)
     machine, chosen_type, kept = name or machine_name(file), machine_type(type), _retention(retention)
@@ -75,6 +76,8 @@ def deploy(
         definition = load_definition(file)
         with opened_log(chosen) as opened, Client(opened, SystemClock()) as client:
             revision = client.deploy(state_machine=machine, definition=definition, type=chosen_type, retention=kept)
+    for warning in check_support(definition):
+        terminal.say(f"asl: warning: {warning}")
     if json:
         terminal.result({"state_machine": machine, "revision": revision})
     else:
@@ -173,6 +176,9 @@ def history(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the execution ends; wait 5 s for its start.")
     ] = False,
+    as_aws: Annotated[
+        bool, typer.Option("--history", help="Print AWS's GetExecutionHistory; with --follow once it has ended.")
+    ] = False,
     log: LogOption = None,
     prefix: PrefixOption = None,
     settings: SettingsOption = None,
@@ -193,7 +199,7 @@ def history(
             batches = await_start(past, clock=SystemClock(), pause=_pause, within=_STARTS_WITHIN)
         if not batches:
             raise terminal.refusal("UnknownExecution", _unknown(execution_id, opened.address))
-        show = _HistoryView(terminal)
+        show = _AwsHistoryView(terminal) if as_aws else _HistoryView(terminal)
         ended = False
         for batch in batches:
             show.batch(batch)
@@ -202,6 +208,7 @@ def history(
             for seen in follow_events(past, pause=_pause):
                 if isinstance(seen, tuple):
                     show.batch(seen)
+        show.close()
 
 
 def list_executions(
@@ -330,12 +337,37 @@ class _HistoryView:
             place, details = render_place(event), render_details(event)
             self._row(str(event.sequence), render_time(event.time), type(event).__name__, place, details, cause)
 
+    def close(self) -> None:
+        """Everything has been printed."""
+
     def _row(self, *cells: str) -> None:
         if not self._headed:
             self._headed = True
             self._row(*self._COLUMNS)
         widths = (8, 24, 22, 22, 60, 0)
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+class _AwsHistoryView:
+    """What GetExecutionHistory answers, as one document of all the events."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._events: list[AnyEvent] = []
+
+    def batch(self, batch: tuple[AnyEvent, ...]) -> None:
+        self._events += batch
+
+    def close(self) -> None:
+        from processor.interpreter.history import render_history
+        from processor.model.events import ExecutionStarted
+        from processor.model.json import Json
+
+        first = self._events[0]
+        if not isinstance(first, ExecutionStarted):
+            gone = f"the log has lost the beginning of {first.execution_id}, all events before {first.sequence}"
+            raise self._terminal.refusal("HistoryBroken", f"{gone}; without --history the others are printed")
+        self._terminal.document({"events": list[Json](render_history(self._events))})
 
 
 def _print_summaries(terminal: Terminal, found: list[Summary]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from processor.apps.worker import Worker
     from processor.interpreter.refused import Refused
     from processor.model.commands import AnyCommand, StartExecution
-    from processor.model.definition import Workflow
+    from processor.model.definition import AnyState, Workflow
     from processor.model.events import AnyEvent, MachineType, TaskScheduled
     from processor.model.ids import Millis
     from processor.model.records import Rejection
@@ -215,11 +216,25 @@ def _rejection(command: StartExecution, refused: Refused, now: Millis) -> Reject
 
 def _check_mocked(trial: Trial, workflow: Workflow) -> None:
     """Warn of mocks that nothing will ask for: a misspelt name would otherwise only show by what is not mocked."""
+    if trial.mocked is None:
+        return
+    case = f"the test case {trial.mocked.name!r}"
+    for name in trial.mocked.states:
+        state = workflow.states.get(name)  # of all scopes
+        if state is None:
+            similar = get_close_matches(name, workflow.states, n=1)
+            meant = f"; is {similar[0]!r} meant?" if similar else ""
+            trial.terminal.say(f"asl: warning: the machine has no state {name!r}, which {case} mocks{meant}")
+        elif not _asks_outside(state):
+            trial.terminal.say(f"asl: warning: the state {name!r}, which {case} mocks, asks for no result from outside")
+
+
+def _asks_outside(state: AnyState) -> bool:
     from processor.model.definition import MapState, TaskState
 
-    for name in trial.mocked.states if trial.mocked is not None else ():
-        if not isinstance(workflow.states.get(name), (TaskState, MapState)):
-            trial.terminal.say(f"asl: the test case mocks {name}, which is no Task of the definition")
+    if isinstance(state, MapState):
+        return state.reader is not None or (state.writer is not None and state.writer.resource is not None)
+    return isinstance(state, TaskState)
 
 
 # ---- real time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.apps.render.values import render_short, render_time, struct_json
+from processor.apps.render.values import counted, render_short, render_time, struct_json
 from processor.model import events as e
 from processor.model.ids import render_scope
 from processor.model.json import Json
@@ -44,10 +44,12 @@ def render_details(event: e.AnyEvent) -> str:
         case e.WaitStarted():
             return f"until {render_time(event.due)}"
         case e.ParallelStarted():
-            return f"{len(event.first)} branches"
+            return counted(len(event.first), "branch", plural="branches")
         case e.MapStarted():
             # Where an ItemReader brings them, there are none yet; the event does not tell.
-            items = "no items yet" if event.mode == "DISTRIBUTED" and not event.length else f"{event.length} items"
+            items = (
+                "no items yet" if event.mode == "DISTRIBUTED" and not event.length else counted(event.length, "item")
+            )
             return f"{items}, at most {event.max_concurrency} at a time"
         case e.ExecutionQuarantined(reason=reason):
             return reason

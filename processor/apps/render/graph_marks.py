@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from processor.apps.render.graph_visits import Outcome, Visit
+from processor.apps.render.values import counted
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -34,15 +35,15 @@ MARKS: Final[Mapping[Outcome, Mark]] = MappingProxyType({
 
 def render_counts(visit: Visit) -> str:
     """Return what the colour does not tell: `2 of 3 items, 1 failed`, `entered 4×, 1 failed`, `2 retries`; or nothing.
-    Of items that an ItemReader brought it is told how many are done: `3 items`.
+    Items that an ItemReader is still to bring are not told.
 
     Only counts that are not 0 are told, and of a state entered once no count that its outcome tells.
     """
     parts: list[str] = []
     if visit.iterations is not None:
         done = visit.iterations
-        of = "" if done.length is None else f" of {done.length}"
-        parts.append(f"{done.succeeded}{of} items")
+        if done.length is not None:
+            parts.append(f"{done.succeeded} of {counted(done.length, 'item')}")
         parts += [f"{n} {word}" for n, word in ((done.failed, "failed"), (done.aborted, "aborted")) if n]
         running = done.started - done.succeeded - done.failed - done.aborted
         if running and visit.active:
@@ -54,5 +55,5 @@ def render_counts(visit: Visit) -> str:
         if visit.active and visit.active < visit.entered:
             parts.append(f"{visit.active} in progress")
     if visit.retried:
-        parts.append("1 retry" if visit.retried == 1 else f"{visit.retried} retries")
+        parts.append(counted(visit.retried, "retry", plural="retries"))
     return ", ".join(parts)

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from processor.model import events as e
 from processor.model.ids import ScopeKey
+from processor.model.json import Json
 
 Outcome: TypeAlias = Literal["NOT_ENTERED", "IN_PROGRESS", "FAILED", "CAUGHT", "ABORTED", "SUCCEEDED"]
 
 
 class Iterations(Struct, frozen=True, kw_only=True):
     """A Map's, over all times that it ran: `length` items there were, the rest says what became of them, in batches or
-    one by one. `length` None: an ItemReader brought them, and no event counts them."""
+    one by one. `length` None: an ItemReader is to bring them, and has brought none yet."""
 
     length: int | None = 0
     started: int = 0
@@ -100,6 +101,7 @@ class _Fold:
         self._taken: dict[
             ScopeKey, int
         ] = {}  # how many items each iteration takes; of a redriven one nothing tells it anew
+        self._read: dict[ScopeKey, int] = {}  # how many items an ItemReader at work has brought so far
         self._last: ScopeKey = ()
 
     def add(self, event: e.AnyEvent) -> None:
@@ -142,8 +144,13 @@ class _Fold:
         match event:
             case e.MapStarted():
                 self._count_iterations(event.state, length=event.length)
-            case e.TaskScheduled(kind="ITEM_READER"):
-                self._read_by_reader(event.state)
+            case e.TaskScheduled():
+                self._asked(event)
+            case e.TaskSubmitted() if event.scope in self._read:
+                self._read[event.scope] += _items_in(event.output)
+            case e.TaskSucceeded() if event.scope in self._read:
+                read = self._read.pop(event.scope) + _items_in(event.output)
+                self._count_iterations(event.state, length=read)
             case e.MapIterationStarted():
                 self._taken[event.scope] = event.items
                 self._count_iterations(event.state, started=event.items)
@@ -202,10 +209,22 @@ class _Fold:
 
     def _count_iterations(self, name: str, **more: int) -> None:
         done = self.states[name].iterations or Iterations()
-        known = {field: count for field in more if (count := getattr(done, field)) is not None}
-        counted = replace(done, **{field: count + more[field] for field, count in known.items()})
+        counted = replace(done, **{field: (getattr(done, field) or 0) + n for field, n in more.items()})
         self.states[name] = replace(self.states[name], iterations=counted)
 
-    def _read_by_reader(self, name: str) -> None:
-        done = self.states[name].iterations or Iterations()
-        self.states[name] = replace(self.states[name], iterations=replace(done, length=None))
+    # ---- what a reader brings
+
+    def _asked(self, event: e.TaskScheduled) -> None:
+        """A reader that is asked again begins anew: what an attempt that failed had brought, counts no longer."""
+        self._read.pop(event.scope, None)
+        if event.kind == "ITEM_READER":
+            self._read[event.scope] = 0
+            done = self.states[event.state].iterations or Iterations()
+            self.states[event.state] = replace(
+                self.states[event.state], iterations=replace(done, length=done.length or None)
+            )
+
+
+def _items_in(page: Json) -> int:
+    """A page is an array of items, or an object whose members they are."""
+    return len(page) if isinstance(page, (list, dict)) else 0

@@ -30,6 +30,11 @@ def render_short(value: Json, *, width: int = 60) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def counted(number: int, what: str, *, plural: str | None = None) -> str:
+    """Return `1 item`, `2 items`, `2 retries`."""
+    return f"{number} {what if number == 1 else plural or f'{what}s'}"
+
+
 def indented_json(value: Json) -> str:
     """Return the JSON text of a value over several lines, as people read it."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -5,7 +5,9 @@ An error or a cause that is too long for the command is cut: refused, it would l
 
 from __future__ import annotations
 
-import traceback
+from itertools import dropwhile
+from traceback import StackSummary, walk_tb
+from typing import Final
 
 from processor.apps.client import write_command
 from processor.apps.worker.routes import invokes_lambda, output_of, waits_for_token
@@ -15,6 +17,9 @@ from processor.interpreter.turn import MAX_PAYLOAD_BYTES
 from processor.model.commands import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH, CompleteTask, FailTask, SubmitTask
 from processor.model.json import json_bytes, private_json, render_json
 from processor.model.records import Task
+
+_CALLERS: Final = frozenset({"processor.apps.worker.executor", "processor.apps.worker.sdk"})
+"""The modules that call an author's function."""
 
 
 def command_for_result(task: Task, *, route: str, result: object, issuer: str) -> CompleteTask | SubmitTask | FailTask:
@@ -52,9 +57,16 @@ def command_for_exception(task: Task, *, raised: BaseException, issuer: str) -> 
         cause = None if raised.cause is None else _text(raised.cause)[:MAX_CAUSE_LENGTH]
         error = _text(raised.error)[:MAX_ERROR_LENGTH]
         return FailTask(execution_id=task.execution_id, issuer=issuer, token=task.token, error=error, cause=cause)
-    # The first frame is the runner's own.
-    trace = traceback.format_tb(raised.__traceback__)[1:]
-    return _failure(task, error=type(raised).__name__, cause=raised, issuer=issuer, trace=trace)
+    return _failure(task, error=type(raised).__name__, cause=raised, issuer=issuer, trace=_frames(raised))
+
+
+def _frames(raised: BaseException) -> list[str]:
+    """Return the frames of the author's function, the oldest first, in the form of AWS's Python runtime: without those
+    that called it, and without the marks below a line."""
+    around = dropwhile(lambda each: each[0].f_globals.get("__name__") in _CALLERS, walk_tb(raised.__traceback__))
+    return StackSummary.from_list(
+        [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in StackSummary.extract(around)]
+    ).format()
 
 
 def _text(value: object) -> str:
