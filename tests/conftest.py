@@ -7,8 +7,12 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.broker import Broker, NoKafka, find_kafka
+from tests.properties.budget import ELSEWHERE
+
+settings.load_profile(ELSEWHERE)
 
 MISSING = pytest.StashKey[str]()
 LOG_FOLDER = pytest.StashKey[Path]()

@@ -18,6 +18,9 @@ COMMON = {
 settings.register_profile("default", max_examples=250, derandomize=True, **COMMON)  # type: ignore[arg-type]
 settings.register_profile("thorough", max_examples=5_000, **COMMON)  # type: ignore[arg-type]
 settings.register_profile("mutation", max_examples=10, derandomize=True, phases=[Phase.generate], **COMMON)  # type: ignore[arg-type]
+ELSEWHERE = "elsewhere"
+settings.register_profile(ELSEWHERE, max_examples=100, derandomize=True, **COMMON)  # type: ignore[arg-type]
+"""Of properties in other folders: tests/conftest.py loads it, before any of them is imported."""
 NAME = os.environ.get("ASL_PROPERTIES", "default")
 PROFILE = settings.get_profile(NAME)
 
