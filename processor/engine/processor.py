@@ -261,18 +261,21 @@ class Processor:
 
     # ---- (2), (3)
 
-    def _suspect(self, commands: Sequence[Record]) -> list[Partition]:
-        """Return the partitions in which an owner has died, if there is something to do of which it may have been."""
+    def _suspect(self, commands: Sequence[Record]) -> dict[Partition, int]:
+        """Return the partitions in which an owner has died, if there is something to do of which it may have been, and
+        the position of each: what is staged meanwhile is not committed, and may leave others waiting behind it."""
         found = [p for p in self._partitions.values() if p.open and 0 < p.attempts < DEADLY_FROM]
-        return found if commands or any(p.has_runnable or p.has_woken for p in found) else []
+        if not commands and not any(p.has_runnable or p.has_woken for p in found):
+            return {}
+        return {p: p.position(applied=p.applied, woken=0) for p in found}
 
-    def _foretell(self, suspect: Sequence[Partition], *, deaths: int) -> bool:
+    def _foretell(self, suspect: Mapping[Partition, int], *, deaths: int) -> bool:
         """Commit that this process has died so many times more, before it can, and take that back once it has not: who
         only loses its partitions, as happens where brokers die, is not taken for dead (docs/decisions/0040). Return
         False where that was refused, with what was delivered dropped."""
         if not suspect:
             return True
-        offsets = {p.number: p.position(applied=p.applied, woken=0) for p in suspect}
+        offsets = {p.number: position for p, position in suspect.items()}
         attempts = {p.number: p.attempts + deaths for p in suspect}
         if self._transact(Transaction(offsets=offsets, messages=(), attempts=attempts)) is None:
             self._drop(offsets)

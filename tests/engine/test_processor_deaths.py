@@ -221,6 +221,25 @@ def test_after_two_deaths_no_command_goes_ahead_of_those_that_wait_for_closed(
     assert {world.types(id)[-1] for id in ("pass:new", "task:a", "task:b")} == {"ExecutionSucceeded"}
 
 
+def test_what_was_foretold_is_taken_back_at_the_old_offset_though_others_wait_behind_what_was_applied(
+    slow_closed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first offset that waits, the command before it would be lost if the process died then."""
+    world = slow_closed
+    world.start("task:new")
+    while not world.histories().get("task:new"):
+        world.step()
+    before = partition(world).position(applied=partition(world).applied, woken=0)
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = 1
+    partition(world).knows_closed = False
+    world.send(c.CompleteTask.of(scheduled(world, "task:new"), "done"))
+    world.start("pass:unknown")
+    world.step()
+
+    assert told(seen) == [({0: before}, {0: 2}), ({0: before}, {0: 1}), ({0: before + 1}, {})]
+
+
 def test_a_partition_in_which_commands_wait_has_survived_nothing(
     slow_closed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
