@@ -37,9 +37,26 @@ from processor.model.json import Json
 
 __all__ = ["IntrinsicFault", "compile_intrinsic", "is_intrinsic"]
 
-MAX_WORK = 4 << 20  # characters that one expression may read and make: 16 times what a state may hold
-WORK_A_VISIT = 8  # characters that count as one of the values that the expressions of one event may look at
+MAX_WORK = 4 << 20  # steps that one expression may take: as many as characters in 16 times what a state may hold
+WORK_A_VISIT = 8  # steps that count as one of the values that the expressions of one event may look at
 MAX_CAUSE = 200  # characters of a value repeated in a cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Steps that a function takes with a value, each of 80 ns at most. What is empty is an element and no more.
+
+    `element`: for each element of an array, twice for each member of an object; beside that `character`, `double`,
+    `container` for what it is.
+    """
+
+    element: int = 2
+    character: int = 1
+    double: int = 0
+    container: int = 2
+
+
+_WALKED = frozenset((str, float, list, dict))
 
 
 class _Run:
@@ -55,22 +72,21 @@ class _Run:
         """Charge the event with what this expression has used; its paths have charged for themselves."""
         self.environment.visited += (self.allowed - self.left) // WORK_A_VISIT
 
-    def spend(self, value: Json) -> None:
+    def spend(self, value: Json, rate: Rate) -> None:
         """Count what is read or made. Raises TooLarge. Walks what it is made of, but never further than the limit."""
         stack: list[Json] = [value]
         while stack:
-            match stack.pop():
-                case str() as text:
-                    self.left -= len(text) + 2
-                case list() as elements:
-                    self.left -= len(elements) + 1
-                    stack.extend(elements)
-                case dict() as members:
-                    self.left -= len(members) + 1
-                    stack.extend(members)
-                    stack.extend(members.values())
-                case _:
-                    self.left -= 1
+            some = stack.pop()
+            if isinstance(some, str):
+                self.left -= rate.character * len(some)
+            elif isinstance(some, list):
+                self.left -= rate.container + rate.element * len(some)
+                stack += [one for one in some if type(one) in _WALKED and one]
+            elif isinstance(some, dict):
+                self.left -= rate.container + 2 * rate.element * len(some) + rate.character * sum(map(len, some))
+                stack += [one for one in some.values() if type(one) in _WALKED and one]
+            elif isinstance(some, float):
+                self.left -= rate.double
             if self.left < 0:
                 raise TooLarge
 
@@ -157,10 +173,27 @@ def _compile(argument: Argument, site: _Site) -> _Node:
             assert_never(argument)
 
 
-_READ_NOTHING = frozenset({"States.Array", "States.ArrayGetItem", "States.ArrayLength", "States.UUID"})
-"""They do not look into their arguments."""
-_READINGS = {"States.ArrayContains": 2, "States.ArrayUnique": 4, "States.JsonMerge": 4, "States.StringSplit": 2}
-"""How many times others take for a character: by measurement, so that all of an event's take well under a second."""
+_ONCE = Rate()
+"""To walk through a value; a character takes no function more, if nothing else is said."""
+_PRINTED = Rate(element=5, double=22, container=28)
+_READ = {
+    "States.Array": None,  # they do not look into their arguments
+    "States.ArrayGetItem": None,
+    "States.ArrayLength": None,
+    "States.ArrayPartition": None,
+    "States.UUID": None,
+    "States.ArrayContains": _PRINTED,
+    "States.ArrayUnique": Rate(element=10, character=2, double=45, container=42),
+    "States.Format": Rate(element=5, character=3, double=22, container=28),  # a template that is not written out
+    "States.Hash": _PRINTED,
+    "States.JsonMerge": Rate(element=7, character=2),
+    "States.JsonToString": Rate(element=6, double=28),
+    "States.StringSplit": Rate(character=2),
+}
+_MADE = {
+    "States.ArrayPartition": Rate(container=10),
+}
+"""By measurement, so that all of an event's take well under a second."""
 
 
 def _compile_call(call: Call, site: _Site) -> _Node:
@@ -168,17 +201,17 @@ def _compile_call(call: Call, site: _Site) -> _Node:
     if name == "States.Format" and call.arguments and isinstance(call.arguments[0], Text):
         return _compile_format(call.arguments[0], call.arguments[1:], site)
     nodes = tuple(_compile(argument, site) for argument in call.arguments)
-    readings = 0 if name in _READ_NOTHING else _READINGS.get(name, 1)
+    rate, rate_made = _READ.get(name, _ONCE), _MADE.get(name, _ONCE)
 
     def apply(run: _Run) -> Json:
         arguments = [node(run) for node in nodes]
-        for _ in range(readings):
-            run.spend(arguments)
+        if rate is not None:
+            run.spend(arguments, rate)
         try:
             made = apply_function(name, arguments, lambda: run.environment.draw(number))
         except InvalidArguments as fault:
             raise _Failed(fault.detail or f"Invalid arguments in {name}") from None
-        run.spend(made)
+        run.spend(made, rate_made)
         return made
 
     return apply
@@ -199,12 +232,12 @@ def _compile_format(template: Text, arguments: tuple[Argument, ...], site: _Site
 
     def apply(run: _Run) -> Json:
         values = [node(run) for node in nodes]
-        run.spend(values)
+        run.spend(values, _PRINTED)
         try:
             made = format_template(parts, values)
         except InvalidArguments as fault:
             raise _Failed(str(fault.detail)) from None
-        run.spend(made)
+        run.spend(made, _ONCE)
         return made
 
     return apply
@@ -223,7 +256,7 @@ def _compile_reference(reference: Reference, site: _Site) -> _Node:
 
     def find(run: _Run) -> Json:
         if steps is None and not isinstance(searched := path.root(run.value, run.environment), Missing):
-            run.spend(searched)  # it may look at all of it
+            run.spend(searched, _ONCE)  # it may look at all of it
         found = path.find(run.value, run.environment)
         if isinstance(found, Missing):
             raise _Absent(_reason(path, steps or (), run))

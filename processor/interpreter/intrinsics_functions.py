@@ -8,6 +8,7 @@ JSONPath states"; recordings of LocalStack's tests (in `CONFORMANCE_DIR`) and of
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from processor.interpreter.intrinsics_java import (
     json_text,
     merged,
     printed,
+    prints_as,
     rounded,
     seeded_below,
     set_order,
@@ -164,15 +166,8 @@ def _print(value: Json) -> str:
 
 def _array_contains(array: Json, value: Json) -> bool:
     """AWS compares what the two print as: 1 is in ["1"], and {"a":1,"b":2} is not in [{"b":2,"a":1}]; both recorded."""
-    sought = _print(value)
-    return any(_prints_as(element, sought) for element in _array(array))
-
-
-def _prints_as(value: Json, text: str) -> bool:
-    try:
-        return printed(value, limit=len(text)) == text
-    except TooLarge:
-        return False
+    elements, sought = _array(array), _print(value)
+    return sought in elements or any(prints_as(element, sought) for element in elements if type(element) is not str)
 
 
 def _array_get_item(array: Json, index: Json) -> Json:
@@ -215,23 +210,21 @@ def compile_template_text(text: str, *, literal: bool) -> Template:
     only braces need escaping, and other backslashes are themselves.
     """
     parts: list[list[str]] = [[]]
-    escaped = "'\\{}" if literal else "{}"
-    at = 0
-    while at < len(text):
-        char, following = text[at], text[at + 1 : at + 2]
-        at += 1
-        if char == "\\" and following and following in escaped:
-            parts[-1].append(following)
-            at += 1
-        elif char == "{" and following == "}":
+    for stretch in (_WRITTEN if literal else _COMPUTED).findall(text):
+        if stretch == "{}":
             parts.append([])
-            at += 1
-        elif char in "{}":
-            partner = "}" if char == "{" else "{"
-            raise InvalidArguments(f"Invalid template in States.Format: matching '{partner}' not found for '{char}'.")
+        elif stretch in ("{", "}"):
+            partner = "}" if stretch == "{" else "{"
+            raise InvalidArguments(
+                f"Invalid template in States.Format: matching '{partner}' not found for '{stretch}'."
+            )
         else:
-            parts[-1].append(char)
+            parts[-1].append(stretch[1:] if stretch[0] == "\\" and stretch[1:] else stretch)
     return tuple("".join(part) for part in parts)
+
+
+_WRITTEN = re.compile(r"[^\\{}]+|\\['\\{}]|\\|\{\}|[{}]")
+_COMPUTED = re.compile(r"[^\\{}]+|\\[{}]|\\|\{\}|[{}]")
 
 
 def format_template(template: Template, values: Sequence[Json]) -> str:

@@ -8,14 +8,14 @@ java.util.Random.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from decimal import Decimal
-from struct import pack
+from collections.abc import Callable, Sequence
+from struct import Struct, unpack
 from typing import assert_never
 
 from processor.model.json import Json, canonical_json, render_json
 
 _INT_32 = 1 << 31
+_DOUBLE, _INT_64 = Struct(">d"), Struct(">q")
 
 
 class TooLarge(Exception):
@@ -39,59 +39,79 @@ def printed(value: Json, *, limit: int) -> str:
     parts: list[str] = []
     stack: list[Json] = [value]
     while stack:
-        part: str
-        match stack.pop():
-            case list() as elements:
-                part = "["
-                stack.append("]")
-                for number, element in enumerate(reversed(elements)):
-                    stack.extend((", ", element) if number else (element,))
-            case dict() as members:
-                part = "{"
-                stack.append("}")
-                for number, (name, member) in enumerate(reversed(members.items())):
-                    stack.extend((", ", member, f"{name}=") if number else (member, f"{name}="))
-            case scalar:
-                part = _scalar_text(scalar)
-        limit -= len(part)
+        some = stack.pop()
+        if isinstance(some, list | dict) and some:
+            pieces = _pieces(some)
+            if not _CONTAINERS.isdisjoint(map(type, pieces)) and any(map(_is_filled, pieces)):
+                stack += reversed(pieces)
+                continue
+            texts = [piece if type(piece) is str else _TEXT_OF[type(piece)](piece) for piece in pieces]
+        else:
+            texts = [_TEXT_OF[type(some)](some)]
+        limit -= sum(map(len, texts))
         if limit < 0:
             raise TooLarge
-        parts.append(part)
+        parts += texts
     return "".join(parts)
 
 
-def _scalar_text(value: str | int | float | bool | None) -> str:
-    match value:
-        case str():
-            return value
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return double_text(value)
-        case _:
-            assert_never(value)
+def prints_as(value: Json, text: str) -> bool:
+    """Whether that is what String.valueOf gives; what is longer is not written out."""
+    if not isinstance(value, list | dict) or not value:
+        return _TEXT_OF[type(value)](value) == text
+    try:
+        return printed(value, limit=len(text)) == text
+    except TooLarge:
+        return False
+
+
+def _is_filled(value: Json) -> bool:
+    return type(value) in _CONTAINERS and bool(value)
+
+
+def _pieces(container: list[Json] | dict[str, Json]) -> list[Json]:
+    """Return what a container that is not empty prints as, one piece after the other; what it holds is not yet text."""
+    pieces: list[Json]
+    if isinstance(container, list):
+        pieces = [", "] * (2 * len(container) + 1)
+        pieces[1::2] = container
+        pieces[0], pieces[-1] = "[", "]"
+    else:
+        pieces = [", "] * (3 * len(container) + 1)
+        pieces[1::3] = [f"{name}=" for name in container]
+        pieces[2::3] = container.values()
+        pieces[0], pieces[-1] = "{", "}"
+    return pieces
 
 
 def double_text(number: float) -> str:
     """Return what Double.toString gives: plain from 0.001 up to 10,000,000, else `1.5E10`."""
-    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
-    assert isinstance(exponent, int)  # a JSON number is finite
-    text, power = "".join(map(str, digits)), len(digits) + exponent - 1
-    minus = "-" if sign else ""
-    if number == 0:
-        return f"{minus}0.0"
-    if -3 <= power < 0:
-        return f"{minus}0.{'0' * (-power - 1)}{text}"
-    if 0 <= power < 7:
-        return f"{minus}{text[: power + 1].ljust(power + 1, '0')}.{text[power + 1 :] or '0'}"
-    return f"{minus}{text[0]}.{text[1:] or '0'}E{power}"
+    text = repr(number)  # the shortest that reads back, as Java's
+    if 0.001 <= abs(number) < 10_000_000 or number == 0:
+        return text
+    minus, text = ("-", text[1:]) if number < 0 else ("", text)
+    significand, _, exponent = text.partition("e")
+    whole, _, fraction = significand.partition(".")
+    power = len(whole) - 1 + int(exponent or 0)
+    digits = (whole + fraction).rstrip("0")
+    if digits[0] == "0":  # 0.0001 and more: Python has no exponent there
+        digits = digits.lstrip("0")
+        power = len(digits) - len(fraction.rstrip("0")) - 1
+    return f"{minus}{digits[0]}.{digits[1:] or '0'}E{power}"
 
 
-_FLOAT = re.compile(r"(\"(?:[^\"\\]|\\.)*+\")|-?\d++(?:\.\d++)?(?:e[+-]?\d++)?")
+_CONTAINERS = frozenset((list, dict))
+_TEXT_OF: dict[type, Callable[..., str]] = {
+    str: str,
+    int: str,
+    float: double_text,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+    list: lambda _: "[]",  # the empty ones
+    dict: lambda _: "{}",
+}
+
+_TEXT_OR_DOUBLE = re.compile(r"(\"(?:[^\"\\]|\\.)*+\")|(?<!\d)-?\d++(?:\.\d++(?:e[+-]?\d++)?|e[+-]?\d++)")
 
 
 def json_text(value: Json) -> str:
@@ -100,12 +120,11 @@ def json_text(value: Json) -> str:
         text = render_json(value)
     except TypeError:
         raise TooDeep from None
-    return _FLOAT.sub(_as_java, text)
+    return _TEXT_OR_DOUBLE.sub(_as_java, text)
 
 
 def _as_java(token: re.Match[str]) -> str:
-    text = token.group()
-    return double_text(float(text)) if token[1] is None and ("." in text or "e" in text) else text
+    return token[1] if token[1] is not None else double_text(float(token[0]))
 
 
 def compare_texts(one: str, other: str) -> int:
@@ -116,8 +135,14 @@ def compare_texts(one: str, other: str) -> int:
     """
     if one.isascii() or other.isascii():  # where these differ, the order of units is that of characters
         return (one > other) - (one < other)
-    most = min(len(one), len(other)) + 1
-    first, second = (text[:most].encode("utf-16-be", "surrogatepass") for text in (one, other))
+    same, most = 0, min(len(one), len(other))
+    while same < most:  # they begin with as many equal characters, and with no more than `most`
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    first, second = (text[same : same + 1].encode("utf-16-be", "surrogatepass") for text in (one, other))
     return (first > second) - (first < second)
 
 
@@ -130,16 +155,16 @@ def hash_code(value: Json) -> int:
     The value must be one that canonical_json takes: that bounds the recursion.
     """
     match value:
-        case None:
-            return 0
+        case str():
+            return _string_hash(value)
         case bool():
             return 1231 if value else 1237
         case int():
             return _wrapped(value) if -_INT_32 <= value < _INT_32 else _long_hash(value)
         case float():
-            return _long_hash(int.from_bytes(pack(">d", value), "big"))
-        case str():
-            return _string_hash(value)
+            return _long_hash(_INT_64.unpack(_DOUBLE.pack(value))[0])
+        case None:
+            return 0
         case list():
             code = 1
             for element in value:
@@ -164,10 +189,11 @@ def _long_hash(number: int) -> int:
 
 
 def _string_hash(text: str) -> int:
-    units = text.encode("utf-16-le")
+    encoded = text.encode("ascii" if text.isascii() else "utf-16-le")
+    units: Sequence[int] = encoded if text.isascii() else unpack(f"<{len(encoded) // 2}H", encoded)
     code = 0
-    for number in range(0, len(units), 2):
-        code = (31 * code + units[number] + (units[number + 1] << 8)) & 0xFFFFFFFF
+    for unit in units:
+        code = (31 * code + unit) & 0xFFFFFFFF
     return _wrapped(code)
 
 
@@ -177,10 +203,14 @@ def set_order(values: Sequence[Json]) -> list[Json]:
     By bucket, then by first appearance; buckets are 4/3 of the values given, rounded up to a power of two, at least 16.
     1 and 1.0 differ, as an Integer and a Double do; the order of an object's names does not matter.
     """
-    different: dict[bytes, Json] = {}
+    different: dict[str | int | bytes, Json] = {}
     try:
         for value in values:
-            different.setdefault(canonical_json(value), value)
+            # 1, 1.0, true and "1" are four: numbers that are no integers, and the rest, by what is written of them.
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                different.setdefault(value, value)
+            else:
+                different.setdefault(canonical_json(value), value)
     except TypeError:
         raise TooDeep from None
     capacity = max(16, _capacity_for(len(values)))

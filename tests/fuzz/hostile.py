@@ -65,7 +65,39 @@ def _deep(levels: int, leaf: Json = 1) -> Json:
     return leaf
 
 
+def _sixty(text: str) -> dict[str, Any]:
+    """Return a state that makes one call over and over."""
+    return _machine(_pass(Parameters={f"x{number}.$": text for number in range(60)}))
+
+
+def _calls() -> Iterator[Case]:
+    """What costs by the element: each call is one that a state may make, sixty of them are too many."""
+    ones: Json = [1] * 125_000
+    contains, partition = "States.ArrayContains($.a, $.b)", "States.ArrayLength(States.ArrayPartition($.a, 1))"
+    unique, merge = "States.ArrayLength(States.ArrayUnique($.a))", "States.JsonMerge($.a, $.a, false)"
+    yield "60 searches of empty objects", _sixty(contains), {"a": [{}] * 80_000, "b": {"a": 1}}
+    yield "60 searches of numbers", _sixty("States.ArrayContains($.a, -1)"), {"a": ones}
+    yield "60 searches of doubles", _sixty(contains), {"a": [1e16] * 40_000, "b": "1111111111"}
+    yield "60 searches of arrays", _sixty(contains), {"a": [[1]] * 60_000, "b": "[1111111111"}
+    yield "60 unique arrays of numbers", _sixty(unique), {"a": [i * 65_536 for i in range(25_000)]}
+    yield "60 unique arrays of doubles", _sixty(unique), {"a": [i / 2 for i in range(30_000)]}
+    yield "60 unique arrays of objects", _sixty(unique), {"a": [{"": i} for i in range(22_000)]}
+    yield "60 templates filled with numbers", _sixty("States.Format('{}', $.a)"), {"a": ones}
+    yield "60 templates filled with doubles", _sixty("States.Format('{}', $.a)"), {"a": [1e16] * 40_000}
+    yield "60 templates filled with arrays", _sixty("States.Format('{}', $.a)"), {"a": [[1]] * 60_000}
+    yield (
+        "60 templates of escapes",
+        _sixty("States.ArrayLength(States.Array(States.Format($.a)))"),
+        {"a": "\\" * 120_000},
+    )
+    yield "60 arrays cut into ones", _sixty(partition), {"a": ones}
+    yield "60 arrays as JSON", _sixty("States.JsonToString($.a)"), {"a": ones}
+    yield "60 arrays of doubles as JSON", _sixty("States.JsonToString($.a)"), {"a": [0.5] * 60_000}
+    yield "60 merges", _sixty(f"States.ArrayLength(States.Array({merge}))"), {"a": {f"{i:x}": 0 for i in range(28_000)}}
+
+
 def cases() -> Iterator[Case]:
+    yield from _calls()
     # what doubles
     double = _pass(Parameters={"s.$": "States.Format('{}{}', $.s, $.s)"})
     yield "a text doubled by each of 60 states", _machine(*[double] * 60), {"s": "x"}
@@ -190,6 +222,12 @@ def cases() -> Iterator[Case]:
         _choice([{"Variable": "$.s", "StringMatches": "*ab" * 1_000 + "*abc*"}]),
         {"s": LONG},
     )
+    characters = "\U00010000" * 31_000
+    yield (
+        "20,000 comparisons of texts",
+        _choice([{"Or": [{"Variable": "$.a", "StringGreaterThanPath": "$.b"}] * 20_000}]),
+        {"a": characters + "a", "b": characters + "b"},
+    )
     # numbers, characters, depth
     for text in ("1e999", "-1e999", "NaN", "Infinity", r'"\ud800"', "[" * 5_000, "9" * 20_000 + "x", '{"a":' * 2_000):
         yield f"StringToJson of {text[:12]}", _one("States.StringToJson($.s)"), {"s": text}
@@ -223,6 +261,22 @@ class MeasuredSandbox(ProcessSandbox):
         jsonata_sandbox._asked = measured
 
 
+QUIET_SECONDS = 0.0040
+"""The least that `paced` gave in these processes, on two cores, when one was idle."""
+
+
+def paced() -> float:
+    """Return the CPU seconds of a fixed piece of Python's work, the best of three: how fast the machine is now."""
+    return min(_piece_of_work() for _ in range(3))
+
+
+def _piece_of_work() -> float:
+    before = time.process_time()
+    made = [{str(number): [number]} for number in range(20_000)]
+    sum(map(len, made))
+    return time.process_time() - before
+
+
 def run(definition: Json, value: Json) -> dict[str, Any]:
     """Run one to its end, and say how it ended."""
     sandbox = MeasuredSandbox()
@@ -250,18 +304,24 @@ def run(definition: Json, value: Json) -> dict[str, Any]:
 
 
 def run_apart(definition: Json, value: Json) -> dict[str, Any]:
-    """Run one in a process of its own, under limits; `mebibytes` is the most that it had resident."""
+    """Run one in a process of its own, under limits; `mebibytes` is the most that it had resident.
+
+    `slowness`: how many times as long as on a quiet machine a fixed piece of work took, before it or after, whichever
+    took longer.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        before = paced()
         try:
             said = run(definition, value)
         except BaseException as raised:
             said = {"status": "RAISED", "cause": repr(raised)[:500]}
         said["mebibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        said["slowness"] = max(before, paced()) / QUIET_SECONDS
         os.write(writing, json.dumps(said).encode())
         os._exit(0)
     os.close(writing)

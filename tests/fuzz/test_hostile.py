@@ -1,7 +1,9 @@
 """Hostile expressions end in an error of their execution, within a second and 256 MiB, and nothing else happens.
 
-Time is CPU time of the process that ran it, and of the sandbox for its expressions: what else runs on the machine is of
-no account.
+Time is CPU time of the process that ran it, and of the sandbox for its expressions. A second is one of a quiet machine:
+what else runs there slows a process down, for they share caches and cores. So each process times a fixed piece of work,
+before and after, and the limit grows by as much as that took longer than where nothing else runs: never below a second,
+and never beyond two and a half.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_SECONDS = 2.0  # one is the goal, and held where nothing else runs: two processes on one core slow each other
-MAX_PARSING_SECONDS = 5.0  # two, likewise
+MAX_SECONDS = 1.0
+MAX_PARSING_SECONDS = 2.0
+MAX_SLOWNESS = 2.5
 MAX_MEBIBYTES = 256
 
 HARMLESS = {
@@ -72,13 +75,27 @@ def test_each_ends_as_an_execution_that_failed_or_did_no_harm(ended: list[dict[s
     assert len(ended) > 50
 
 
-def test_each_ends_within_a_second(ended: list[dict[str, Any]]) -> None:
-    assert {one["name"]: one["seconds"] for one in ended if one["seconds"] > MAX_SECONDS} == {}
+def over(ended: list[dict[str, Any]], what: str, limit: float) -> dict[str, tuple[float, float]]:
+    """Return those that took longer than the limit on a quiet machine, with what they took and what they had."""
+    taken = {one["name"]: (one.get(what, 0.0), allowed(limit, slowness=one["slowness"])) for one in ended}
+    return {name: (seconds, most) for name, (seconds, most) in taken.items() if seconds > most}
 
 
-def test_each_definition_is_read_within_seconds(ended: list[dict[str, Any]]) -> None:
+def allowed(limit: float, *, slowness: float) -> float:
+    return limit * min(max(slowness, 1.0), MAX_SLOWNESS)
+
+
+def test_each_ends_within_a_second_of_a_quiet_machine(ended: list[dict[str, Any]]) -> None:
+    assert over(ended, "seconds", MAX_SECONDS) == {}
+
+
+def test_each_definition_is_read_within_two_seconds_of_a_quiet_machine(ended: list[dict[str, Any]]) -> None:
     """They have up to a megabyte, AWS's limit, which takes one second or two, whatever it holds."""
-    assert {one["name"]: told for one in ended if (told := one.get("parsing_seconds", 0.0)) > MAX_PARSING_SECONDS} == {}
+    assert over(ended, "parsing_seconds", MAX_PARSING_SECONDS) == {}
+
+
+def test_a_slow_machine_has_longer_and_a_fast_one_no_less() -> None:
+    assert [allowed(1.0, slowness=slowness) for slowness in (0.5, 1.0, 1.5, 9.0)] == [1.0, 1.0, 1.5, MAX_SLOWNESS]
 
 
 def test_each_ends_within_256_mebibytes(ended: list[dict[str, Any]]) -> None:

@@ -495,6 +495,32 @@ def test_the_expressions_of_one_event_share_what_they_may_make() -> None:
     )
 
 
+LARGE: dict[str, tuple[str, Json]] = {
+    "25,000 numbers made unique": ("States.ArrayLength(States.ArrayUnique($))", [i * 65_536 for i in range(25_000)]),
+    "125,000 numbers in a template": ("States.Format('{}', $)", [1] * 125_000),
+    "125,000 numbers as JSON": ("States.JsonToString($)", [1] * 125_000),
+    "125,000 numbers searched": ("States.ArrayContains($, -1)", [1] * 125_000),
+    "80,000 empty objects searched": ("States.ArrayContains($, 'x')", [{}] * 80_000),
+    "125,000 numbers in parts of one": ("States.ArrayLength(States.ArrayPartition($, 1))", [1] * 125_000),
+    "60,000 arrays searched": ("States.ArrayContains($, 'x')", [[1]] * 60_000),
+    "65,000 arrays made unique": ("States.ArrayLength(States.ArrayUnique($))", [[1]] * 65_000),
+    "28,000 members merged": ("States.JsonMerge($, $, false)", {f"{i:x}": 0 for i in range(28_000)}),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_call_reads_all_that_a_state_may_hold_and_an_event_has_few_of_them(name: str) -> None:
+    """AWS carries these out; sixty of them in one template took seconds."""
+    text, value = LARGE[name]
+    evaluate, here = compile_intrinsic(text, field="x.$"), Drawn()
+
+    assert evaluate(value, here) == evaluate(value, Drawn())
+    with pytest.raises(StateFailure) as caught:
+        for _ in range(58):
+            evaluate(value, here)
+    assert caught.value.error == "States.DataLimitExceeded"
+
+
 def test_printing_a_container_is_bounded_too() -> None:
     parts: Json = ["x" * 1_000] * 2_000
     assert failure("States.Format('{}', $)", parts)[0] == "States.DataLimitExceeded"

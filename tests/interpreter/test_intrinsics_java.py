@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.interpreter.intrinsics_java import (
+    compare_texts,
     double_text,
     hash_code,
     merged,
@@ -140,3 +141,26 @@ def test_a_seed_draws_a_fraction(seed: int, drawn: float) -> None:
 )
 def test_halves_are_rounded_upwards(number: int | float, whole: int) -> None:
     assert rounded(number) == whole
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "order"),
+    [
+        ("\u4e00a", "\u4e00b", -1),
+        ("\u4e00b", "\u4e00a", 1),
+        ("\u4e00", "\u4e00\u4e01", -1),
+        ("\u4e00" * 9, "\u4e00" * 9, 0),
+        ("\u4e00\U00010000", "\u4e00\ue000", -1),
+        ("\u4e00\U00010000", "\u4e00\ud7ff", 1),
+        ("\U00010000\U00010001", "\U00010000\U00010002", -1),
+        ("a", "\U00010000", -1),
+    ],
+)
+def test_texts_compare_by_their_units_of_16_bits(one: str, other: str, order: int) -> None:
+    assert (compare_texts(one, other), compare_texts(other, one)) == (order, -order)
+
+
+@given(st.text(), st.text(), st.text())
+def test_texts_compare_as_their_units_do_wherever_they_begin_to_differ(same: str, one: str, other: str) -> None:
+    first, second = ((same + text).encode("utf-16-be") for text in (one, other))
+    assert compare_texts(same + one, same + other) == (first > second) - (first < second)

@@ -173,3 +173,22 @@ def test_what_a_patterns_text_may_cost_is_counted() -> None:
         "States.Runtime",
         "The rules of one Choice look at more than 1000000 values",
     )
+
+
+@pytest.mark.parametrize("operator", ["StringEqualsPath", "StringGreaterThanPath"])
+def test_what_a_comparison_of_texts_may_cost_is_counted(operator: str) -> None:
+    """Of the shorter one: a thousand comparisons of the longest texts are carried out, ten thousand are not."""
+    value: Json = {"a": "\U00010000" * 31_000 + "a", "b": "\U00010000" * 31_000 + "b", "short": "\U00010001" * 511}
+
+    def holds(other: str, times: int) -> bool:
+        rule: Json = {"Or": [{"Variable": "$.a", operator: other}] * times}
+        return compile_rule(rule, pointer="", report=lambda pointer, message: None)(value, Surroundings())
+
+    assert not holds("$.b", 1_000)
+    assert not holds("$.short", 20_000)
+    with pytest.raises(StateFailure) as failure:
+        holds("$.b", 20_000)
+    assert (failure.value.error, failure.value.cause) == (
+        "States.Runtime",
+        "The rules of one Choice look at more than 1000000 values",
+    )
