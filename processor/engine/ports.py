@@ -83,8 +83,8 @@ class RecordsRestored(Struct, frozen=True, kw_only=True):
 class AllRestored(Struct, frozen=True, kw_only=True):
     """All that was committed to one of the three before the taking has been delivered. After `snapshots` the adapter
     waits for `Inbox.restore_events`; after `events`, no command comes before `Inbox.open`; `closed` may come while
-    commands flow already. `attempts`: how many owners have died since the partition's last progress: as many as
-    the last transaction told, or one where it told of none and its owner is no more; 0 where that cannot be told."""
+    commands flow already. `attempts`: how many owners have died since the partition's last progress, as far as the
+    adapter can tell: the first of them of whatever it was, the others of what a Transaction called `trying`."""
 
     partition: int
     assignment: int
@@ -110,11 +110,13 @@ class Transaction(Struct, frozen=True, kw_only=True):
     """All or nothing. `offsets`: per partition the next command to be read; every partition that a message is
     written for stands there, even with an unchanged offset, for that is what fences a stale owner. `attempts`: per
     partition what the next owner is to be told of deaths before this; a partition that is left out has made progress.
+    `trying`: of a death from now on until the next transaction, that it is one more in these partitions.
     """
 
     offsets: Mapping[int, int]
     messages: tuple[Message, ...]
     attempts: Mapping[int, int] = {}
+    trying: bool = False
 
 
 class Committed(Struct, frozen=True, kw_only=True):

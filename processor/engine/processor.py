@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from processor.engine.answers import Answers
@@ -137,15 +137,19 @@ class Processor:
         began = self._clock.now()
         overlay = Overlay()
         slices: list[tuple[Partition, str]] = []
-        suspect = self._suspect(commands)
-        if self._foretell(suspect, deaths=1):
+        alone = self._deadly(commands)
+        suspect = self._suspect(commands, alone)
+        if self._foretell(suspect, trying=True):
             try:
-                slices = self._fill(overlay, commands, now=began, adapt=not kept)
+                if alone is not None:
+                    slices = self._fill_with_one(overlay, commands, alone)
+                else:
+                    slices = self._fill(overlay, commands, now=began, adapt=not kept)
             except AslError:  # it ends, but not of a command
-                self._foretell(suspect, deaths=0)
+                self._foretell(suspect, trying=False)
                 raise
             self._note_idle(overlay, now=began)
-            if self._foretell(suspect, deaths=0) and not overlay.empty:
+            if self._foretell(suspect, trying=False) and not overlay.empty:
                 self._commit(overlay, now=began)
         for partition, id in slices:
             partition.put_back(id)
@@ -261,23 +265,28 @@ class Processor:
 
     # ---- (2), (3)
 
-    def _suspect(self, commands: Sequence[Record]) -> dict[Partition, int]:
-        """Return the partitions in which an owner has died, if there is something to do of which it may have been, and
-        the position of each: what is staged meanwhile is not committed, and may leave others waiting behind it."""
-        found = [p for p in self._partitions.values() if p.open and 0 < p.attempts < DEADLY_FROM]
-        if not commands and not any(p.has_runnable or p.has_woken for p in found):
-            return {}
-        return {p: p.position(applied=p.applied, woken=0) for p in found}
+    def _deadly(self, commands: Sequence[Record]) -> Partition | None:
+        """Return a partition in which owners have died again and again, if it has something to do. One thing of it is
+        done then and nothing else, so that a death tells of what."""
+        careful = (p for p in self._partitions.values() if p.open and p.attempts >= CAREFUL_FROM)
+        return next((p for p in careful if _has_work(p, commands)), None)
 
-    def _foretell(self, suspect: Mapping[Partition, int], *, deaths: int) -> bool:
-        """Commit that this process has died so many times more, before it can, and take that back once it has not: who
-        only loses its partitions, as happens where brokers die, is not taken for dead (docs/decisions/0040). Return
+    def _suspect(self, commands: Sequence[Record], alone: Partition | None) -> dict[Partition, int]:
+        """Return the partitions of which something is about to be done that an owner may have died of, and the position
+        of each: what is staged meanwhile is not committed, and may leave others waiting behind it."""
+        found = self._partitions.values() if alone is None else (alone,)
+        suspected = (p for p in found if p.open and 0 < p.attempts < DEADLY_FROM and _has_work(p, commands))
+        return {p: p.position(applied=p.applied, woken=0) for p in suspected}
+
+    def _foretell(self, suspect: Mapping[Partition, int], *, trying: bool) -> bool:
+        """Commit that a death is one of what is now tried, before it is, and take that back once it is done: who only
+        loses its partitions, as happens where brokers die, has not died of a command (docs/decisions/0040). Return
         False where that was refused, with what was delivered dropped."""
         if not suspect:
             return True
         offsets = {p.number: position for p, position in suspect.items()}
-        attempts = {p.number: p.attempts + deaths for p in suspect}
-        if self._transact(Transaction(offsets=offsets, messages=(), attempts=attempts)) is None:
+        attempts = {p.number: p.attempts for p in suspect}
+        if self._transact(Transaction(offsets=offsets, messages=(), attempts=attempts, trying=trying)) is None:
             self._drop(offsets)
             return False
         return True
@@ -286,21 +295,35 @@ class Processor:
         self, overlay: Overlay, commands: list[Record], *, now: Millis, adapt: bool
     ) -> list[tuple[Partition, str]]:
         """Stage what came, as much as one transaction is to hold; return what was given a slice."""
-        careful = any(p.open and p.attempts >= CAREFUL_FROM for p in self._partitions.values())
-        self._wake(overlay, until=now if careful else now + TRANSACTION_MS)
+        self._wake(overlay, until=now + TRANSACTION_MS)
         applied = 0
-        for record in commands if not careful or overlay.empty else ():
+        for record in commands:
             self._apply(record, overlay)
             applied += 1
-            if overlay.full or careful or self._clock.now() - now >= TRANSACTION_MS:
+            if overlay.full or self._clock.now() - now >= TRANSACTION_MS:
                 break
         took = self._clock.now() - now
         self._kept = commands[applied:]
         if adapt:
             self._adapt(applied, took)
-        if careful and not overlay.empty:
+        return self._go_on(overlay, among=self._partitions.values(), until=now + TRANSACTION_MS // 2)
+
+    def _fill_with_one(
+        self, overlay: Overlay, commands: list[Record], partition: Partition
+    ) -> list[tuple[Partition, str]]:
+        """Stage what is first in this partition: what waited, else a command, else a slice. The rest is kept."""
+        self._kept = commands
+        if partition.has_woken:
+            self._stage(next(iter(partition.woken())), partition, overlay)
+            if partition.open:
+                overlay.woken[partition.number] += 1
             return []
-        return self._go_on(overlay, until=now if careful else now + TRANSACTION_MS // 2)
+        mine = next((record for record in commands if record.partition == partition.number), None)
+        if mine is None:
+            return self._go_on(overlay, among=(partition,), until=self._clock.now())
+        self._kept = [record for record in commands if record is not mine]
+        self._apply(mine, overlay)
+        return []
 
     def _wake(self, overlay: Overlay, *, until: int) -> None:
         """Apply what waited for `closed`: it came before everything else."""
@@ -319,16 +342,14 @@ class Processor:
             return
         if partition.must_wait(record):
             partition.set_aside(record)
-        elif partition.attempts >= DEADLY_FROM:
-            self._stage(record, partition, overlay, deadly=True)
-        elif partition.attempts >= CAREFUL_FROM and not partition.knows_closed:
+        elif CAREFUL_FROM <= partition.attempts < DEADLY_FROM and not partition.knows_closed:
             partition.set_aside(record)  # one that goes ahead of others would be progress, though those are deadly
         else:
             self._stage(record, partition, overlay)
 
-    def _stage(self, record: Record, partition: Partition, overlay: Overlay, *, deadly: bool = False) -> None:
+    def _stage(self, record: Record, partition: Partition, overlay: Overlay) -> None:
         try:
-            staged = self._staged(record, partition, overlay, deadly=deadly)
+            staged = self._staged(record, partition, overlay)
         except HistoryBroken as fault:
             self._stop(partition, fault)
             return
@@ -337,18 +358,18 @@ class Processor:
         else:
             overlay.add(partition.number, staged, next_offset=record.offset + 1)
 
-    def _staged(self, record: Record, partition: Partition, overlay: Overlay, *, deadly: bool) -> Staged | None:
-        if deadly:
-            return self._applier.bury(record, partition, deaths=partition.attempts)
+    def _staged(self, record: Record, partition: Partition, overlay: Overlay) -> Staged | None:
         if partition.dealt_with(record):
             return Staged(counts=("repeated_commands",))
+        if partition.attempts >= DEADLY_FROM:
+            return self._applier.bury(record, partition, deaths=partition.attempts)
         return self._applier.apply(record, partition, overlay)
 
-    def _go_on(self, overlay: Overlay, *, until: int) -> list[tuple[Partition, str]]:
+    def _go_on(self, overlay: Overlay, *, among: Iterable[Partition], until: int) -> list[tuple[Partition, str]]:
         """Give slices to what is runnable, the longest waiting first and the partitions in turn, until it is time
         to commit; at least one. An execution that a command of this batch has just advanced has had its turn."""
         taken: list[tuple[Partition, str]] = []
-        waiting = [p for p in self._partitions.values() if p.open and p.has_runnable]
+        waiting = [p for p in among if p.open and p.has_runnable]
         while waiting:
             for partition in waiting:
                 try:
@@ -468,3 +489,8 @@ class Processor:
             self._batch_size = max(LEAST_BATCH, self._batch_size // 2)
         elif commands == self._batch_size and took_ms * 2 < TRANSACTION_MS:
             self._batch_size = min(MAX_BATCH, self._batch_size * 2)
+
+
+def _has_work(partition: Partition, commands: Sequence[Record]) -> bool:
+    number = partition.number
+    return partition.has_woken or partition.has_runnable or any(record.partition == number for record in commands)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as KafkaMessage
+from msgspec.structs import replace
 
 from processor.adapters.kafka import KafkaLog
 from processor.adapters.kafka.clients import Member
@@ -404,37 +405,49 @@ def test_commit_metadata_of_others_names_nobody(metadata: str | None) -> None:
     assert decode_author(metadata) is None
 
 
-@pytest.mark.parametrize(("before", "now"), [(0, 1), (1, 1), (2, 2)])
-def test_a_takeover_after_a_death_says_so_in_its_name_unless_deaths_were_foretold(
-    member: Member0, before: int, now: int
+@pytest.mark.parametrize(
+    ("before", "trying", "now"), [(0, False, 1), (1, False, 1), (1, True, 2), (2, False, 2), (2, True, 3)]
+)
+def test_a_takeover_after_a_death_counts_it_if_it_is_the_first_or_one_of_what_was_tried(
+    member: Member0, before: int, trying: bool, now: int
 ) -> None:
-    dead = Author(transactional_id="t.processor-0", process="before", counter=9, attempts=before)
+    dead = Author(transactional_id="t.processor-0", process="before", counter=9, attempts=before, trying=trying)
     member.cluster.offsets[0] = (1, dead.encode())
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
     [*_, restored] = member.until_restored(1)
 
     assert isinstance(restored, AllRestored)
     author = decode_author(member.cluster.offsets[0][1])
-    assert (restored.attempts, author is not None and author.attempts) == (now, now)
+    assert author is not None
+    assert (restored.attempts, author.attempts, author.trying) == (now, now, False)
 
 
 @pytest.mark.parametrize(
     ("process", "transactional_id"), [("p", "t.processor-0"), ("other", "t.processor-9")], ids=["own", "alive"]
 )
-def test_a_takeover_from_one_that_lives_is_no_death(member: Member0, process: str, transactional_id: str) -> None:
-    last = Author(transactional_id=transactional_id, process=process, counter=9)
+@pytest.mark.parametrize(("before", "trying"), [(0, False), (1, True)])
+def test_a_takeover_from_one_that_lives_is_no_death(
+    member: Member0, process: str, transactional_id: str, before: int, trying: bool
+) -> None:
+    last = Author(transactional_id=transactional_id, process=process, counter=9, attempts=before, trying=trying)
     member.cluster.offsets[0] = (1, last.encode())
     member.cluster.group.append(Member("9-x", "9", "t.processor-9"))
     member.consumer.moves += [("revoke", [0]), ("assign", [0])]
     [*_, restored] = member.until_restored(1)
 
     assert isinstance(restored, AllRestored)
-    assert restored.attempts == 0
+    assert restored.attempts == before
+
+
+def test_metadata_of_a_release_that_did_not_try_say_so() -> None:
+    written = '{"transactional_id": "t.processor-0", "process": "p", "counter": 3, "attempts": 2}'
+    assert decode_author(written) == Author(transactional_id="t.processor-0", process="p", counter=3, attempts=2)
 
 
 def test_progress_and_what_is_none_are_told_to_the_next_owner(member: Member0) -> None:
     transaction = Transaction(offsets={0: 1, 1: 1}, messages=(EVENT,), attempts={1: 2})
-    assert member.inbox.commit(transaction)
+    for told in (transaction, replace(transaction, trying=True)):
+        assert member.inbox.commit(told)
 
-    found = [decode_author(metadata) for _, metadata in member.cluster.offsets.values()]
-    assert [author.attempts for author in found if author is not None] == [0, 2]
+        found = [decode_author(metadata) for _, metadata in member.cluster.offsets.values()]
+        assert [(a.attempts, a.trying) for a in found if a is not None] == [(0, told.trying), (2, told.trying)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from processor.engine.partitions import Partition
-from processor.engine.ports import Committed, Transaction
+from processor.engine.ports import Committed, Record, Transaction
 from processor.engine.processor import CAREFUL_FROM, DEADLY_FROM
+from processor.engine.topics import partition_of
 from processor.errors import TopicsUnfit
 from processor.model import commands as c
 from processor.model import events as e
+from processor.model.ids import EPOCH
 from tests.engine.test_checkpoints import restarted_with_closed
 from tests.engine.world import PASS, TASK, World, map_of_passes, scheduled
 
@@ -89,8 +91,8 @@ def test_after_two_deaths_there_is_one_command_in_a_transaction_until_one_is_com
     assert progress(seen) == [{0: 1}, {0: 5}]
 
 
-def told(seen: list[Transaction]) -> list[tuple[dict[int, int], dict[int, int]]]:
-    return [(dict(transaction.offsets), dict(transaction.attempts)) for transaction in seen]
+def told(seen: list[Transaction]) -> list[tuple[dict[int, int], dict[int, int], bool]]:
+    return [(dict(transaction.offsets), dict(transaction.attempts), transaction.trying) for transaction in seen]
 
 
 def test_after_a_death_the_next_is_foretold_before_anything_is_applied_and_taken_back_after_it(
@@ -102,14 +104,14 @@ def test_after_a_death_the_next_is_foretold_before_anything_is_applied_and_taken
     world.start("pass:b")
     world.settle()
 
-    assert told(seen) == [({0: 0}, {0: 2}), ({0: 0}, {0: 1}), ({0: 2}, {})]
+    assert told(seen) == [({0: 0}, {0: 1}, True), ({0: 0}, {0: 1}, False), ({0: 2}, {}, False)]
 
 
 @pytest.mark.parametrize(
-    ("error", "count"), [(KeyboardInterrupt(), 2), (TopicsUnfit(["gone"]), 1)], ids=["dead", "ended"]
+    ("error", "trying"), [(KeyboardInterrupt(), True), (TopicsUnfit(["gone"]), False)], ids=["dead", "ended"]
 )
 def test_what_it_has_foretold_stands_where_it_dies_of_a_command_and_not_where_it_ends_of_something_else(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, count: int
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, trying: bool
 ) -> None:
     seen = committed(world, monkeypatch)
     partition(world).attempts = 1
@@ -117,13 +119,12 @@ def test_what_it_has_foretold_stands_where_it_dies_of_a_command_and_not_where_it
     def fall(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(world.processor, "_staged", fall)
     monkeypatch.setattr(world.processor, "_apply", fall)
     world.start("pass:a")
     with pytest.raises(type(error)):
         world.step()
 
-    assert told(seen)[-1] == ({0: 0}, {0: count})
+    assert told(seen)[-1] == ({0: 0}, {0: 1}, trying)
 
 
 def test_where_the_next_death_cannot_be_foretold_nothing_is_applied(
@@ -135,6 +136,67 @@ def test_where_the_next_death_cannot_be_foretold_nothing_is_applied(
     world.step()
 
     assert (world.histories(), world.processor.counts["dropped_transactions"]) == ({}, 1)
+
+
+@pytest.fixture
+def two() -> World:
+    """Of two partitions: `pass:0` belongs to the first, `pass:1` to the second."""
+    world = World(partitions=2)
+    world.deploy("pass", PASS)
+    world.settle()
+    assert [partition_of(f"pass:{number}".encode(), 2) for number in range(2)] == [0, 1]
+    return world
+
+
+def test_a_partition_of_which_nothing_is_done_is_not_suspected(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = committed(two, monkeypatch)
+    for one in two.processor._partitions.values():
+        one.attempts = 1
+    two.start("pass:0")
+    two.settle()
+
+    assert told(seen) == [({0: 0}, {0: 1}, True), ({0: 0}, {0: 1}, False), ({0: 1}, {}, False)]
+
+
+def test_after_two_deaths_in_both_partitions_each_is_tried_alone_so_that_one_command_condemns_no_other(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = committed(two, monkeypatch)
+    for one in two.processor._partitions.values():
+        one.attempts = CAREFUL_FROM
+    two.start("pass:0")
+    two.start("pass:1")
+    two.settle()
+
+    assert told(seen) == [
+        ({0: 0}, {0: 2}, True),
+        ({0: 0}, {0: 2}, False),
+        ({0: 1}, {}, False),
+        ({1: 0}, {1: 2}, True),
+        ({1: 0}, {1: 2}, False),
+        ({1: 1}, {}, False),
+    ]
+
+
+def test_a_slice_is_tried_alone_and_foretold_as_a_command_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy("map", map_of_passes())
+    world.start("map:a", [1, 2, 3, 4])
+    world.step()
+    assert partition(world).has_runnable
+    seen = committed(world, monkeypatch)
+    partition(world).attempts = CAREFUL_FROM
+    world.step()
+
+    assert told(seen) == [({0: 1}, {0: 2}, True), ({0: 1}, {0: 2}, False), ({0: 1}, {}, False)]
+
+
+def test_a_command_that_was_dealt_with_is_not_buried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    partition(world).attempts = DEADLY_FROM
+    monkeypatch.setattr(Partition, "dealt_with", lambda *_: True)
+    world.start("pass:a")
+    world.settle()
+
+    assert (world.records(world.names.dead_letters), world.processor.counts["repeated_commands"]) == ([], 1)
 
 
 def test_an_execution_that_goes_on_is_held_where_no_command_came(world: World) -> None:
@@ -203,6 +265,25 @@ def test_what_waited_for_closed_is_applied_one_by_one_too_after_two_deaths(
     assert progress(seen) == [{0: 43}, {0: 45}]
 
 
+def test_what_waited_for_closed_is_foretold_too_and_buried_after_three_deaths(
+    slow_closed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = slow_closed
+    seen = committed(world, monkeypatch)
+    world.start("pass:new")
+    world.step()
+    assert (progress(seen), partition(world).has_woken) == ([], False)
+    partition(world).attempts = 1
+    settle(world)
+    assert told(seen)[-3:] == [({0: 42}, {0: 1}, True), ({0: 42}, {0: 1}, False), ({0: 43}, {}, False)]
+
+    partition(world).attempts = DEADLY_FROM
+    late = Record(topic=world.names.commands, partition=0, offset=43, time=EPOCH, key=b"pass:late", value=b"")
+    partition(world).set_aside(late)
+    world.step()
+    assert [record.key for record in world.records(world.names.dead_letters)] == [b"pass:late"]
+
+
 def test_after_two_deaths_no_command_goes_ahead_of_those_that_wait_for_closed(
     slow_closed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +318,11 @@ def test_what_was_foretold_is_taken_back_at_the_old_offset_though_others_wait_be
     world.start("pass:unknown")
     world.step()
 
-    assert told(seen) == [({0: before}, {0: 2}), ({0: before}, {0: 1}), ({0: before + 1}, {})]
+    assert told(seen) == [
+        ({0: before}, {0: 1}, True),
+        ({0: before}, {0: 1}, False),
+        ({0: before + 1}, {}, False),
+    ]
 
 
 def test_a_partition_in_which_commands_wait_has_survived_nothing(

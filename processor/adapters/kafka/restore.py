@@ -250,8 +250,7 @@ class Restorer:
                 raise KafkaException(place.error)
             author = decode_author(place.metadata)
             take.owner = author.transactional_id if author else None
-            # The second death and the third are foretold by who may die of something (docs/decisions/0040).
-            take.attempts = 0 if author is None else author.attempts or int(self._has_died(author, alive))
+            take.attempts = 0 if author is None else author.attempts + self._has_died(author, alive)
             take.phase, take.moved = Phase.NAMING, self._timing.now()
             self._results.put(
                 Stable(
@@ -264,8 +263,9 @@ class Restorer:
         return True
 
     def _has_died(self, author: Author, alive: dict[str, bool]) -> bool:
-        """Whether the last owner is no more, be it this slot's process before: then it may have died of a command."""
-        if author.process == self._process:
+        """Whether the last owner is no more, be it this slot's process before, and may have died of a command: as the
+        first, or of what it tried (docs/decisions/0040)."""
+        if author.process == self._process or (author.attempts and not author.trying):
             return False
         owner = author.transactional_id
         if owner not in alive:

@@ -48,12 +48,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """The commit metadata: who committed an offset, and in which of its transactions."""
+    """The commit metadata: who committed an offset, in which of its transactions, how many owners have died before it,
+    and whether its own death would be one of what it tries."""
 
     transactional_id: str
     process: str
     counter: int
     attempts: int = 0
+    trying: bool = False
 
     def encode(self) -> str:
         return orjson.dumps(
@@ -62,6 +64,7 @@ class Author:
                 "process": self.process,
                 "counter": self.counter,
                 "attempts": self.attempts,
+                "trying": self.trying,
             }
         ).decode()
 
@@ -75,6 +78,7 @@ def decode_author(metadata: str | None) -> Author | None:
             process=str(found["process"]),
             counter=int(found["counter"]),
             attempts=int(found["attempts"]),
+            trying=bool(found.get("trying")),  # not told by the first releases
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
@@ -154,7 +158,7 @@ class Transactions:
         """
         producer = self._producer
         assert producer is not None, "renew() comes first"
-        author, attempts = self.author(), transaction.attempts
+        author, attempts = replace(self.author(), trying=transaction.trying), transaction.attempts
         positions = [
             TopicPartition(self._commands, p, offset, replace(author, attempts=attempts.get(p, 0)).encode())
             for p, offset in transaction.offsets.items()

@@ -125,8 +125,8 @@ def note_attempts(db: sqlite3.Connection, grp: int, attempts: Mapping[int, int])
 
 
 def _inherited(db: sqlite3.Connection, grp: int, partition: int, process: str, members: Mapping[str, str]) -> int:
-    """Return of how many deaths since the partition's last progress is known; the first of them is the last owner's,
-    where it did not stop, is no member any more, and was another process (docs/decisions/0017, 0040)."""
+    """Return how many owners have died since the partition's last progress, the last one among them where it did not
+    stop, is no member any more, and was another process (docs/decisions/0017)."""
     found = db.execute(
         "SELECT process, member, incarnation, attempts FROM authors WHERE grp = ? AND partition = ?", (grp, partition)
     ).fetchone()
@@ -134,7 +134,7 @@ def _inherited(db: sqlite3.Connection, grp: int, partition: int, process: str, m
         return 0
     author, name, incarnation, attempts = found
     died = name is not None and author != process and members.get(name) != incarnation
-    return int(attempts) or int(died)
+    return int(attempts) + died
 
 
 def owned(db: sqlite3.Connection, grp: int, member: Member) -> dict[int, int]:
