@@ -90,7 +90,7 @@ def test_an_integer_that_no_float_comes_near_to_is_refused_as_its_text_is() -> N
 
 
 def test_values_are_as_deep_with_a_large_integer_as_without() -> None:
-    for innermost, written in ((1, b"1"), (10**30, b"1e30")):
+    for innermost, written in ((1, b"1"), (10**30, json_bytes(1e30))):
         value: object = innermost
         for _ in range(254):
             value = [value]
