@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from processor.engine.coverage import Coverage
 from processor.engine.partitions import Partition
+from processor.engine.processor import Processor
 from tests.simulation import mutants
 from tests.simulation.mutants import MUTANTS, Mutant, broken_by
 from tests.simulation.world import failing, simulate
@@ -91,7 +92,28 @@ def test_nothing_is_lost_or_doubled_wherever_a_process_dies() -> None:
     calls = simulate(0, faults=0).calls
 
     assert calls > 100
-    assert failing([simulate(0, faults=0, crash_at=call) for call in range(1, calls)]) == []
+    assert failing([simulate(0, faults=0, crashes={"0.1": call}) for call in range(1, calls)]) == []
+
+
+AGAIN = [{"0.1": 120, "0.2": call} for call in range(1, 160)]
+"""A process that dies, and the one after it, which foretells its death: with seed 8 commands wait for `closed` then."""
+
+
+def test_nothing_is_lost_or_doubled_wherever_the_process_after_one_that_died_dies() -> None:
+    assert failing([simulate(8, faults=0, crashes=crashes) for crashes in AGAIN]) == []
+
+
+def test_without_the_offset_of_before_what_is_foretold_would_lose_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where those that were staged are not committed yet, and others wait behind them."""
+    foretell = Processor._foretell
+
+    def take_back_late(self: Processor, suspect: Mapping[Partition, int], *, trying: bool) -> bool:
+        now = {p: p.position(applied=p.applied, woken=0) for p in suspect}
+        return foretell(self, suspect if trying else now, trying=trying)
+
+    monkeypatch.setattr(Processor, "_foretell", take_back_late)
+
+    assert failing([simulate(8, faults=0, crashes=crashes) for crashes in AGAIN]) != []
 
 
 def test_every_mutant_has_its_seed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -153,7 +153,7 @@ class Plan(Faults):
 
 
 class World:
-    def __init__(self, seed: int, *, faults: int, trace: bool = False, crash_at: int | None = None) -> None:
+    def __init__(self, seed: int, *, faults: int, trace: bool = False, crashes: Mapping[str, int] = {}) -> None:
         self.scheduler = Scheduler(seed, log=[] if trace else None)
         chance = self.scheduler.chance
         # Of a chance of their own: those of a run are what they were with other limits.
@@ -176,8 +176,7 @@ class World:
         self._processes: dict[str, Process] = {}  # the newest of each slot
         self._processors: dict[str, Processor] = {}  # by process name
         self._draw(faults)
-        if crash_at is not None:
-            self.plan.crash["0.1"] = crash_at
+        self.plan.crash.update(crashes)
 
     # ---- what goes wrong
 
@@ -436,10 +435,11 @@ def expected() -> dict[str, list[Any]]:
     return found
 
 
-def simulate(seed: int, *, faults: int | None = None, trace: bool = False, crash_at: int | None = None) -> Ended:
-    """Run one seed. The same seed gives the same run, to the last call."""
+def simulate(seed: int, *, faults: int | None = None, trace: bool = False, crashes: Mapping[str, int] = {}) -> Ended:
+    """Run one seed. The same seed gives the same run, to the last call. `crashes`: processes by name, `0.1` is the first
+    of slot 0, that die at their so manieth call, too."""
     chosen = 1 + seed % 5 if faults is None else faults
-    return World(seed, faults=chosen, trace=trace, crash_at=crash_at).run()
+    return World(seed, faults=chosen, trace=trace, crashes=crashes).run()
 
 
 def failing(ended: Sequence[Ended]) -> list[Ended]:
