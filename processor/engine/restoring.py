@@ -74,6 +74,7 @@ class Restoring:
         self.events = 0
         self.cut_off = 0  # executions without their beginning, which was deleted by age
         self.named = Named()
+        self._moved: set[str] = set()  # those whose last events were carried over, and are no success
 
     def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
         match of:
@@ -163,6 +164,10 @@ class Restoring:
             head, moved = skim_events(record.value), moved_from(record.headers) is not None
             id = head.execution_id
             self.named.note(head, record)
+            if moved:
+                self._moved.add(id)
+            else:
+                self._moved.discard(id)
             if id in self._suspects or self._takes_success(head, record):
                 continue
             try:
@@ -187,6 +192,7 @@ class Restoring:
         self._holdings.forget(id)
         self._coverage.closed(id)
         self._succeeded[id] = last
+        self._moved.discard(id)
 
     @property
     def next_command(self) -> int:
@@ -206,6 +212,15 @@ class Restoring:
             if not self._holdings.is_open(id):
                 self._coverage.orphaned(id)
         self._covered = set()
+        self._forget_causes()
+
+    def _forget_causes(self) -> None:
+        """What goes on by itself goes on under its last command, whose offset is none of ours where that was carried
+        over: events that name it would have commands here taken for dealt with."""
+        for id in [id for id in self._holdings.not_at_rest() if id in self._moved]:
+            if isinstance(known := self._known(id), Execution):
+                self._holdings.put(replace(known, caused_by=replace(known.caused_by, offset=None)))
+        self._moved = set()
 
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that

@@ -14,6 +14,7 @@ from processor.engine.topics import DEFAULT_RETENTION, TopicNames
 from processor.errors import LogUnavailable
 from processor.model import commands as c
 from processor.model.ids import CHECKPOINT_KEY
+from processor.model.json import Json
 from tests.engine.test_checkpoints import restarted_with_closed
 from tests.engine.test_migration import contents, copied, mortal
 from tests.engine.world import PASS, TASK, World, scheduled
@@ -162,3 +163,32 @@ def test_commands_that_events_name_of_another_prefix_are_none_of_those_here(kill
     found = carried(after, TopicNames("third."))
 
     assert sorted(found, key=lambda x: x.execution_id) == [complete, WAITED]
+
+
+def test_what_goes_on_by_itself_names_no_command_of_the_other_prefix_and_none_here_is_passed_over_for_it() -> None:
+    world = World(partitions=1, slice_events=5)
+    one: Json = {"StartAt": "One", "States": {"One": {"Type": "Pass", "End": True}}}
+    each: Json = {"Type": "Map", "ItemProcessor": one, "Next": "Work"}
+    work: Json = {"Type": "Task", "Resource": "work", "End": True}
+    world.deploy("pass", PASS)
+    world.deploy("map", {"StartAt": "Each", "States": {"Each": each, "Work": work}})
+    for number in range(20):
+        world.start(f"pass:{number}")
+    world.start("map:0", list(range(20)))
+    world.step(2)
+    world.processor.close()
+    before = world.events("map:0")
+    assert before[-1].caused_by.offset == 20
+    assert "TaskScheduled" not in world.types("map:0")
+    carry(world, world.log.under(NEW))
+    after = World(partitions=2, log=world.log.under(NEW), clock=world.clock, slice_events=5)
+    after.settle()
+    after.processor.close()
+    after.send(c.CompleteTask.of(scheduled(after, "map:0"), "done"))
+    after.restart()
+    after.settle()
+
+    found = after.events("map:0")
+    assert found[: len(before)] == before
+    assert [event.caused_by.offset for event in found[len(before) : -3]] == [None] * (len(found) - len(before) - 3)
+    assert after.types("map:0")[-3:] == ["TaskSucceeded", "StateExited", "ExecutionSucceeded"]
