@@ -7,12 +7,13 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from processor.engine.dealt_with import DealtWith
 from processor.engine.encoding import content_type_of, decode_command
 from processor.engine.ports import Message, Outbox, Reader, Record
 from processor.engine.topics import MIGRATED_KEY, MOVED_HEADER, TopicNames, moved_from, partition_of
@@ -49,18 +50,19 @@ class Carrier:
         self._counts = {topic: written.partitions(to) or 0 for topic, to in self._to.items()}
         self._ends: dict[tuple[str, int], int] = {}
 
-    def carry(self, topic: str, *, starts: Mapping[int, int] | None = None) -> Moved:
-        """Write what is not there yet of a topic, up to its end as it is now, and verify all of it. `starts`: where
-        each partition begins. Raises MigrationRefused."""
+    def carry(self, topic: str, *, dealt_with: Callable[[int], DealtWith] = lambda _: DealtWith()) -> Moved:
+        """Write what is not there yet of a topic, up to its end as it is now, and verify all of it. `dealt_with`: of
+        commands, what is left behind of a partition. Raises MigrationRefused."""
         there: dict[tuple[int, int], int] = {}
         for target, (origin, offset), _ in self._standing(topic):
             there[target, origin] = offset
         wanted, first, batch = _Tally(compacted=topic in self._compacted), dict[int, int](), _Batch(self._outbox)
         for origin in range(self._reader.partitions(topic) or 0):
             end = self._ends[topic, origin] = self._reader.end(topic, origin)
-            for record in self._reader.read(topic, origin, start=(starts or {}).get(origin, 0), end=end):
+            done = dealt_with(origin)
+            for record in self._reader.read(topic, origin, start=done.position, end=end):
                 first.setdefault(origin, record.offset)
-                message = self._message(topic, record)
+                message = None if record in done else self._message(topic, record)
                 if message is not None:
                     wanted.add(message.key, message.value)
                     if record.offset > there.get((message.partition or 0, origin), -1):

@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from processor.engine.carrying import Carrier, Moved
-from processor.engine.encoding import decode_events, decode_snapshot_record, encode_definition_record
+from processor.engine.dealt_with import DealtWith, Named
+from processor.engine.encoding import decode_snapshot_record, encode_definition_record, skim_events
 from processor.engine.ports import Clock, Log, Message, Reader
-from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, TopicNames, TopicSpec, moved_from, topic_specs
+from processor.engine.topics import MIGRATED_KEY, ORIGIN_KEY, TopicNames, TopicSpec, topic_specs
 from processor.engine.topics_setup import (
     counts_of,
     create_topics,
@@ -74,7 +75,7 @@ def migrate(
             if not marked:  # else commands may stand there already, and must not be applied here too
                 _mark(source, None)
             raise
-        told(carrier.carry(source.names.commands, starts=_next_commands(source, reader)))  # (4)
+        told(carrier.carry(source.names.commands, dealt_with=_dealt_with(source, reader)))  # (4)
         _name_origins(target, {source.names.prefix, *origins(reader, source.names)}, clock)
         create_topics(target, partitions=partitions, task_partitions=task_partitions, retention=retention)  # (5)
     finally:
@@ -127,27 +128,37 @@ def _name_origins(target: Log, prefixes: set[str], clock: Clock) -> None:
         outbox.close()
 
 
-def _next_commands(source: Log, reader: Reader) -> dict[int, int]:
-    """Return the first command of each partition that was not yet applied: as a processor finds it."""
+def _dealt_with(source: Log, reader: Reader) -> Callable[[int], DealtWith]:
+    """Return what tells of a partition which commands were dealt with: as a processor finds it, that comes back."""
     committed, names = source.committed(), source.names
-    partitions = range(reader.partitions(names.commands) or 0)
-    return {p: committed[p] if p in committed else _after_the_last_named(reader, names, p) for p in partitions}
+
+    def of(partition: int) -> DealtWith:
+        position = committed.get(partition)
+        if position is not None and position >= reader.end(names.commands, partition):
+            return DealtWith(position=position)  # as where roles were stopped: nothing of the events need be read
+        start, done = _checkpoint(reader, names, partition)
+        named = Named(done=done)
+        for record in reader.read(names.events, partition, start=start):
+            if record.value is not None:
+                named.note(skim_events(record.value), record)
+        return named.dealt_with(named.first_command if position is None else position)
+
+    return of
 
 
-def _after_the_last_named(reader: Reader, names: TopicNames, partition: int) -> int:
-    """Groups forget their offsets after a week; the events name the commands they came of."""
-    position = found = 0
+def _checkpoint(reader: Reader, names: TopicNames, partition: int) -> tuple[int, int | None]:
+    """Return where the events begin that it does not cover, and the next command then: None where the checkpoint that
+    stands cannot be used. The snapshots beside it may be unreadable: what it says of commands is true all the same."""
+    value = None
     for record in reader.read(names.snapshots, partition):
         if record.key == CHECKPOINT_KEY.encode() and record.value is not None:
-            try:
-                checkpoint = decode_snapshot_record(record.value)
-            except DecodingFailed:
-                position = found = 0
-                continue
-            assert isinstance(checkpoint, Checkpoint)
-            position, found = checkpoint.position, checkpoint.commands_offset
-    for record in reader.read(names.events, partition, start=position):
-        if record.value is not None and moved_from(record.headers) is None:
-            offsets = (event.caused_by.offset for event in decode_events(record.value))
-            found = max(found, *(offset + 1 for offset in offsets if offset is not None), 0)
-    return found
+            value = record.value
+    if value is None:
+        return 0, 0
+    try:
+        found = decode_snapshot_record(value)
+    except DecodingFailed:
+        return 0, None
+    if not isinstance(found, Checkpoint) or found.partitions != reader.partitions(names.commands):
+        return 0, None
+    return found.position, found.commands_offset

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from processor.engine.coverage import Coverage
+from processor.engine.dealt_with import DealtWith
 from processor.engine.definitions import Definitions
 from processor.engine.holdings import Holdings, RevisionMissing
 from processor.engine.ports import Record
@@ -51,8 +52,7 @@ class Partition:
         self.attempts = 0  # deaths of its owners since its last progress
         self.opened_at = Millis(0)
         self.stopped: AslError | None = None
-        self._dealt_with: dict[bytes | None, int] = {}  # by key, by another owner: of commands that come again
-        self._dealt_until = 0
+        self._dealt_with = DealtWith()  # by another owner: of commands that come again
         self._waiting: deque[Record] = deque()
         self._waiting_offsets: set[int] = set()
         self._waiting_keys: Counter[bytes | None] = Counter()
@@ -65,9 +65,7 @@ class Partition:
     def begin(self, *, position: int, attempts: int, now: Millis) -> None:
         """Commands flow from `position`; whatever a slice or a death left runnable goes on."""
         self.open, self.applied, self.attempts, self.opened_at = True, position, attempts, now
-        dealt_with, self.restoring.dealt_with = self.restoring.dealt_with, OrderedDict()
-        self._dealt_with = {id.encode(): offset for id, offset in dealt_with.items() if offset >= position}
-        self._dealt_until = 1 + max(self._dealt_with.values(), default=-1)
+        self._dealt_with = self.restoring.named.dealt_with(position)
         for id in self.holdings.not_at_rest():
             self._queue(id)
 
@@ -112,13 +110,13 @@ class Partition:
     def dealt_with(self, record: Record) -> bool:
         """Return whether an owner before had applied or refused it, and had only not committed its offset, for one
         before it waited: events tell of it, or of a later one to the same execution."""
-        return record.offset <= self._dealt_with.get(record.key, -1)
+        return record in self._dealt_with
 
     @property
     def none_comes_again(self) -> bool:
         """Nothing that was dealt with would come again after a death. Else no checkpoint may be written: events before
         it are not read again, and what they tell of would be done twice."""
-        return self.open and not self._waiting and self.applied >= self._dealt_until
+        return self.open and not self._waiting and self.applied >= self._dealt_with.until
 
     @property
     def checkpoints(self) -> bool:

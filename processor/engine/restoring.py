@@ -7,13 +7,13 @@ events are read from their beginning. Events are the truth: a history that does 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from typing import assert_never
 
 from msgspec.structs import replace
 
 from processor.engine.closing import closed_value
 from processor.engine.coverage import Coverage
+from processor.engine.dealt_with import Named
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import (
     STATE_FORMAT,
@@ -39,11 +39,6 @@ from processor.model.ids import parse_numbered_key
 from processor.model.records import Checkpoint, ClosedExecution, Snapshot
 
 log = logging.getLogger(__name__)
-
-DEALT_WITH = 100_000
-"""How far back it is told which commands were dealt with, in offsets: twice as far as they go ahead of those that wait
-for `closed` (partitions.WAITING_BEHIND)."""
-
 
 _STARTED, _SUCCEEDED = (event.__name__.encode() for event in (e.ExecutionStarted, e.ExecutionSucceeded))
 
@@ -78,9 +73,8 @@ class Restoring:
         self._headers: set[bytes] = set()  # of records of closed: the schemas that they were written with
         self.events = 0
         self.cut_off = 0  # executions without their beginning, which was deleted by age
-        self.next_command = 0  # after the greatest that is known to have been applied
-        self._done: int | None = 0  # all commands before it were, as the checkpoint says; None: it is not known
-        self.dealt_with: OrderedDict[str, int] = OrderedDict()  # by execution, the last of its commands that was
+        self.named = Named()
+        self._moved: set[str] = set()  # those whose last events were carried over, and are no success
 
     def take(self, of: Restorable, records: tuple[Record, ...]) -> None:
         match of:
@@ -125,13 +119,13 @@ class Restoring:
         self._chunks = Chunks()  # of a million that wait, nothing is held twice
         if unusable is not None:
             log.warning("snapshots_passed_over", extra={"partition": self._number, "reason": unusable})
-            self._done = None
+            self.named = Named(done=None)
             return 0
         self._covered = set(chunks)
         if checkpoint is None:
             return 0
         self._coverage.position = self._coverage.end = checkpoint.position
-        self.next_command = self._done = checkpoint.commands_offset
+        self.named = Named(done=checkpoint.commands_offset)
         return checkpoint.position
 
     def _mismatch(self) -> str | None:
@@ -169,8 +163,11 @@ class Restoring:
             self._coverage.end = record.offset + 1
             head, moved = skim_events(record.value), moved_from(record.headers) is not None
             id = head.execution_id
-            if head.command_offset is not None and not moved:  # moved: a command under another prefix
-                self._note_command(id, head.command_offset)
+            self.named.note(head, record)
+            if moved:
+                self._moved.add(id)
+            else:
+                self._moved.discard(id)
             if id in self._suspects or self._takes_success(head, record):
                 continue
             try:
@@ -195,21 +192,15 @@ class Restoring:
         self._holdings.forget(id)
         self._coverage.closed(id)
         self._succeeded[id] = last
+        self._moved.discard(id)
 
-    def _note_command(self, id: str, offset: int) -> None:
-        self.next_command = max(self.next_command, offset + 1)
-        self.dealt_with[id] = offset
-        self.dealt_with.move_to_end(id)
-        if next(iter(self.dealt_with.values())) < self.next_command - DEALT_WITH:
-            self.dealt_with.popitem(last=False)
+    @property
+    def next_command(self) -> int:
+        return self.named.next_command
 
     @property
     def first_command(self) -> int:
-        """Where commands go on if the group has no offset: not behind any that waited while others went ahead. Those
-        come again, and `dealt_with` tells of them."""
-        if self._done is None:
-            return self.next_command
-        return max(self._done, self.next_command - DEALT_WITH)
+        return self.named.first_command
 
     def end_events(self) -> None:
         """A history that does not fold may be what compaction has left of a purged one; whatever else is broken."""
@@ -221,6 +212,15 @@ class Restoring:
             if not self._holdings.is_open(id):
                 self._coverage.orphaned(id)
         self._covered = set()
+        self._forget_causes()
+
+    def _forget_causes(self) -> None:
+        """What goes on by itself goes on under its last command, whose offset is none of ours where that was carried
+        over: events that name it would have commands here taken for dealt with."""
+        for id in [id for id in self._holdings.not_at_rest() if id in self._moved]:
+            if isinstance(known := self._known(id), Execution):
+                self._holdings.put(replace(known, caused_by=replace(known.caused_by, offset=None)))
+        self._moved = set()
 
     def _purge(self, record: Record) -> None:
         """Forget what stood before the tombstone, be it whole or what compaction has left: it was of an execution that
