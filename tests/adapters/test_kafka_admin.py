@@ -122,6 +122,19 @@ def test_after_a_coordinator_did_not_answer_the_next_question_is_asked_by_a_new_
     assert clients == []
 
 
+def test_a_new_client_asks_for_leaders_before_offsets_whenever_the_one_before_did() -> None:
+    stuck, answering = Stuck(), Answering()
+    clients: list[Any] = [stuck, answering]
+    admin = ConfluentAdmin(lambda: clients.pop(0), now=lambda: 10.0)
+
+    admin.ends([("t", 0)], committed=True)
+    with pytest.raises(KafkaException):
+        admin.members("g")
+    admin.ends([("t", 0)], committed=True)
+
+    assert (stuck.asked_leaders_of, answering.asked_leaders_of) == (["t"], ["t"])
+
+
 def test_after_a_leader_did_not_answer_the_client_is_kept() -> None:
     clients: list[Any] = [Silent()]
     admin = ConfluentAdmin(lambda: clients.pop(0))

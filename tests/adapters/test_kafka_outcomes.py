@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ from processor.engine.ports import (
     PartitionTaken,
     Transaction,
 )
+from processor.engine.staging import record_bytes
 from processor.engine.topics import TopicNames
 from processor.errors import InvalidSettings, LogUnavailable, NotAuthorized, SlotTaken
 from tests.adapters.kafka_fakes import Cluster, FakeClients, FakeConsumer, ManualTiming, fault
@@ -140,6 +141,31 @@ def test_an_abortable_failure_aborts_takes_a_new_producer_and_seeks_back(
     assert member.commit()
 
 
+@pytest.mark.parametrize("offsets", [{}, {7: 1}, {0: 1, 7: 1}], ids=["nothing", "of another", "of another too"])
+def test_a_transaction_that_is_not_of_open_partitions_is_not_begun_and_its_commands_come_again(
+    member: Member0, offsets: dict[int, int]
+) -> None:
+    assert member.inbox.commit(Transaction(offsets=offsets, messages=(EVENT,))) is None
+
+    assert member.cluster.calls == []
+    member.send(0)
+    assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
+    assert member.commit()
+
+
+def test_a_record_larger_than_the_topics_take_is_not_begun_and_its_commands_come_again(member: Member0) -> None:
+    room = member.inbox.max_record_bytes - record_bytes(replace(EVENT, value=b""))
+    most, more = (replace(EVENT, value=bytes(room + over)) for over in (0, 1))
+
+    assert member.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(EVENT, more))) is None
+
+    assert member.cluster.calls == []
+    member.send(0)
+    assert [type(delivery) for delivery in member.poll()] == [CommandArrived, CommandArrived]
+    assert member.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(EVENT, most)))
+    assert member.cluster.records == [(NAMES.events, EVENT.value), (NAMES.events, most.value)]
+
+
 @pytest.mark.parametrize(
     ("call", "code"),
     [
@@ -182,6 +208,22 @@ def test_fenced_twice_in_a_minute_the_slot_is_another_processs(member: Member0) 
         member.commit()
 
 
+def test_a_minute_after_it_was_fenced_it_may_be_fenced_once_more(member: Member0) -> None:
+    for _ in range(2):
+        member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
+        assert not member.commit()
+        member.open_all(member.until_restored(2))
+        member.timing.sleep(60)
+    assert member.commit()
+
+    member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)] * 2
+    assert not member.commit()
+    member.open_all(member.until_restored(2))
+    member.timing.sleep(59)
+    with pytest.raises(SlotTaken, match="fenced twice"):
+        member.commit()
+
+
 def test_fenced_twice_in_a_minute_as_another_member_it_was_only_stopped_twice(member: Member0) -> None:
     member.cluster.faults["begin"] = [fault(KafkaError._FENCED, fatal=True)]
     assert not member.commit()
@@ -203,7 +245,9 @@ def test_one_whose_place_in_the_group_is_taken_says_so(member: Member0) -> None:
     assert not member.commit()
 
     member.poll()  # it may have joined again by itself
-    member.timing.sleep(3.1)
+    member.timing.sleep(2.9)
+    assert member.poll() == []
+    member.timing.sleep(0.3)
     with pytest.raises(SlotTaken, match="0-other"):
         member.poll()
     assert member.cluster.producers == 1
@@ -268,7 +312,8 @@ def test_an_unknown_outcome_that_was_none_is_delivered_again(member: Member0) ->
 
 def test_one_partition_with_our_name_tells_that_all_was_committed(member: Member0) -> None:
     member.cluster.faults["commit"] = [fault(KafkaError._FAIL, after=True)]
-    member.cluster.faults["committed"] = [fault(KafkaError._TIMED_OUT)]  # gives time for a rival to come
+    # The second of two calls waits for the third: time for a rival to come.
+    member.cluster.faults["committed"] = [fault(KafkaError._TIMED_OUT)] * 2
     rival = Author(transactional_id="t.processor-1", process="q", counter=1).encode()
     sleep = member.timing.sleep
 
@@ -279,6 +324,9 @@ def test_one_partition_with_our_name_tells_that_all_was_committed(member: Member
     member.timing.sleep = rival_comes  # type: ignore[method-assign]  # time is when others act
 
     assert member.commit()
+
+    ours = Author(transactional_id="t.processor-0", process="p", counter=3).encode()
+    assert member.cluster.offsets == {0: (1, ours), 1: (1, rival)}
 
 
 def test_a_commit_that_never_answers_counts_as_unknown(member: Member0) -> None:
@@ -393,6 +441,30 @@ def test_a_takeover_is_not_named_by_a_member_that_rejoined_unnoticed(member: Mem
         member.poll()
 
     assert "name" not in member.cluster.calls
+
+
+def test_a_takeover_named_by_a_member_that_rejoined_meanwhile_goes_no_further(member: Member0) -> None:
+    assert member.commit()
+    name = member.consumer.commit
+
+    def rejoins(*, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition] | None:
+        answer = name(offsets=offsets, asynchronous=asynchronous)
+        member.consumer.member = "0-second"  # as the client has it; no callback has told yet
+        return answer
+
+    member.consumer.commit = rejoins  # type: ignore[method-assign]  # what else goes on while it is called
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    deliveries = [delivery for _ in range(100) for delivery in member.poll()]
+
+    assert deliveries == [PartitionLost(partition=0), PartitionTaken(partition=0, assignment=3)]
+    assert member.cluster.calls.count("name") == 1
+    member.consumer.moves.append(("assign", []))
+    assert member.poll() == [
+        PartitionLost(partition=0),
+        PartitionLost(partition=1),
+        PartitionTaken(partition=0, assignment=4),
+        PartitionTaken(partition=1, assignment=5),
+    ]
 
 
 def test_properties_that_correctness_needs_are_refused() -> None:
