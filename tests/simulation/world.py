@@ -436,8 +436,8 @@ def expected() -> dict[str, list[Any]]:
 
 
 def simulate(seed: int, *, faults: int | None = None, trace: bool = False, crashes: Mapping[str, int] = {}) -> Ended:
-    """Run one seed. The same seed gives the same run, to the last call. `crashes`: processes by name, `0.1` is the first
-    of slot 0, that die at their so manieth call, too."""
+    """Run one seed. The same seed gives the same run, to the last call. `crashes`: processes by name, `0.1` is the
+    first of slot 0, that die at their so manieth call, too."""
     chosen = 1 + seed % 5 if faults is None else faults
     return World(seed, faults=chosen, trace=trace, crashes=crashes).run()
 
