@@ -199,12 +199,16 @@ def _compared(variable: Path, read: Read, relation: Relation, constant: object) 
 
     def compare(value: Json, environment: Environment) -> bool:
         found = read(evaluate(value, environment))
+        return found is not None and relation(found, constant)
+
+    def compare_with_long(value: Json, environment: Environment) -> bool:
+        found = read(evaluate(value, environment))
         if found is None:
             return False
         _charge(environment, found, constant)
         return relation(found, constant)
 
-    return compare
+    return compare_with_long if _is_long(constant) else compare
 
 
 def _compared_with_path(variable: Path, read: Read, relation: Relation, other: Path) -> Predicate:
@@ -221,9 +225,13 @@ def _compared_with_path(variable: Path, read: Read, relation: Relation, other: P
     return compare
 
 
+def _is_long(operand: object) -> bool:
+    return isinstance(operand, str) and len(operand) >= _COMPARED_A_VISIT
+
+
 def _charge(environment: Environment, found: object, expected: object) -> None:
     """Count what a comparison may look at: of texts, as much as the shorter has."""
-    if isinstance(found, str) and isinstance(expected, str) and len(found) >= _COMPARED_A_VISIT:
+    if isinstance(found, str) and isinstance(expected, str):
         _visit(environment, min(len(found), len(expected)) // _COMPARED_A_VISIT)
 
 

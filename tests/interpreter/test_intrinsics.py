@@ -527,7 +527,7 @@ def test_printing_a_container_is_bounded_too() -> None:
 
 
 def test_a_template_as_long_as_what_fills_it_is_bounded_too() -> None:
-    assert failure("States.Format($.t, $.v)", {"t": "x" * 800_000 + "{}", "v": "x" * 800_000})[0] == (
+    assert failure("States.Format($.t, $.v)", {"t": "x" * 600_000 + "{}", "v": "x" * 600_000})[0] == (
         "States.DataLimitExceeded"
     )
 

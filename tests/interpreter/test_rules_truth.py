@@ -192,3 +192,14 @@ def test_what_a_comparison_of_texts_may_cost_is_counted(operator: str) -> None:
         "States.Runtime",
         "The rules of one Choice look at more than 1000000 values",
     )
+
+
+def test_a_comparison_with_a_long_constant_is_counted_too() -> None:
+    text = "a" * 200_000
+    rule: Json = {"And": [{"Variable": "$.v", "StringEquals": text}] * 3_000}
+    test = compile_rule(rule, pointer="", report=lambda pointer, message: None)
+
+    assert not test({"v": 1}, Surroundings())
+    assert not test({"v": "b"}, Surroundings())
+    with pytest.raises(StateFailure, match="look at more than"):
+        test({"v": text}, Surroundings())
