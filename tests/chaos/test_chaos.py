@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: a turn of faults of all kinds, as many as a minute holds."""
+"""The short form of `make chaos`: a turn of faults of all kinds, as many as two minutes hold."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from tests.broker.local import Broker
 
-SEED, MINUTES = "3", "1"
-AT_LEAST = 5  # however slow the machine
+SEED, MINUTES = "3", "2"
+AT_LEAST = 3  # however slow the machine
 
 
 @pytest.mark.timeout(600)
-def test_a_minute_of_faults_leaves_every_execution_as_if_there_had_been_none(kafka: Broker) -> None:
+def test_two_minutes_of_faults_leave_every_execution_as_if_there_had_been_none(kafka: Broker) -> None:
     command = [sys.executable, "-m", "tests.chaos", "--seed", SEED, "--minutes", MINUTES, "--no-ledger"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=590, check=False)
     assert ended.stdout, ended.stderr
