@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(900)  # 120 processes, one after the other: a minute of CPU time
+
 MAX_SECONDS = 1.0
 MAX_PARSING_SECONDS = 2.0
 MAX_SLOWNESS = 2.5
@@ -52,7 +54,7 @@ print(json.dumps([hostile.run_apart({}, {}), hostile.run_apart({}, 1)]))
 @pytest.fixture(scope="module")
 def ended() -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "tests.fuzz.hostile"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600)
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=800)
     return [json.loads(line) for line in told.stdout.splitlines()]
 
 
