@@ -690,11 +690,14 @@ def test_a_definition_has_no_more_regular_expressions_than_are_compiled_in_half_
     )
 
 
-def test_a_field_of_a_template_that_is_no_text_is_told_with_what_stands_there() -> None:
-    definition: Any = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Parameters": {"w.$": 3}}}}
+@pytest.mark.parametrize(
+    ("parameters", "place"), [({"w.$": 3}, "w.$"), ({"a": [0, {"w.$": 3}]}, "a/1/w.$")], ids=["", "in an array"]
+)
+def test_a_field_of_a_template_that_is_no_text_is_told_with_what_stands_there(parameters: Json, place: str) -> None:
+    definition: Any = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, "Parameters": parameters}}}
 
     with pytest.raises(InvalidDefinition) as refused:
         parse(definition)
 
     (diagnostic,) = refused.value.diagnostics
-    assert (diagnostic.field, diagnostic.found) == ("/States/A/Parameters/w.$", "3 (it is no string)")
+    assert (diagnostic.field, diagnostic.found) == (f"/States/A/Parameters/{place}", "3 (it is no string)")
