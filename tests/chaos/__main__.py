@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--ledger", action="store_true", help="run nothing: tell what the runs so far come to")
     arguments = parser.parse_args()
     if arguments.ledger:
-        return _told(LEDGER)
+        return told(LEDGER)
     with contextlib.ExitStack() as running:
         folder = arguments.folder or Path(running.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         folder.mkdir(exist_ok=True, parents=True)
@@ -196,7 +196,10 @@ def _unlike_their_fold(log: KafkaLog) -> list[str]:
         return [json.dumps(fault.as_json(), default=repr) for fault in Verification(reader, log.names).faults()]
 
 
-def _told(ledger: Path) -> int:
+def told(ledger: Path) -> int:
+    if not ledger.exists():
+        print(f"no run is noted yet: there is no {ledger.name} (`make chaos` adds to it)", file=sys.stderr)
+        return 1
     entries = [json.loads(line) for line in ledger.read_text().splitlines()]
     total: Counter[str] = Counter()
     for entry in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -244,3 +245,34 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_name(helm: str, value: st
     )
 
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_the_readme_names_values_that_there_are_with_the_defaults_that_they_have() -> None:
+    values, readme = yaml.safe_load((CHART / "values.yaml").read_text()), (CHART / "README.md").read_text()
+    names = re.findall(r"`([a-z]+(?:\.[a-zA-Z]+)+)`", readme)
+
+    assert {name: value_of(values, name) for name in names if name.partition(".")[0] in values} == {
+        "image.repository": "asl-processor",
+        "image.tag": "",
+        "kafka.bootstrapServers": "kafka:9092",
+        "kafka.prefix": "asl.",
+        "kafka.properties": {},
+        "kafka.existingSecret": "",
+        "kafka.tls.existingSecret": "",
+        "kafka.tls.caKey": "ca.crt",
+        "kafka.tls.certificateKey": "",
+        "kafka.tls.keyKey": "",
+        "topics.create": True,
+        "topics.partitions": 24,
+        "topics.replicationFactor": 3,
+        "processor.replicas": 2,
+        "timers.replicas": 2,
+        "janitor.replicas": 1,
+    }
+
+
+def value_of(values: Mapping[str, Any], name: str) -> Any:
+    found: Any = values
+    for part in name.split("."):
+        found = found[part]
+    return found
