@@ -295,7 +295,7 @@ class Processor:
         self, overlay: Overlay, commands: list[Record], *, now: Millis, adapt: bool
     ) -> list[tuple[Partition, str]]:
         """Stage what came, as much as one transaction is to hold; return what was given a slice."""
-        self._wake(overlay, until=now + TRANSACTION_MS)
+        self._wake(overlay, among=self._partitions.values(), until=now + TRANSACTION_MS)
         applied = 0
         for record in commands:
             self._apply(record, overlay)
@@ -312,22 +312,20 @@ class Processor:
         self, overlay: Overlay, commands: list[Record], partition: Partition
     ) -> list[tuple[Partition, str]]:
         """Stage what is first in this partition: what waited, else a command, else a slice. The rest is kept."""
-        self._kept = commands
+        self._kept, now = commands, self._clock.now()
         if partition.has_woken:
-            self._stage(next(iter(partition.woken())), partition, overlay)
-            if partition.open:
-                overlay.woken[partition.number] += 1
+            self._wake(overlay, among=(partition,), until=now)
             return []
         mine = next((record for record in commands if record.partition == partition.number), None)
         if mine is None:
-            return self._go_on(overlay, among=(partition,), until=self._clock.now())
+            return self._go_on(overlay, among=(partition,), until=now)
         self._kept = [record for record in commands if record is not mine]
         self._apply(mine, overlay)
         return []
 
-    def _wake(self, overlay: Overlay, *, until: int) -> None:
-        """Apply what waited for `closed`: it came before everything else."""
-        for partition in self._partitions.values():
+    def _wake(self, overlay: Overlay, *, among: Iterable[Partition], until: int) -> None:
+        """Apply what waited for `closed`: it came before everything else. At least one."""
+        for partition in among:
             for record in partition.woken() if partition.open else ():
                 self._stage(record, partition, overlay)
                 if not partition.open:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from processor.interpreter.intrinsics import compile_intrinsic, is_intrinsic
 from processor.interpreter.paths import PathFault, compile_path
 from processor.model.definition import Environment, Evaluate
-from processor.model.json import Json
+from processor.model.json import Json, escaped
 
 Report: TypeAlias = Callable[[str, str], None]
 """(JSON pointer, message): notes a fault of the definition."""
@@ -19,7 +19,7 @@ Report: TypeAlias = Callable[[str, str], None]
 
 def pointer_to(pointer: str, *tokens: str | int) -> str:
     """Return the JSON pointer (RFC 6901) of what the tokens name within `pointer`."""
-    return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+    return pointer + "".join("/" + escaped(str(token)) for token in tokens)
 
 
 def compile_expression(text: str, *, field: str, pointer: str) -> Evaluate:

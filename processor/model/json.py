@@ -119,7 +119,7 @@ def _copied(value: object, what: str, pointer: str, *, depth: int) -> Json:
                 if not _is_unicode(name):
                     raise _no_json(what, pointer, f"a key with {_HALF}")
             return {
-                str(name): _copied(member, what, f"{pointer}/{_escaped(name)}", depth=depth + 1)
+                str(name): _copied(member, what, f"{pointer}/{escaped(name)}", depth=depth + 1)
                 for name, member in members.items()
             }
         case list() | tuple() as elements:
@@ -164,7 +164,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """Return the name as a token of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 

@@ -271,18 +271,24 @@ def test_a_run_that_dies_anywhere_is_gone_on_with_and_comes_to_the_same(
     undisturbed = World(partitions=2, clock=world.clock)
     undisturbed.log._store = copied(world.log)
     migrate_all(undisturbed, undisturbed.log.under(NEW))
-    deaths = 0
-    while True:
-        try:
-            migrate_all(world, mortal(world, left=deaths % 4))
-            break
-        except LogUnavailable:
-            deaths += 1
+    deaths = again_after_deaths(lambda deaths: migrate_all(world, mortal(world, left=deaths % 4)))
 
     assert deaths > 10
     whole = contents(undisturbed.log.under(NEW))
     assert contents(world.log.under(NEW)) == whole
     assert sum(map(len, whole.values())) > 60
+
+
+def again_after_deaths(run: Callable[[int], None]) -> int:
+    """Run until it does not die, and return how often it did; `run` is told how often it has."""
+    deaths = 0
+    while True:
+        try:
+            run(deaths)
+        except LogUnavailable:
+            deaths += 1
+        else:
+            return deaths
 
 
 def copied(log: MemoryLog) -> MemoryStore:

@@ -11,12 +11,11 @@ from processor.engine.encoding import decode_command
 from processor.engine.migration import migrate
 from processor.engine.ports import Message
 from processor.engine.topics import DEFAULT_RETENTION, TopicNames
-from processor.errors import LogUnavailable
 from processor.model import commands as c
 from processor.model.ids import CHECKPOINT_KEY
 from processor.model.json import Json
 from tests.engine.test_checkpoints import restarted_with_closed
-from tests.engine.test_migration import contents, copied, mortal
+from tests.engine.test_migration import again_after_deaths, contents, copied, mortal
 from tests.engine.world import PASS, TASK, World, scheduled
 
 NEW = TopicNames("new.")
@@ -142,13 +141,7 @@ def test_a_run_that_dies_among_the_commands_leaves_the_same_behind_when_it_is_go
     undisturbed = World(partitions=1, clock=killed.clock)
     undisturbed.log._store = copied(killed.log)
     carry(undisturbed, undisturbed.log.under(NEW))
-    deaths = 0
-    while True:
-        try:
-            carry(killed, mortal(killed, left=7))
-            break
-        except LogUnavailable:
-            deaths += 1
+    deaths = again_after_deaths(lambda _: carry(killed, mortal(killed, left=7)))
 
     assert deaths > 10
     assert contents(killed.log.under(NEW)) == contents(undisturbed.log.under(NEW))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import UNSET, Struct, UnsetType
 
-from processor.model.json import Json
+from processor.model.json import Json, escaped
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ def differences(old: Json, new: Json, *, path: str = "") -> Iterator[Difference]
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for name in (*old, *(name for name in new if name not in old)):
-            yield from _within(old.get(name, UNSET), new.get(name, UNSET), f"{path}/{_escaped(name)}")
+            yield from _within(old.get(name, UNSET), new.get(name, UNSET), f"{path}/{escaped(name)}")
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             before = old[index] if index < len(old) else UNSET
@@ -49,7 +49,3 @@ def _within(old: Json | UnsetType, new: Json | UnsetType, path: str) -> Iterator
         yield Difference(path=path, old=old, new=new)
     else:
         yield from differences(old, new, path=path)
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
