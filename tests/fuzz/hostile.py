@@ -312,18 +312,12 @@ def run_apart(definition: Json, value: Json) -> dict[str, Any]:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.close(reading)
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        before = paced()
         try:
-            said = run(definition, value)
-        except BaseException as raised:
-            said = {"status": "RAISED", "cause": repr(raised)[:500]}
-        said["mebibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        said["slowness"] = max(before, paced()) / QUIET_SECONDS
-        os.write(writing, json.dumps(said).encode())
-        os._exit(0)
+            os.close(reading)
+            told = _within_limits(definition, value)
+            os.write(writing, json.dumps(told).encode())
+        finally:
+            os._exit(0)  # whatever happens: what called this goes on in the parent alone
     os.close(writing)
     ready, _, _ = select.select([reading], [], [], 60)
     if not ready:
@@ -332,6 +326,19 @@ def run_apart(definition: Json, value: Json) -> dict[str, Any]:
     os.close(reading)
     _, code = os.waitpid(child, 0)
     return json.loads(told) if told else {"status": "ENDED", "cause": f"by the system: {code}"}
+
+
+def _within_limits(definition: Json, value: Json) -> dict[str, Any]:
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    before = paced()
+    try:
+        said = run(definition, value)
+    except BaseException as raised:
+        said = {"status": "RAISED", "cause": repr(raised)[:500]}
+    said["mebibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    said["slowness"] = max(before, paced()) / QUIET_SECONDS
+    return said
 
 
 def main() -> int:
