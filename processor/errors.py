@@ -183,6 +183,12 @@ class SandboxUnavailable(AslError):
         super().__init__(f"no process can be had to evaluate JSONata in: {reason}")
 
 
+class DrawingFailed(AslError):
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"Graphviz cannot draw the graph as SVG: {reason}; --format text, mermaid and dot need none")
+
+
 class ArchiveDamaged(AslError):
     def __init__(self, *, place: str, reason: str) -> None:
         self.place, self.reason = place, reason

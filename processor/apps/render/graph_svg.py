@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
+from importlib.util import find_spec
+from pathlib import Path
 
 from processor.apps.render.graph import Scope
 from processor.apps.render.graph_dot import dot
 from processor.apps.render.graph_visits import Visits
-from processor.errors import InvalidSettings
+from processor.errors import DrawingFailed, InvalidSettings
+
+_PROGRAM = Path(__file__).with_name("graphviz_process.py")
 
 
 def svg(graph: Scope, *, visits: Visits | None = None, title: str = "") -> bytes:
     """Return the drawing as an SVG document. Each state is a group of the class of its outcome, with a tooltip.
 
     Widths of texts come of the fonts of the machine it is drawn on. Raises InvalidSettings where pygraphviz is not
-    installed.
+    installed, DrawingFailed where Graphviz fails. It runs in a process of its own: in this one, a drawing that it dies
+    of would end the caller without a word (docs/decisions/0021).
     """
-    try:
-        from pygraphviz import AGraph
-    except ImportError:
+    if find_spec("pygraphviz") is None:
         raise InvalidSettings(
             setting="--format svg",
             rule="needs pygraphviz, which is not installed here",
             example="pip install 'asl-processor[graph]', or --format text, mermaid or dot",
-        ) from None
-    with _quiet():
-        drawing = AGraph(string=dot(graph, visits=visits, title=title))
-        return cast("bytes", drawing.draw(format="svg", prog="dot"))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Its font library writes warnings about the machine's configuration to the process's own standard error; what was
-    written is passed on where drawing failed."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            written.seek(0)
-            os.write(2, written.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        )
+    written = dot(graph, visits=visits, title=title).encode()
+    # -P: the program's folder is no place to import from.
+    ended = subprocess.run([sys.executable, "-P", str(_PROGRAM)], input=written, capture_output=True, check=False)
+    if ended.returncode < 0:
+        raise DrawingFailed(reason=f"it ended with signal {-ended.returncode}")
+    if ended.returncode > 0:
+        # Before its last words come warnings of its font library about the machine's configuration.
+        said = ended.stderr.decode(errors="replace").strip().splitlines() or ["no word"]
+        raise DrawingFailed(reason=f"it ended with code {ended.returncode}: {said[-1]}")
+    return ended.stdout
