@@ -511,6 +511,51 @@ def test_a_takeover_from_one_that_lives_is_no_death(
     assert restored.attempts == before
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_takeover_from_one_that_has_left_is_no_death(member: Member0, before: int) -> None:
+    last = Author(transactional_id="t.processor-0", process="before", counter=9, attempts=before, left=True)
+    member.cluster.offsets[0] = (1, last.encode())
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    [*_, restored] = member.until_restored(1)
+
+    assert isinstance(restored, AllRestored)
+    author = decode_author(member.cluster.offsets[0][1])
+    assert author is not None
+    assert (restored.attempts, author.attempts, author.left) == (before, before, False)
+
+
+def test_who_leaves_says_so_of_what_is_open_and_tells_what_it_was_told_of_deaths(member: Member0) -> None:
+    assert member.inbox.commit(Transaction(offsets={0: 1, 1: 1}, messages=(), attempts={1: 2}, trying=True))
+    member.cluster.calls.clear()
+    member.inbox.leave()
+
+    found = {p: (at, decode_author(metadata)) for p, (at, metadata) in member.cluster.offsets.items()}
+    assert found == {
+        0: (1, Author(transactional_id="t.processor-0", process="p", counter=4, left=True)),
+        1: (1, Author(transactional_id="t.processor-0", process="p", counter=4, attempts=2, left=True)),
+    }
+    assert member.cluster.calls == ["begin", "offsets", "commit", "unsubscribe", "members"]
+
+
+@pytest.mark.parametrize("refused", [KafkaError.ILLEGAL_GENERATION, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED])
+def test_who_cannot_say_that_it_leaves_leaves_all_the_same(member: Member0, refused: int) -> None:
+    member.cluster.faults["offsets"].append(fault(refused))
+    member.inbox.leave()
+
+    assert [decode_author(metadata) for _, metadata in member.cluster.offsets.values()].count(None) == 0
+    assert member.cluster.calls[-2:] == ["unsubscribe", "members"]
+
+
+def test_who_was_fenced_has_nothing_to_say_as_it_leaves(member: Member0) -> None:
+    member.cluster.faults["offsets"].append(fault(KafkaError.UNKNOWN_MEMBER_ID))
+    assert not member.commit()
+    before = dict(member.cluster.offsets)
+    member.cluster.calls.clear()
+    member.inbox.leave()
+
+    assert (member.cluster.offsets, member.cluster.calls) == (before, ["unsubscribe", "members"])
+
+
 def test_metadata_of_a_release_that_did_not_try_say_so() -> None:
     written = '{"transactional_id": "t.processor-0", "process": "p", "counter": 3, "attempts": 2}'
     assert decode_author(written) == Author(transactional_id="t.processor-0", process="p", counter=3, attempts=2)

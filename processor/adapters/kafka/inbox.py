@@ -6,6 +6,7 @@ open; whatever carries an older assignment number is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ from processor.engine.ports import (
     Transaction,
 )
 from processor.engine.staging import record_bytes
-from processor.errors import SlotTaken, TopicsUnfit
+from processor.errors import AslError, SlotTaken, TopicsUnfit
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,12 @@ OPEN_SECONDS = 30.0  # a stop is heard only between two calls of the inbox
 
 @dataclass(slots=True, kw_only=True)
 class Holding:
-    """A partition taken. `stable` is set and `restored` filled on its way; `base` is set once it is open."""
+    """A partition taken. `stable` is set and `restored` filled on its way; `base` is set once it is open. `attempts`:
+    what was committed last."""
 
     assignment: int
     stable: Stable | None = None
+    attempts: int = 0
     named: bool = False
     restored: set[Restorable] = field(default_factory=set)
     base: int | None = None  # the next command not yet committed; set when opened
@@ -190,7 +193,7 @@ class KafkaInbox:
                 continue  # tagged with an older assignment
             match result:
                 case Stable():
-                    holding.stable = result
+                    holding.stable, holding.attempts = result, result.attempts
                 case RecordsRestored():
                     deliveries.append(result)
                 case AllRestored(of=of):
@@ -293,6 +296,7 @@ class KafkaInbox:
             case Outcome.COMMITTED:
                 for partition, offset in transaction.offsets.items():
                     self._held[partition].base = offset
+                    self._held[partition].attempts = transaction.attempts.get(partition, 0)
                 return Committed(ends=self._transactions.event_ends)
             case Outcome.ABORTED:
                 self._seek_back()
@@ -378,6 +382,7 @@ class KafkaInbox:
         member = self._membership.member
         if not member:
             return
+        self._say_left()
         self._transactions.close()
         self._membership.unsubscribe()
         deadline = self._timing.now() + LEAVE_SECONDS
@@ -392,6 +397,17 @@ class KafkaInbox:
                 log.info("left", extra={"slot": self._slot})
                 return
         log.warning("not_left", extra={"slot": self._slot})
+
+    def _say_left(self) -> None:
+        """So that the next owner does not take this one for dead. In a transaction: an offset that is committed outside
+        is only as good as the client's membership of that moment."""
+        group = self._membership.metadata
+        offsets = {p: holding.base for p, holding in self._held.items() if holding.base is not None}
+        if group is None or not self._transactions.ready or not offsets:
+            return
+        attempts = {partition: self._held[partition].attempts for partition in offsets}
+        with contextlib.suppress(AslError):  # the transaction's own lines tell; the next owner then counts a death
+            self._transactions.run(Transaction(offsets=offsets, messages=(), attempts=attempts), group=group, left=True)
 
     def close(self) -> None:
         if self._closed:

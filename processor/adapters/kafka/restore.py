@@ -265,7 +265,7 @@ class Restorer:
     def _has_died(self, author: Author, alive: dict[str, bool]) -> bool:
         """Whether the last owner is no more, be it this slot's process before, and may have died of a command: as the
         first, or of what it tried (docs/decisions/0040)."""
-        if author.process == self._process or (author.attempts and not author.trying):
+        if author.left or author.process == self._process or (author.attempts and not author.trying):
             return False
         owner = author.transactional_id
         if owner not in alive:

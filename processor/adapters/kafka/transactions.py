@@ -49,13 +49,14 @@ class Outcome(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """The commit metadata: who committed an offset, in which of its transactions, how many owners have died before it,
-    and whether its own death would be one of what it tries."""
+    whether its own death would be one of what it tries, and whether it has given up the partition in an orderly way."""
 
     transactional_id: str
     process: str
     counter: int
     attempts: int = 0
     trying: bool = False
+    left: bool = False
 
     def encode(self) -> str:
         return orjson.dumps(
@@ -65,6 +66,7 @@ class Author:
                 "counter": self.counter,
                 "attempts": self.attempts,
                 "trying": self.trying,
+                "left": self.left,
             }
         ).decode()
 
@@ -78,7 +80,8 @@ def decode_author(metadata: str | None) -> Author | None:
             process=str(found["process"]),
             counter=int(found["counter"]),
             attempts=int(found["attempts"]),
-            trying=bool(found.get("trying")),  # not told by the first releases
+            trying=bool(found.get("trying")),  # this and the next are not told by the first releases
+            left=bool(found.get("left")),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
@@ -150,15 +153,16 @@ class Transactions:
         self._producer = producer
         return None
 
-    def run(self, transaction: Transaction, *, group: GroupMetadata) -> Outcome:
+    def run(self, transaction: Transaction, *, group: GroupMetadata, left: bool = False) -> Outcome:
         """Commit all or nothing, with the group metadata of the last rebalance callback. `event_ends` then tells, per
-        partition of events, the position after the last record written there, as far as brokers have said so.
+        partition of events, the position after the last record written there, as far as brokers have said so. `left`:
+        nothing follows in these partitions.
 
         FENCED and UNSETTLED leave no producer; ABORTED leaves a new one. Raises SlotTaken, NotAuthorized.
         """
         producer = self._producer
         assert producer is not None, "renew() comes first"
-        author, attempts = replace(self.author(), trying=transaction.trying), transaction.attempts
+        author, attempts = replace(self.author(), trying=transaction.trying, left=left), transaction.attempts
         positions = [
             TopicPartition(self._commands, p, offset, replace(author, attempts=attempts.get(p, 0)).encode())
             for p, offset in transaction.offsets.items()
