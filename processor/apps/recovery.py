@@ -10,7 +10,7 @@ from msgspec import Struct
 from processor.apps.executions import purged_id, topic_partitions
 from processor.engine.encoding import TYPES_HEADER, decode_events
 from processor.engine.ports import Message, Outbox, Reader, Record
-from processor.engine.topics import MOVED_HEADER, TopicNames
+from processor.engine.topics import MOVED_HEADER, WRITTEN_HEADER, TopicNames
 from processor.model import events as e
 from processor.model.ids import Millis
 
@@ -43,7 +43,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 _CHANGES: Final = frozenset(
     t.__name__ for t in (e.ExecutionQuarantined, e.ExecutionReleased, e.ExecutionRedriven, *e.TERMINAL_EVENTS)
 )
-_OWN_HEADERS: Final = ("asl-reason", "asl-topic", "asl-partition", "asl-offset", MOVED_HEADER)
+_OWN_HEADERS: Final = ("asl-reason", "asl-topic", "asl-partition", "asl-offset", MOVED_HEADER, WRITTEN_HEADER)
 
 REPLAYED_HEADER: Final = "asl-replayed"
 BATCH_RECORDS, BATCH_BYTES = 1_000, 4 << 20
@@ -78,7 +78,7 @@ def dead_letters(reader: Reader, names: TopicNames) -> Iterator[DeadLetter]:
     """Yield what is left of dead-letters, partition by partition. Reads them twice."""
     partitions = range(topic_partitions(reader, names.dead_letters))
     marks = {
-        origin: record.time
+        origin: _written(record)
         for partition in partitions
         for record in reader.read(names.dead_letters, partition)
         if (origin := replay_of(record)) is not None
@@ -106,7 +106,7 @@ def _letter(record: Record, marks: Mapping[str, Millis]) -> DeadLetter:
     return DeadLetter(
         partition=record.partition,
         offset=record.offset,
-        time=record.time,
+        time=_written(record),
         reason=reason,
         origin=origin,
         key=record.key,
@@ -115,6 +115,16 @@ def _letter(record: Record, marks: Mapping[str, Millis]) -> DeadLetter:
         whole="asl-truncated" not in headers and "asl-truncated-key" not in headers,
         replayed=marks.get(origin),
     )
+
+
+def _written(record: Record) -> Millis:
+    """Return when it was written first. What was carried over begins with saying so, before any header of a command."""
+    for name, value in record.headers:
+        if name == WRITTEN_HEADER and value.isdigit():
+            return Millis(int(value))
+        if name != MOVED_HEADER:
+            break
+    return record.time
 
 
 def _first_of_each(record: Record) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """The records of one log's topics, carried over to topics of another prefix and compared with what was there.
 
 All of an execution lies in one partition, is read in its order and written in it. A record that is carried over says in
-a header where it stood: by that a later run knows what is there already, and a restore what it must not take a number
-from.
+a header where it stood, before those of earlier moves: by that a later run knows what is there already, a restore what
+it must not take a number from, and an audit under which prefix it was written.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from processor.engine.dealt_with import DealtWith
 from processor.engine.encoding import content_type_of, decode_command
-from processor.engine.ports import Message, Outbox, Reader, Record
-from processor.engine.topics import MIGRATED_KEY, MOVED_HEADER, TopicNames, moved_from, partition_of
+from processor.engine.ports import Headers, Message, Outbox, Reader, Record
+from processor.engine.topics import MIGRATED_KEY, MOVED_HEADER, WRITTEN_HEADER, TopicNames, moved_from, partition_of
 from processor.errors import DecodingFailed, InvalidCommand, MigrationRefused
 from processor.model.ids import CHECKPOINT_KEY, parse_numbered_key, parse_timer_id
 
@@ -95,13 +95,15 @@ class Carrier:
             return None
         if topic == self._source.snapshots and key == CHECKPOINT_KEY.encode():
             return None
-        origin = (MOVED_HEADER, f"{record.partition}/{record.offset}".encode())
+        headers: Headers = ((MOVED_HEADER, f"{record.partition}/{record.offset}".encode()),)
+        if topic == self._source.dead_letters and next(iter(record.headers), ("",))[0] != MOVED_HEADER:
+            headers += ((WRITTEN_HEADER, b"%d" % record.time),)  # the log tells when it was carried over
         message = Message(
             topic=self._to[topic],
             key=record.key,
             value=record.value,
             partition=partition_of(self._owner(topic, key), self._counts[topic]),
-            headers=(origin, *(header for header in record.headers if header[0] != MOVED_HEADER)),
+            headers=headers + record.headers,
         )
         if topic == self._source.commands:
             self._check_replies(message)

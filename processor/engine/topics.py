@@ -18,6 +18,8 @@ ORIGIN_KEY = b"#origin#"
 were carried over from."""
 
 MOVED_HEADER = "asl-moved"
+WRITTEN_HEADER = "asl-written"
+"""Of a dead letter that was carried over: when it was written first, in milliseconds since the epoch."""
 """Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
 
 _DAY_MS = 86_400_000
@@ -184,13 +186,22 @@ def topic_specs(
 
 
 def moved_from(headers: Sequence[tuple[str, bytes]]) -> tuple[int, int] | None:
-    """Return partition and offset that a record had under another prefix; None where it was written here."""
+    """Return partition and offset that a record had under the prefix before this; None where it was written here."""
+    return next(_moves(headers), None)
+
+
+def moves_of(headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[int, int], ...]:
+    """Return partition and offset that a record had under each prefix before this, the latest first. Records with as
+    many of them were written under the same prefix."""
+    return tuple(_moves(headers))
+
+
+def _moves(headers: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, int]]:
     for name, value in headers:
         if name == MOVED_HEADER:
             partition, _, offset = value.decode("ascii", "replace").partition("/")
             if partition.isdecimal() and offset.isdecimal():
-                return int(partition), int(offset)
-    return None
+                yield int(partition), int(offset)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

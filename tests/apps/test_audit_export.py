@@ -216,7 +216,8 @@ def test_headers_of_their_own_are_exported_and_tell_where_the_command_was(world:
     carried = MemoryLog()
     carried.create_topics(topic_specs(NAMES, partitions=PARTITIONS))
     for row in world.records(NAMES.events):
-        moved = (("asl-moved", f"{row.partition + 10}/{row.offset}".encode()), *row.headers)
+        moves = [("asl-moved", f"{row.partition + added}/{row.offset}".encode()) for added in (20, 10)]
+        moved = (*moves, *row.headers)
         carried.outbox().send([replace(_message(row), headers=moved)])
     carried.outbox().send([_message(row) for row in world.records(NAMES.definitions)])
 
@@ -431,9 +432,23 @@ def test_another_export_does_not_go_on_in_a_folder(world: World, tmp_path: Path)
     exported(world.log.reader(), tmp_path / "out")
     before = contents(tmp_path / "out")
 
-    with pytest.raises(InvalidSettings, match="holds an export of another selection"):
-        exported(world.log.reader(), tmp_path / "out", selection=Selection(executions=("pass:0",)))
+    for selection, told in [
+        (Selection(executions=("pass:0",)), "the executions pass:0"),
+        (Selection(closed_before=Millis(0)), "what ended before 1970-01-01T00:00:00.000Z"),
+    ]:
+        with pytest.raises(InvalidSettings) as refused:
+            exported(world.log.reader(), tmp_path / "out", selection=selection)
+        assert refused.value.rule == f"holds an export of another selection: all executions, not {told}"
     assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(world: World) -> None:
+    with pytest.raises(ArchiveDamaged) as told:
+        exported(world.log.reader(), Path("/proc/nothing"))
+    assert told.value.fields() == {
+        "place": "/proc/nothing",
+        "reason": "cannot be written to: No such file or directory",
+    }
 
 
 def test_a_manifest_of_another_format_is_refused(world: World, tmp_path: Path) -> None:

@@ -503,6 +503,14 @@ def test_what_was_carried_over_from_another_prefix_goes_on_with_commands_of_this
     assert rules == ["TOGETHER"]  # from then on they are compared again
 
 
+def test_only_what_was_carried_over_as_often_was_written_under_one_prefix(world: World) -> None:
+    later = answered(world, "task:a", cause=replace(COMPLETE, offset=0))
+
+    once_and_twice = faults(world, lambda rows: [*(moved(moved(row)) for row in rows), moved(later)])
+    both_once = faults(world, lambda rows: [*map(moved, rows), moved(later)])
+    assert (once_and_twice, [fault.rule for fault in both_once]) == ([], ["TOGETHER"])
+
+
 def test_what_age_deleted_before_it_was_carried_over_is_no_fault(world: World) -> None:
     number = world_sequence(world, "task:b", e.ExecutionAborted)
     gone = without("task:b#0", f"task:b#{number}")

@@ -250,3 +250,13 @@ def test_a_folder_that_is_no_export_is_not_replayed(folder: Path) -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "has no manifest.json; asl export --to writes such a folder" in result.stderr
+
+
+def test_an_export_of_executions_that_the_log_does_not_have_says_how_many_it_has(
+    doubled: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    wanted = ["--execution", "doubling:one", "--execution", "doubling:two"]
+    result = asl("export", "--to", str(tmp_path / "out"), *wanted)
+
+    assert (result.exit_code, result.stderr) == (1, "asl: of 2 executions asked for the log has 1\n")
+    assert asl("export", "--to", str(tmp_path / "one"), *wanted[:2]).exit_code == 0

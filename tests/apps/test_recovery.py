@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from processor.adapters.clock import ManualClock
@@ -106,7 +108,7 @@ def test_what_somebody_else_wrote_there_is_marked_by_its_place() -> None:
     ]
 
 
-def test_a_migration_carries_over_which_were_replayed() -> None:
+def test_migrations_carry_over_which_were_replayed_and_when() -> None:
     clock = ManualClock()
     world = World(clock=clock)
     for number in range(3):
@@ -115,20 +117,36 @@ def test_a_migration_carries_over_which_were_replayed() -> None:
     replay_these(world.log, b"junk 2")
     world.settle()
     world.processor.close()
-    target = MemoryLog(clock=clock, names=TopicNames(prefix="new."))
-    before = sorted(listed(world.log))
-    migrate(
-        world.log,
-        target,
-        partitions=5,
-        retention=DEFAULT_RETENTION,
-        clock=clock,
-        wait=lambda _: False,
-        told=lambda _: None,
-    )
+    log, before = world.log, sorted(listed(world.log))
+    times = {(one.value, one.time, one.replayed) for one in dead_letters(log.reader(), log.names)}
+    for prefix in ("new.", "newer."):
+        clock.advance(timedelta(minutes=1))
+        target = MemoryLog(clock=clock, names=TopicNames(prefix=prefix))
+        migrate(
+            log,
+            target,
+            partitions=5,
+            retention=DEFAULT_RETENTION,
+            clock=clock,
+            wait=lambda _: False,
+            told=lambda _: None,
+        )
+        log = target
 
-    assert sorted(listed(target)) == before
-    assert {h for one in dead_letters(target.reader(), target.names) for h in one.headers} == set()
+        found = list(dead_letters(log.reader(), log.names))
+        assert sorted(listed(log)) == before
+        assert {(one.value, one.time, one.replayed) for one in found} == times
+        assert {h for one in found for h in one.headers} == set()
+
+
+def test_what_a_command_says_of_itself_is_not_taken_for_the_time_of_its_letter() -> None:
+    clock = ManualClock()
+    world = World(clock=clock)
+    world.send_bytes(b"junk", key=b"k", headers=(("asl-moved", b"0/0"), ("asl-written", b"7")))
+    world.settle()
+
+    [letter] = dead_letters(world.log.reader(), world.names)
+    assert letter.time == clock.now()
 
 
 def test_what_is_left_in_topics_that_were_migrated_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,3 +157,8 @@ def test_what_is_left_in_topics_that_were_migrated_is_not_sent(monkeypatch: pyte
     refused = asl("dead-letters", "replay", "--all")
 
     assert (refused.exit_code, "they go on with --prefix new." in refused.stderr) == (2, True)
+    checked = asl("topics", "check")
+    assert (checked.exit_code, checked.stdout) == (
+        2,
+        "asl.definitions: the topics were migrated; they go on with --prefix new.\n",
+    )

@@ -22,6 +22,7 @@ from processor.engine.topics import (
     TopicNames,
     TopicSpec,
     moved_from,
+    moves_of,
     partition_of,
     topic_specs,
 )
@@ -204,6 +205,18 @@ def test_each_record_says_where_it_stood_and_stands_where_its_execution_belongs(
                 origin = moved_from(record.headers)
                 assert origin is not None
                 assert origin[0] == partition_of(id, 2)
+
+
+def test_each_record_says_where_it_stood_under_every_prefix_before(world: World) -> None:
+    migrate_all(world, world.log.under(NEW))
+    once = {(r.partition, r.offset): r for p in range(PARTITIONS) for r in world.log.reader().read(NEW.events, p)}
+    final = moved_on(world)
+
+    carried = [r for r in final.records(final.names.events) if moves_of(r.headers)]
+    assert [moves_of(r.headers)[1:] for r in carried] == [
+        moves_of(once[moves_of(r.headers)[0]].headers) for r in carried
+    ]
+    assert len(carried) == len(once) > 0
 
 
 def test_offsets_of_other_commands_than_those_here_are_no_place_to_begin_at(world: World) -> None:

@@ -137,7 +137,7 @@ def test_everything_goes_on_under_the_new_prefix_though_all_was_killed(
 
     with Fleet(address, tmp_path / "new", prefix=new) as fleet:
         (fleet.folder / "workers.py").write_text(WORKERS)
-        assert fleet.asl("topics", "check") == [{"fit": True, "problems": []}]
+        assert fleet.asl("topics", "check") == [{"fit": True, "problems": [], "migrated_to": None}]
         target = opened(address, new)
         fleet.processor(0)
         fleet.processor(1)

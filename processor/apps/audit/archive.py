@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from processor.apps.audit.lines import record_of
+from processor.apps.render.values import render_time
 from processor.engine.ports import Record
 from processor.engine.topics import TopicNames
 from processor.errors import ArchiveDamaged, DecodingFailed
@@ -39,6 +40,13 @@ class Selection(Struct, frozen=True, kw_only=True):
 
     closed_before: Millis | None = None
     executions: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        if self.executions is not None:
+            return "the executions " + ", ".join(self.executions)
+        return (
+            "all executions" if self.closed_before is None else f"what ended before {render_time(self.closed_before)}"
+        )
 
 
 class File(Struct, frozen=True, kw_only=True):

@@ -73,7 +73,15 @@ class Export:
 
     def run(self, *, seen: Seen = ignore) -> Iterator[Fault]:
         """Export what is missing; yield what the verification of that finds in the log itself, which is exported as it
-        is. Raises ArchiveDamaged where the disk does not give back what was written, and as the reader does."""
+        is. Raises ArchiveDamaged where the folder cannot be written to, or does not give back what was written, and as
+        the reader does."""
+        try:
+            yield from self._run(seen)
+        except OSError as fault:
+            reason = f"cannot be written to: {fault.strerror or fault}"
+            raise ArchiveDamaged(place=str(self._folder), reason=reason) from fault
+
+    def _run(self, seen: Seen) -> Iterator[Fault]:
         self._folder.mkdir(parents=True, exist_ok=True)
         store_manifest(self._folder, replace(self.manifest, complete=False))
         # First the ends, then the definitions, always anew: parts that are to be written refer to them.

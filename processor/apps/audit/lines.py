@@ -26,7 +26,7 @@ from processor.engine.encoding import (
     encode_events,
 )
 from processor.engine.ports import Headers, Record
-from processor.engine.topics import TopicNames, moved_from
+from processor.engine.topics import TopicNames, moves_of
 from processor.errors import DecodingFailed
 from processor.model import events as e
 from processor.model.ids import EPOCH
@@ -46,9 +46,9 @@ class Place(Struct, frozen=True):
 
 def command_place(event: e.AnyEvent, record: Record, names: TopicNames) -> Place:
     """Return where the command stands that caused an event of this record: its offset is None outside a log."""
-    moved = moved_from(record.headers)
-    if moved is not None:
-        return Place(None, moved[0], event.caused_by.offset)
+    moves = moves_of(record.headers)
+    if moves:  # it stood in the partition in which the first of them found its event
+        return Place(None, moves[-1][0], event.caused_by.offset)
     return Place(names.commands, record.partition, event.caused_by.offset)
 
 

@@ -21,7 +21,7 @@ from processor.apps.executions import Seen, ignore, topic_partitions
 from processor.engine.definitions import Definitions
 from processor.engine.encoding import decode_events
 from processor.engine.ports import Reader, Record
-from processor.engine.topics import TopicNames, moved_from, partition_of
+from processor.engine.topics import TopicNames, moved_from, moves_of, partition_of
 from processor.errors import DecodingFailed, InvalidDefinition
 from processor.model import events as e
 from processor.model.execution import Execution
@@ -117,7 +117,7 @@ class _Partition:
         self._complete = of.complete(number)
         self._faults: list[Fault] = []
         self._suspects: dict[str, list[Fault]] = {}
-        self._moved: set[str] = set()  # open executions whose last events were carried over from another prefix
+        self._moves: dict[str, int] = {}  # of open executions: how often their last events were carried over, if ever
         self._snapshots = Snapshots(of.names.snapshots, number, partitions=of.count)
 
     def verify(self) -> list[Fault]:
@@ -192,7 +192,7 @@ class _Partition:
             self._suspect("GAP", record, f"goes on with number {first.sequence}, {execution.sequence} is missing", id)
             self._break(id, events)
         else:
-            comparable = (id in self._moved) == (moved_from(record.headers) is not None)
+            comparable = self._moves.get(id, 0) == len(moves_of(record.headers))
             for rule, what in continuation_faults(execution, first, comparable=comparable):
                 self._tell(rule, record, what, id=id)
             self._fold(record, execution, events)
@@ -237,10 +237,10 @@ class _Partition:
                 self._snapshots.compare(execution)
         self._snapshots.cover(execution, offset=record.offset, redriven=redriven)
         self._held.put(execution)
-        if moved_from(record.headers) is not None:
-            self._moved.add(id)
-        elif self._moved:
-            self._moved.discard(id)
+        if moves := len(moves_of(record.headers)):
+            self._moves[id] = moves
+        else:
+            self._moves.pop(id, None)
 
     def _evolved(self, record: Record, before: Execution, event: e.AnyEvent) -> Execution | None:
         try:

@@ -224,7 +224,8 @@ def export(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write events, ends and definitions to files of JSON lines, verified; exit 1 where the log itself has faults."""
+    """Write events, ends and definitions to files of JSON lines, verified; exit 1 where the log itself has faults, or not
+    all that were asked for."""
     from processor.adapters.clock import SystemClock
     from processor.apps.audit.archive import Selection
     from processor.apps.audit.export import Export
@@ -256,7 +257,10 @@ def export(
         terminal.result(told)
     else:
         typer.echo(", ".join([str(to), *(f"{count:,} {name}" for name, count in told.items() if name != "folder")]))
-    if told["faults"]:
+    wanted = len(selection.executions or ())
+    if told["executions"] != wanted > 0:
+        terminal.say(f"asl: of {wanted:,} executions asked for the log has {told['executions']:,}")
+    if told["faults"] or told["executions"] != wanted > 0:
         raise typer.Exit(WORKFLOW_FAILED)
 
 

@@ -71,7 +71,9 @@ def migrate_topics(
         if json:
             terminal.result({"topic": moved.topic, "written": moved.written, "live": moved.live})
         else:
-            typer.echo(f"{moved.topic}: {moved.written} records written, {moved.live} verified")
+            typer.echo(
+                f"{moved.topic}: {moved.written:,} records written; it holds {moved.live:,} as the source does, verified"
+            )
 
     with opened_log(source, missing="REFUSE") as opened, opened_log(target, missing="MAKE_FILE") as new:
         reader = opened.reader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -243,10 +244,11 @@ def check_topics(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what of the topics is not as create would make it; exit 2 where something is."""
+    """Say what of the topics is not as create would make it, or that they were migrated; exit 2 then."""
     from processor.apps.render.values import struct_json
     from processor.apps.settings import load_settings
     from processor.engine.topics_setup import check_topics as check
+    from processor.engine.topics_setup import migrated_message, migrated_to
 
     chosen = load_settings(file=settings, log=log, prefix=prefix)
     with opened_log(chosen, missing="REFUSE") as opened:
@@ -256,12 +258,15 @@ def check_topics(
             task_partitions=chosen.task_partitions,
             retention=chosen.retention,
         )
+        with contextlib.closing(opened.reader()) as reader:
+            moved = migrated_to(reader, opened.names)
     if json:
         problems: list[Json] = [struct_json(difference) for difference in found]
-        Terminal(as_json=True).result({"fit": not found, "problems": problems})
+        Terminal(as_json=True).result({"fit": not found, "problems": problems, "migrated_to": moved})
     else:
-        typer.echo("\n".join(map(str, found)) if found else "the topics fit")
-    if found:
+        told = [*map(str, found), *([] if moved is None else [migrated_message(opened.names, moved)])]
+        typer.echo("\n".join(told) or "the topics fit")
+    if found or moved is not None:
         raise typer.Exit(2)
 
 
