@@ -44,9 +44,9 @@ class Selection(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.executions is not None:
             return "the executions " + ", ".join(self.executions)
-        return (
-            "all executions" if self.closed_before is None else f"what ended before {render_time(self.closed_before)}"
-        )
+        if self.closed_before is not None:
+            return f"what ended before {render_time(self.closed_before)}"
+        return "all executions"
 
 
 class File(Struct, frozen=True, kw_only=True):

@@ -224,8 +224,8 @@ def export(
     settings: SettingsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write events, ends and definitions to files of JSON lines, verified; exit 1 where the log itself has faults, or not
-    all that were asked for."""
+    """Write events, ends and definitions to files of JSON lines, verified; exit 1 where the log itself has faults, or
+    lacks what was asked for."""
     from processor.adapters.clock import SystemClock
     from processor.apps.audit.archive import Selection
     from processor.apps.audit.export import Export

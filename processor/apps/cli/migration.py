@@ -71,9 +71,8 @@ def migrate_topics(
         if json:
             terminal.result({"topic": moved.topic, "written": moved.written, "live": moved.live})
         else:
-            typer.echo(
-                f"{moved.topic}: {moved.written:,} records written; it holds {moved.live:,} as the source does, verified"
-            )
+            held = f"it holds the source's {moved.live:,}, verified"
+            typer.echo(f"{moved.topic}: {moved.written:,} records written; {held}")
 
     with opened_log(source, missing="REFUSE") as opened, opened_log(target, missing="MAKE_FILE") as new:
         reader = opened.reader()
