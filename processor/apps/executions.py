@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from processor.engine.encoding import TYPES_HEADER, decode_events, decode_reject
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
+from processor.interpreter.redrive import MAX_REDRIVES
 from processor.model import events as e
 from processor.model.commands import token_of
 from processor.model.ids import Millis, ScopeKey, parse_execution_id, parse_numbered_key
@@ -31,7 +32,12 @@ def ignore(passed: int) -> None:
     pass
 
 
+RedriveStatus: TypeAlias = Literal["REDRIVABLE", "NOT_REDRIVABLE"]
+
+
 class Summary(Struct, frozen=True, kw_only=True):
+    """`revision`: the one it runs on now, that it was last redriven on or else started with."""
+
     execution_id: str
     state_machine: str
     revision: str
@@ -50,7 +56,12 @@ class ActiveState(Struct, frozen=True, kw_only=True):
 
 
 class Description(Summary, frozen=True, kw_only=True):
-    """`output` only where it succeeded; `error` and `cause` where it did not. `active`: the states it is in."""
+    """`output` only where it succeeded; `error` and `cause` where it did not. `active`: the states it is in.
+
+    `redrive_count`, `redriven_at` (None where it never was), `redrive_status` and, where it is NOT_REDRIVABLE,
+    `redrive_status_reason` are those of AWS's DescribeExecution, as far as events tell: they do not tell that an
+    execution's state was too large to be kept, nor that its history is full, and its redrive is refused.
+    """
 
     input: Json
     context: Json = None
@@ -59,6 +70,10 @@ class Description(Summary, frozen=True, kw_only=True):
     cause: str | None = None
     quarantined: str | None = None
     active: tuple[ActiveState, ...] = ()
+    redrive_count: int = 0
+    redriven_at: Millis | None = None
+    redrive_status: RedriveStatus = "NOT_REDRIVABLE"
+    redrive_status_reason: str | None = None
     last_sequence: int
 
 
@@ -72,6 +87,9 @@ class Chronicle:
         self._end: e.TerminalEvent | None = None
         self._quarantined: str | None = None
         self._active: dict[ScopeKey, ActiveState] = {}
+        self._revision = started.revision
+        self._redriven: e.ExecutionRedriven | None = None
+        self._runs: dict[ScopeKey, str] = {}  # of distributed Maps that have not been left: the state of each
 
     def add(self, event: e.AnyEvent) -> None:
         self._last = event
@@ -88,6 +106,11 @@ class Chronicle:
                 self._status, self._end, self._quarantined = status_of(event), event, None
             case e.ExecutionRedriven():
                 self._status, self._end = "RUNNING", None
+                self._revision, self._redriven = event.revision or self._revision, event
+            case e.MapRunStarted(scope=scope, state=state):
+                self._runs[scope] = state
+            case e.MapStarted(scope=scope) | e.ParallelStarted(scope=scope):  # a new attempt: the last one's runs end
+                self._end_runs(scope)
             case e.ExecutionQuarantined(reason=reason):
                 self._quarantined = reason
             case e.ExecutionReleased():
@@ -96,11 +119,12 @@ class Chronicle:
                 pass
 
     def description(self) -> Description:
-        started, end = self._started, self._end
+        started, end, redriven = self._started, self._end, self._redriven
+        hindrance = self._hindrance()
         return Description(
             execution_id=started.execution_id,
             state_machine=started.state_machine,
-            revision=started.revision,
+            revision=self._revision,
             status=self._status,
             started_at=started.time,
             stopped_at=None if end is None else end.time,
@@ -111,8 +135,28 @@ class Chronicle:
             cause=None if end is None or isinstance(end, e.ExecutionSucceeded) else end.cause,
             quarantined=self._quarantined,
             active=() if end is not None else tuple(self._active[scope] for scope in sorted(self._active)),
+            redrive_count=self._redrive_count,
+            redriven_at=None if redriven is None else redriven.time,
+            redrive_status="REDRIVABLE" if hindrance is None else "NOT_REDRIVABLE",
+            redrive_status_reason=hindrance,
             last_sequence=self._last.sequence,
         )
+
+    @property
+    def _redrive_count(self) -> int:
+        return 0 if self._redriven is None else self._redriven.redrive_count
+
+    def _hindrance(self) -> str | None:
+        """Return why a redrive would be refused, in the words of `interpreter.redrive`."""
+        if self._status in ("RUNNING", "SUCCEEDED"):
+            return f"Execution is {self._status} and cannot be redriven"
+        if self._started.type == "EXPRESS":
+            return "Execution is of an EXPRESS state machine and cannot be redriven"
+        if self._redrive_count >= MAX_REDRIVES:
+            return f"Execution was redriven {MAX_REDRIVES} times and cannot be redriven"
+        for state in self._runs.values():
+            return f"Execution has an open run of the distributed Map '{state}', which cannot be redriven yet"
+        return None
 
     def _waits(self, scope: ScopeKey, *, token: str | None) -> None:
         self._active[scope] = replace(self._active[scope], token=token)
@@ -121,6 +165,11 @@ class Chronicle:
         # A container's exit ends what a failure left behind in its branches and iterations.
         for inner in [key for key in self._active if key[: len(scope)] == scope]:
             del self._active[inner]
+        self._end_runs(scope)
+
+    def _end_runs(self, scope: ScopeKey) -> None:
+        for inner in [key for key in self._runs if key[: len(scope)] == scope]:
+            del self._runs[inner]
 
 
 def status_of(event: e.TerminalEvent) -> Status:
@@ -287,21 +336,18 @@ def _summarize(found: dict[str, Summary], event: e.AnyEvent) -> None:
         case e.ExecutionSucceeded() | e.ExecutionFailed() | e.ExecutionTimedOut() | e.ExecutionAborted():
             _update(found, event, status_of(event), event.time)
         case e.ExecutionRedriven():
-            _update(found, event, "RUNNING", None)
+            _update(found, event, "RUNNING", None, revision=event.revision)
         case _:
             pass
 
 
-def _update(found: dict[str, Summary], event: e.Event, status: Status, stopped_at: Millis | None) -> None:
+def _update(
+    found: dict[str, Summary], event: e.Event, status: Status, stopped_at: Millis | None, *, revision: str = ""
+) -> None:
     known = found.get(event.execution_id)
     if known is not None:  # its start may have gone by age
-        found[event.execution_id] = Summary(
-            execution_id=known.execution_id,
-            state_machine=known.state_machine,
-            revision=known.revision,
-            status=status,
-            started_at=known.started_at,
-            stopped_at=stopped_at,
+        found[event.execution_id] = replace(
+            known, status=status, stopped_at=stopped_at, revision=revision or known.revision
         )
 
 

@@ -45,7 +45,12 @@ def test_an_execution_is_redriven_and_tells_how_it_ends(folder: Path) -> None:
 
     redriven = asl("redrive", "waiting:one", "--revision", deployed["revision"], "--wait", "--json")
     [told] = lines(redriven.stdout)
-    assert (redriven.exit_code, told["status"]) == (0, "SUCCEEDED")
+    assert (redriven.exit_code, told["status"], told["revision"]) == (0, "SUCCEEDED", deployed["revision"])
+    [described] = lines(asl("describe", "waiting:one", "--json").stdout)
+    [listed] = lines(asl("list", "--json").stdout)
+    assert [one["revision"] for one in (described, listed)] == [deployed["revision"]] * 2
+    assert (described["redrive_count"], described["redrive_status"]) == (1, "NOT_REDRIVABLE")
+    assert f"revision {deployed['revision']}, redrive 1" in asl("history", "waiting:one").stdout
 
     again = asl("redrive", "waiting:one", "--wait", "--json")
     [refused] = lines(again.stdout)

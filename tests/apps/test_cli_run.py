@@ -412,3 +412,24 @@ def test_an_execution_on_a_log_is_drawn_with_the_definition_it_ran(folder: Path)
     assert other.stderr.startswith("asl: the file is revision ")
     absent = asl("graph", "--execution", "m:2")
     assert (absent.exit_code, absent.stderr.split(";")[0]) == (2, "asl: sqlite:log.db holds no execution m:2")
+
+
+@pytest.mark.usefixtures("log")
+def test_an_execution_that_was_redriven_is_drawn_with_the_revision_that_it_runs_on_now(folder: Path) -> None:
+    asl("deploy", "year.json", "--name", "m")
+    asl("start", "m", "--name", "1")
+    asl("stop", "m:1", "--wait")
+    hold = {"Type": "Wait", "Seconds": 0, "Next": "Then"}
+    mended = {"StartAt": "Hold", "States": {"Hold": hold, "Then": {"Type": "Succeed"}}}
+    (folder / "mended.json").write_text(json.dumps(mended))
+    [deployed] = lines(asl("deploy", "mended.json", "--name", "m", "--json").stdout)
+    assert asl("redrive", "m:1", "--revision", deployed["revision"], "--wait").exit_code == 0
+
+    drawn = asl("graph", "--execution", "m:1")
+    assert drawn.stdout.splitlines() == [
+        "m:1",
+        "├── ✓ Hold  Wait: 0 s  succeeded, entered 2×, 1 aborted  ⇒ Then",
+        "└── ✓ Then  Succeed  succeeded",
+    ]
+    other = asl("graph", "year.json", "--execution", "m:1")
+    assert other.stderr.endswith(f"the execution ran {deployed['revision']}\n")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from processor import parse, resume, start
 from processor.adapters.clock import ManualClock
@@ -74,6 +75,13 @@ def exited(sequence: int, state: str, *scope: int, time: int = 1000) -> e.StateE
     )  # fmt: skip
 
 
+def redriven(sequence: int, count: int, revision: str = "", *, time: int = 3000) -> e.ExecutionRedriven:
+    return e.ExecutionRedriven(
+        execution_id="order:1", sequence=sequence, time=Millis(time), caused_by=CAUSE, redrive_count=count,
+        revision=revision, definition_hash=b"h" * 32,
+    )  # fmt: skip
+
+
 def failed(sequence: int, time: int = 2000) -> e.ExecutionFailed:
     return e.ExecutionFailed(
         execution_id="order:1", sequence=sequence, time=Millis(time), caused_by=CAUSE, error="E", cause="because"
@@ -88,11 +96,13 @@ def history(log: MemoryLog, id: str = "order:1") -> History:
     return History(log.reader(), log.names, id)
 
 
-def summary(id: str, status: Status, *, started_at: int, stopped_at: int | None = None) -> Summary:
+def summary(
+    id: str, status: Status, *, started_at: int, stopped_at: int | None = None, revision: str = "r" * 16
+) -> Summary:
     return Summary(
         execution_id=id,
         state_machine="order",
-        revision="r" * 16,
+        revision=revision,
         status=status,
         started_at=Millis(started_at),
         stopped_at=None if stopped_at is None else Millis(stopped_at),
@@ -103,7 +113,7 @@ def test_a_running_execution_tells_the_states_it_is_in(log: MemoryLog) -> None:
     write(log, [started(), entered(1, "Both"), entered(2, "Left", 0), entered(3, "Right", 1), exited(4, "Left", 0)])
     assert describe(history(log)) == Description(
         execution_id="order:1", state_machine="order", revision="r" * 16, status="RUNNING", started_at=Millis(1000),
-        input={"a": 1}, last_sequence=4,
+        input={"a": 1}, last_sequence=4, redrive_status_reason="Execution is RUNNING and cannot be redriven",
         active=(
             ActiveState(scope=(), state="Both", entered_at=Millis(1000)),
             ActiveState(scope=(1,), state="Right", entered_at=Millis(1000)),
@@ -143,8 +153,64 @@ def test_a_failed_execution_tells_error_and_cause(log: MemoryLog) -> None:
     write(log, [failed(2)])
     assert describe(history(log)) == Description(
         execution_id="order:1", state_machine="order", revision="r" * 16, status="FAILED", started_at=Millis(1000),
-        stopped_at=Millis(2000), input={"a": 1}, error="E", cause="because", last_sequence=2,
+        stopped_at=Millis(2000), input={"a": 1}, error="E", cause="because", redrive_status="REDRIVABLE",
+        last_sequence=2,
     )  # fmt: skip
+
+
+def test_a_redriven_execution_tells_the_revision_it_runs_on_and_how_often_and_when_it_was_redriven(
+    log: MemoryLog,
+) -> None:
+    write(log, [started(), entered(1, "Both")])
+    write(log, [failed(2)])
+    write(log, [redriven(3, 1, "n" * 16)])
+    for event in (failed(4, time=4000), redriven(5, 2, time=5000), failed(6, time=6000)):
+        write(log, [event])
+    assert describe(history(log)) == Description(
+        execution_id="order:1", state_machine="order", revision="n" * 16, status="FAILED", started_at=Millis(1000),
+        stopped_at=Millis(6000), input={"a": 1}, error="E", cause="because", redrive_count=2, redriven_at=Millis(5000),
+        redrive_status="REDRIVABLE", last_sequence=6,
+    )  # fmt: skip
+    assert summaries(log.reader(), log.names) == [
+        summary("order:1", "FAILED", started_at=1000, stopped_at=6000, revision="n" * 16)
+    ]
+
+
+def run_started(sequence: int) -> e.MapRunStarted:
+    return e.MapRunStarted(
+        execution_id="order:1", sequence=sequence, time=Millis(1000), caused_by=CAUSE, state="Both", map_run="order/r:1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([started(), entered(1, "Both")], "Execution is RUNNING and cannot be redriven"),
+        ([started(), succeeded("order:1", 1, 1000)], "Execution is SUCCEEDED and cannot be redriven"),
+        (
+            [replace(started(), type="EXPRESS"), failed(1)],
+            "Execution is of an EXPRESS state machine and cannot be redriven",
+        ),
+        (
+            [started(), failed(1), redriven(2, 1000), failed(3)],
+            "Execution was redriven 1000 times and cannot be redriven",
+        ),
+        (
+            [started(), entered(1, "Both"), run_started(2), failed(3)],
+            "Execution has an open run of the distributed Map 'Both', which cannot be redriven yet",
+        ),
+        ([started(), entered(1, "Both"), run_started(2), exited(3, "Both"), failed(4)], None),
+    ],
+)
+def test_whether_it_can_be_redriven_is_told_in_the_words_of_the_refusal(
+    log: MemoryLog, events: list[e.AnyEvent], reason: str | None
+) -> None:
+    for event in events:
+        write(log, [event])
+    described = describe(history(log))
+    assert described is not None
+    status = "REDRIVABLE" if reason is None else "NOT_REDRIVABLE"
+    assert (described.redrive_status, described.redrive_status_reason) == (status, reason)
 
 
 def test_an_execution_that_was_never_started_has_no_description(log: MemoryLog) -> None:

@@ -17,6 +17,7 @@ from processor import (
     ExecutionRedriven,
     FailTask,
     Millis,
+    RedriveExecution,
     StartExecution,
     StateExited,
     StopExecution,
@@ -362,7 +363,143 @@ def test_a_state_that_a_redrive_opens_again_is_counted_anew() -> None:
         **envelope, sequence=last.sequence + 1, redrive_count=1, revision="", definition_hash=b""
     )
     exited = StateExited(**envelope, sequence=last.sequence + 2, state="Try", output_of="INPUT")
-    assert visits_of([*events, redriven, exited]).states == {"Try": Visit(entered=2, failed=1, succeeded=1)}
+    opened = Visit(entered=2, failed=1)
+    assert visits_of([*events, redriven]).states == {"Try": opened}
+    assert visits_of([*events, redriven, exited]).states == {"Try": MENDED}
+
+
+MENDED = Visit(entered=2, failed=1, succeeded=1, last="SUCCEEDED")
+
+
+def redriven(definition: Any, *, input: Any = None, failing: Answer, then: Answer) -> list[list[AnyEvent]]:
+    """Return what happened up to the redrive, the redrive itself, and what it came to, each with all before it."""
+    command = StartExecution(execution_id="m:1", input=input)
+    execution = start_virtual(parse(definition), command, now=Millis(0), seed=ZERO, answer=failing)
+    assert isinstance(execution, VirtualExecution)
+    events = [event for batch in execution.run() for event in batch]
+    told = [list(events)]
+    outcome = resume(execution.execution, RedriveExecution(execution_id="m:1"))
+    told.append([*events, *outcome.events])
+    asked = [event for event in outcome.events if isinstance(event, TaskScheduled)]
+    events += outcome.events
+    while asked:
+        for answer in then(asked.pop(0)):
+            assert outcome.execution is not None
+            outcome = resume(outcome.execution, answer)
+            events += outcome.events
+            asked += [event for event in outcome.events if isinstance(event, TaskScheduled)]
+    return [*told, events]
+
+
+def by_item(**answers: str) -> Answer:
+    def answer(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        match answers.get(str(asked.arguments), "succeeds"):
+            case "fails":
+                return (FailTask.of(asked, error="E"),)
+            case "waits":
+                return ()
+            case _:
+                return (CompleteTask.of(asked, 1),)
+
+    return answer
+
+
+EACH = machine(Each={"Type": "Map", "ItemProcessor": machine(Work=task()), "MaxConcurrency": 2, "End": True})
+
+
+def test_an_item_that_a_redrive_brings_to_its_end_is_one_that_succeeded() -> None:
+    items = ["ok", "slow", "bad", "never"]
+    failing, then = by_item(bad="fails", slow="waits"), by_item()
+    failed, opened, ended = redriven(EACH, input=items, failing=failing, then=then)
+    assert visits_of(failed).states == {
+        "Each": Visit(
+            entered=1, failed=1, iterations=Iterations(length=4, started=3, succeeded=1, failed=1, aborted=1)
+        ),
+        "Work": Visit(entered=3, succeeded=1, failed=1, aborted=1),
+    }
+    assert visits_of(opened).states == {
+        "Each": Visit(entered=2, failed=1, iterations=Iterations(length=4, started=3, succeeded=1)),
+        "Work": Visit(entered=5, succeeded=1, failed=1, aborted=1),
+    }
+    assert visits_of(ended).states == {
+        "Each": Visit(
+            entered=2, failed=1, succeeded=1, iterations=Iterations(length=4, started=4, succeeded=4), last="SUCCEEDED"
+        ),
+        "Work": Visit(entered=6, succeeded=4, failed=1, aborted=1, last="SUCCEEDED"),
+    }
+
+
+def test_an_item_that_fails_again_after_a_redrive_is_one_that_failed() -> None:
+    failing = by_item(bad="fails")
+    _, _, ended = redriven(EACH, input=["ok", "bad"], failing=failing, then=failing)
+    assert visits_of(ended).states == {
+        "Each": Visit(entered=2, failed=2, iterations=Iterations(length=2, started=2, succeeded=1, failed=1)),
+        "Work": Visit(entered=3, succeeded=1, failed=2),
+    }
+
+
+def test_a_parallel_that_is_redriven_goes_on_in_the_branches_that_had_not_ended() -> None:
+    definition = machine(
+        All=parallel(machine(Good=task()), machine(Bad=task()), machine(Slow=task(Resource="slow"))),
+    )
+
+    def failing(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        if asked.state == "Slow":
+            return ()
+        return (FailTask.of(asked, error="E") if asked.state == "Bad" else CompleteTask.of(asked, 1),)
+
+    _, opened, ended = redriven(definition, failing=failing, then=by_item())
+    assert visits_of(opened).states == {
+        "All": Visit(entered=2, failed=1),
+        "Good": SUCCEEDED,
+        "Bad": Visit(entered=2, failed=1),
+        "Slow": Visit(entered=2, aborted=1),
+    }
+    assert visits_of(ended).states == {
+        "All": MENDED,
+        "Good": SUCCEEDED,
+        "Bad": MENDED,
+        "Slow": Visit(entered=2, aborted=1, succeeded=1, last="SUCCEEDED"),
+    }
+
+
+def test_the_last_round_of_a_loop_decides_and_so_does_the_last_attempt_of_a_container() -> None:
+    def once(asked: TaskScheduled) -> Sequence[AnyCommand]:
+        seen.append(asked.state)
+        return (FailTask.of(asked, error="E") if seen.count(asked.state) == 1 else CompleteTask.of(asked, 1),)
+
+    seen: list[str] = []
+    catch = [{"ErrorEquals": ["E"], "ResultPath": None, "Next": "Again"}]
+    looping = machine(Try=task(Catch=catch), Again={"Type": "Pass", "Next": "Try"})
+    assert visits_of(run(looping, answer=once)).of("Try") == Visit(entered=2, caught=1, succeeded=1, last="SUCCEEDED")
+    retry = [{"ErrorEquals": ["E"], "MaxAttempts": 1}]
+    seen.clear()
+    retried = visits_of(run(machine(All=parallel(machine(Bad=task()), Retry=retry)), answer=once))
+    assert retried.states == {"All": Visit(entered=1, succeeded=1, retried=1), "Bad": MENDED}
+
+
+def test_of_several_items_the_worst_is_shown_and_an_earlier_round_of_their_map_counts_no_longer() -> None:
+    tolerant = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "ResultPath": None,
+        "ToleratedFailureCount": 9,
+        "ItemProcessor": machine(Work=task()) | DISTRIBUTED,
+    }
+    first = visits_of(
+        run(machine(Each={**tolerant, "End": True}), input={"items": ["bad", "ok"]}, answer=by_item(bad="fails"))
+    )
+    assert first.of("Work") == Visit(entered=2, failed=1, succeeded=1)
+    fewer = {"Type": "Pass", "Result": {"items": ["ok"], "again": False}, "Next": "Each"}
+    choices = [{"Variable": "$.again", "BooleanEquals": True, "Next": "Fewer"}]
+    looping = machine(
+        Each={**tolerant, "Next": "More"},
+        More={"Type": "Choice", "Choices": choices, "Default": "End"},
+        Fewer=fewer,
+        End={"Type": "Succeed"},
+    )
+    events = run(looping, input={"items": ["ok", "bad"], "again": True}, answer=by_item(bad="fails"))
+    assert visits_of(events).of("Work") == Visit(entered=3, failed=1, succeeded=2, last="SUCCEEDED")
 
 
 @pytest.mark.parametrize(
@@ -374,6 +511,7 @@ def test_a_state_that_a_redrive_opens_again_is_counted_anew() -> None:
         (Visit(entered=3, succeeded=1, failed=1, caught=1), "FAILED"),
         (Visit(entered=3, succeeded=1, caught=1, aborted=1), "CAUGHT"),
         (Visit(entered=2, succeeded=1, aborted=1), "ABORTED"),
+        (Visit(entered=2, succeeded=1, failed=1, last="SUCCEEDED"), "SUCCEEDED"),
     ],
 )
 def test_of_several_outcomes_the_one_that_says_most_is_shown(visit: Visit, outcome: str) -> None:

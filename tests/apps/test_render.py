@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from processor.apps.executions import ActiveState, Description
 from processor.apps.render.events import event_json, render_cause, render_details, render_failure, render_place
@@ -25,6 +26,7 @@ def event(type_: type[e.Event], /, **fields: object) -> e.AnyEvent:
         (event(e.ExecutionSucceeded, output={"a": 1}), '{"a":1}'),
         (event(e.ExecutionFailed, error="E", cause="because"), "E: because"),
         (event(e.ExecutionAborted), ""),
+        (event(e.ExecutionRedriven, redrive_count=2, revision="r", definition_hash=b""), "revision r, redrive 2"),
         (event(e.ExecutionQuarantined, reason="a bug"), "a bug"),
         (event(e.StateEntered, type="Pass"), ""),
         (event(e.StateExited, output_of="INPUT", next="Next"), "next Next"),
@@ -113,3 +115,26 @@ def test_a_running_execution_tells_where_it_is_and_what_stops_it() -> None:
         "input       null",
         "events      5",
     ]
+
+
+def test_a_redriven_execution_tells_how_often_and_when_and_whether_it_can_be_again() -> None:
+    description = Description(
+        execution_id="order:1", state_machine="order", revision="r", status="FAILED", started_at=Millis(0),
+        stopped_at=Millis(2), input=None, error="E", redrive_count=1, redriven_at=Millis(1),
+        redrive_status="REDRIVABLE", last_sequence=4,
+    )  # fmt: skip
+    told = [
+        "execution   order:1",
+        "status      FAILED",
+        "revision    r",
+        "started     1970-01-01T00:00:00.000Z",
+        "stopped     1970-01-01T00:00:00.002Z",
+        "redriven    1 time, last 1970-01-01T00:00:00.001Z",
+        "redrive     REDRIVABLE",
+        "input       null",
+        "error       E",
+        "events      5",
+    ]
+    assert description_lines(description) == told
+    never = replace(description, redrive_status="NOT_REDRIVABLE", redrive_status_reason="no more")
+    assert description_lines(never) == [*told[:6], "redrive     NOT_REDRIVABLE: no more", *told[7:]]

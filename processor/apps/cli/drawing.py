@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from processor.apps.render.graph_visits import Visits
     from processor.engine.ports import Log, Reader
     from processor.model.definition import Workflow
-    from processor.model.events import AnyEvent, ExecutionStarted, MachineType
+    from processor.model.events import AnyEvent, MachineType
 
 Format: TypeAlias = Literal["text", "svg", "mermaid", "dot", "json"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -71,10 +71,10 @@ def graph(  # noqa: PLR0913, PLR0917 # each argument is an option of the command
         return
     with opened_reader(log=log, settings_file=settings, prefix=prefix) as (opened, reader):
         events = _events(terminal, opened, reader, execution)
-        started = _started(events)
-        ran = given or _deployed(opened, reader, started)
-    if ran.revision != started.revision:  # states that the file does not have are not drawn
-        terminal.say(f"asl: the file is revision {ran.revision}, the execution ran {started.revision}")
+        state_machine, revision = _ran(events)
+        ran = given or _deployed(opened, reader, state_machine, revision)
+    if ran.revision != revision:  # states that the file does not have are not drawn
+        terminal.say(f"asl: the file is revision {ran.revision}, the execution ran {revision}")
     write(terminal, graph_of(ran), visits=visits_of(events), format=chosen, place=place, title=execution)
 
 
@@ -177,23 +177,25 @@ def _events(terminal: Terminal, opened: Log, reader: Reader, execution_id: str) 
     return events
 
 
-def _started(events: list[AnyEvent]) -> ExecutionStarted:
+def _ran(events: list[AnyEvent]) -> tuple[str, str]:
+    """Return the state machine and the revision that the execution runs on now: the one it was last redriven on."""
     from processor.errors import DecodingFailed
-    from processor.model.events import ExecutionStarted
+    from processor.model.events import ExecutionRedriven, ExecutionStarted
 
     first = events[0]
     if not isinstance(first, ExecutionStarted):
         reason = f"begins with {type(first).__name__}: retention has taken what came before"
         raise DecodingFailed(what=f"the history of {first.execution_id}", reason=reason)
-    return first
+    redriven = [event.revision for event in events if isinstance(event, ExecutionRedriven) and event.revision]
+    return first.state_machine, [first.revision, *redriven][-1]
 
 
-def _deployed(opened: Log, reader: Reader, started: ExecutionStarted) -> Workflow:
+def _deployed(opened: Log, reader: Reader, state_machine: str, revision: str) -> Workflow:
     from processor.engine.definitions import Definitions
 
-    workflow = Definitions(reader, opened.names).workflow(started.state_machine, started.revision)
+    workflow = Definitions(reader, opened.names).workflow(state_machine, revision)
     if workflow is None:
-        rule = f"revision {started.revision} of {started.state_machine} is not in {opened.names.definitions}"
+        rule = f"revision {revision} of {state_machine} is not in {opened.names.definitions}"
         raise InvalidSettings(setting="FILE", rule=rule, example="asl graph order.asl.json --execution ID")
     return workflow
 

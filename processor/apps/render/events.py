@@ -28,6 +28,8 @@ def render_details(event: e.AnyEvent) -> str:
     match event:
         case e.ExecutionStarted():
             return f"revision {event.revision}, input {render_short(event.input)}"
+        case e.ExecutionRedriven():
+            return f"revision {event.revision}, redrive {event.redrive_count}"
         case e.ExecutionSucceeded():
             return render_short(event.output)
         case e.StateExited():

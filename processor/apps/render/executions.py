@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor.apps.executions import Description
-from processor.apps.render.values import render_time
+from processor.apps.render.values import counted, render_time
 from processor.model.ids import render_scope
 from processor.model.json import render_json
 
@@ -18,6 +18,12 @@ def description_lines(description: Description) -> list[str]:
     ]
     if description.stopped_at is not None:
         rows.append(("stopped", render_time(description.stopped_at)))
+    if description.redrive_count:
+        times = counted(description.redrive_count, "time")
+        rows.append(("redriven", f"{times}, last {render_time(description.redriven_at)}"))
+    if description.status not in ("RUNNING", "SUCCEEDED"):  # for these the status says that it cannot be
+        reason = f": {description.redrive_status_reason}" if description.redrive_status_reason else ""
+        rows.append(("redrive", f"{description.redrive_status}{reason}"))
     if description.quarantined is not None:
         rows.append(("quarantined", description.quarantined))
     for active in description.active:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor.apps.render.graph import Scope
-from processor.apps.render.graph_visits import Visits
+from processor.apps.render.graph_visits import Visit, Visits
 from processor.apps.render.values import struct_json
 from processor.model.json import Json
 
@@ -14,12 +14,15 @@ def graph_json(graph: Scope, *, visits: Visits | None = None) -> dict[str, Json]
     told: dict[str, Json] = struct_json(graph)
     if visits is None:
         return told
-    states: dict[str, Json] = {
-        name: {**struct_json(visit), "active": visit.active, "outcome": visit.outcome}
-        for name, visit in visits.states.items()
-    }
+    states: dict[str, Json] = {name: _visit_json(visit) for name, visit in visits.states.items()}
     ways: list[Json] = [
         {"source": source, "target": target, "catcher": catcher, "times": times}
         for (source, target, catcher), times in visits.ways.items()
     ]
     return {**told, "visits": states, "ways": ways}
+
+
+def _visit_json(visit: Visit) -> dict[str, Json]:
+    told = {**struct_json(visit), "active": visit.active, "outcome": visit.outcome}
+    del told["last"]  # the outcome tells it
+    return told

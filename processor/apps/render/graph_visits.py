@@ -22,7 +22,8 @@ Outcome: TypeAlias = Literal["NOT_ENTERED", "IN_PROGRESS", "FAILED", "CAUGHT", "
 
 class Iterations(Struct, frozen=True, kw_only=True):
     """A Map's, over all times that it ran: `length` items there were, the rest says what became of them, in batches or
-    one by one. `length` None: an ItemReader is to bring them, and has brought none yet."""
+    one by one; of one that a redrive ran again what it came to then. `length` None: an ItemReader is to bring them, and
+    has brought none yet."""
 
     length: int | None = 0
     started: int = 0
@@ -32,7 +33,10 @@ class Iterations(Struct, frozen=True, kw_only=True):
 
 
 class Visit(Struct, frozen=True, kw_only=True):
-    """How often a state was entered and how that ended; a failure that a Retry took is only counted in `retried`."""
+    """How often a state was entered and how that ended; a failure that a Retry took is only counted in `retried`.
+
+    `last`: what its last visits came to, one in each branch or iteration, where that is not what all of them came to.
+    """
 
     entered: int = 0
     succeeded: int = 0
@@ -41,6 +45,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     aborted: int = 0
     retried: int = 0
     iterations: Iterations | None = None
+    last: Outcome | None = None
 
     @property
     def active(self) -> int:
@@ -48,7 +53,10 @@ class Visit(Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> Outcome:
-        """Return the one that says most where a state was entered several times: what is going on, then the worst."""
+        """Return what the last visit came to; where there is one in each of several branches or iterations, the one
+        that says most: what is going on, then the worst."""
+        if self.last is not None:
+            return self.last
         if self.active:
             return "IN_PROGRESS"
         if self.failed:
@@ -81,7 +89,7 @@ def visits_of(events: Iterable[e.AnyEvent]) -> Visits:
     fold = _Fold()
     for event in events:
         fold.add(event)
-    return Visits(states=fold.states, ways=dict(fold.ways))
+    return Visits(states={name: fold.told(name) for name in fold.states}, ways=dict(fold.ways))
 
 
 class _Open(Struct, frozen=True):
@@ -91,6 +99,32 @@ class _Open(Struct, frozen=True):
     type: e.StateType
     failed: bool = False
     aborted: bool = False
+
+
+_End: TypeAlias = Literal["succeeded", "caught", "failed", "aborted"]
+_Lost: TypeAlias = Literal["failed", "aborted"]
+
+
+class _Latest(Struct, frozen=True):
+    """A scope's last visit of a state: which of all visits it is, and how it ended."""
+
+    number: int
+    end: _End | None = None
+
+
+class _Left(Struct, frozen=True):
+    """What failures left behind, until its container is left or starts anew: open states, and iterations by Map."""
+
+    states: dict[ScopeKey, _Open] = {}
+    items: dict[ScopeKey, tuple[str, _Lost]] = {}
+
+    def and_also(self, later: _Left) -> _Left:
+        return _Left(states=self.states | later.states, items=self.items | later.items)
+
+    def forget(self, container: ScopeKey, *, itself: bool) -> None:
+        for left in (self.states, self.items):
+            for key in [key for key in left if key[: len(container)] == container and (itself or key != container)]:
+                del left[key]
 
 
 class _Fold:
@@ -103,13 +137,35 @@ class _Fold:
         ] = {}  # how many items each iteration takes; of a redriven one nothing tells it anew
         self._read: dict[ScopeKey, int] = {}  # how many items an ItemReader at work has brought so far
         self._last: ScopeKey = ()
+        self._left = _Left()
+        self._redriven = _Left()  # what a redrive may run again; that it does, the next event within tells
+        self._latest: dict[str, dict[ScopeKey, _Latest]] = {}
+        self._began: dict[ScopeKey, int] = {}  # how many visits there had been when a container last started
+        self._visits = 0
+
+    def told(self, name: str) -> Visit:
+        """Return the visit with what its last visits came to; none that a new start of its container outdated."""
+        visit, latest = self.states[name], self._latest[name]
+        valid = [one for key, one in latest.items() if not self._outdated(key, one)] or list(latest.values())
+        ends = Counter(one.end for one in valid if one.end is not None)
+        last = Visit(
+            entered=len(valid),
+            succeeded=ends["succeeded"],
+            caught=ends["caught"],
+            failed=ends["failed"],
+            aborted=ends["aborted"],
+        ).outcome
+        return visit if last == visit.outcome else replace(visit, last=last)
+
+    def _outdated(self, key: ScopeKey, visit: _Latest) -> bool:
+        return any(visit.number <= self._began.get(key[:depth], 0) for depth in range(len(key)))
 
     def add(self, event: e.AnyEvent) -> None:
         key = event.scope
+        self._go_on(event)
         match event:
             case e.StateEntered():
-                self._open[key] = _Open(event.state, event.type)
-                self._count(event.state, entered=1)
+                self._enter(key, _Open(event.state, event.type))
             case e.StateExited():
                 self._exit(event)
             case e.StateAborted():
@@ -127,6 +183,9 @@ class _Fold:
                 self._settle(set(self._open))
             case e.ExecutionTimedOut() | e.ExecutionAborted():
                 self._close(set(self._open), failed=set())
+            case e.ExecutionRedriven():
+                self._redriven, self._left = self._redriven.and_also(self._left), _Left()
+                self._go_on(event)  # the state at the top goes on in any case
             case _:
                 self._iteration(event)
         if not isinstance(event, (e.StateAborted, e.MapIterationAborted)):
@@ -135,14 +194,18 @@ class _Fold:
     def _exit(self, event: e.StateExited) -> None:
         self._close(self._below(event.scope), failed=set())  # iterations that a Map tolerated were settled before
         self._mark(event)
-        del self._open[event.scope]
-        self._count(event.state, **{"succeeded" if event.catcher is None else "caught": 1})
+        self._end(event.scope, "succeeded" if event.catcher is None else "caught")
+        if event.scope in self._began:  # a container's; the rest would look through them all for nothing
+            self._forget(event.scope, itself=True)
         if event.next is not None:
             self.ways[event.state, event.next, event.catcher] += 1
 
     def _iteration(self, event: e.AnyEvent) -> None:
         match event:
+            case e.ParallelStarted():
+                self._begin(event.scope)
             case e.MapStarted():
+                self._begin(event.scope)
                 self._count_iterations(event.state, length=event.length)
             case e.TaskScheduled():
                 self._asked(event)
@@ -157,10 +220,10 @@ class _Fold:
             case e.MapIterationSucceeded():
                 self._count_iterations(event.state, succeeded=self._taken.get(event.scope, 1))
             case e.MapIterationFailed():
-                self._count_iterations(event.state, failed=self._taken.get(event.scope, 1))
+                self._lose(event, "failed")
                 self._settle(self._within(event.scope))
             case e.MapIterationAborted():
-                self._count_iterations(event.state, aborted=self._taken.get(event.scope, 1))
+                self._lose(event, "aborted")
                 for key in self._within(event.scope):
                     self._open[key] = replace(self._open[key], aborted=True)
             case _:
@@ -190,16 +253,54 @@ class _Fold:
 
     def _close(self, keys: set[ScopeKey], *, failed: set[ScopeKey]) -> None:
         for key in sorted(keys):
-            self._count(self._open.pop(key).name, **{"failed" if key in failed else "aborted": 1})
+            self._left.states[key] = self._open[key]
+            self._end(key, "failed" if key in failed else "aborted")
+
+    def _lose(self, event: e.MapIterationFailed | e.MapIterationAborted, end: _Lost) -> None:
+        self._count_iterations(event.state, **{end: self._taken.get(event.scope, 1)})
+        self._left.items[event.scope] = (event.state, end)
+
+    # ---- what a redrive opens again
+
+    def _go_on(self, event: e.AnyEvent) -> None:
+        """Open again what the event lies in, if that was left before a redrive: the state is entered anew by it, the
+        item no longer one that failed."""
+        redriven = self._redriven
+        if not redriven.states and not redriven.items:
+            return
+        for key in (event.scope[:depth] for depth in range(len(event.scope) + 1)):
+            open, item = redriven.states.pop(key, None), redriven.items.pop(key, None)
+            if open is not None and not (isinstance(event, e.StateEntered) and key == event.scope):
+                self._enter(key, _Open(open.name, open.type))
+            if item is not None:
+                name, end = item
+                self._count_iterations(name, **{end: -self._taken.get(key, 1)})
+
+    def _begin(self, container: ScopeKey) -> None:
+        """What ran in it before, in an attempt that failed or in an earlier round of a loop, goes on no more."""
+        self._began[container] = self._visits
+        self._forget(container, itself=False)
+
+    def _forget(self, container: ScopeKey, *, itself: bool) -> None:
+        for left in (self._left, self._redriven):
+            left.forget(container, itself=itself)
 
     # ---- counting
 
+    def _enter(self, key: ScopeKey, open: _Open) -> None:
+        self._visits += 1
+        self._open[key] = open
+        self._latest.setdefault(open.name, {})[key] = _Latest(self._visits)
+        self._count(open.name, entered=1)
+
+    def _end(self, key: ScopeKey, end: _End) -> None:
+        name = self._open.pop(key).name
+        self._latest[name][key] = replace(self._latest[name][key], end=end)
+        self._count(name, **{end: 1})
+
     def _mark(self, event: e.AnyEvent, *, failed: bool | None = None, aborted: bool = False) -> None:
-        """Note it of the state that the event is about; one that a redrive opened again is entered anew by that."""
-        open = self._open.get(event.scope)
-        if open is None:
-            open = _Open(event.state, "Task")
-            self._count(event.state, entered=1)
+        """Note it of the state that the event is about."""
+        open = self._open[event.scope]
         failed = open.failed if failed is None else failed
         self._open[event.scope] = replace(open, failed=failed, aborted=open.aborted or aborted)
 
