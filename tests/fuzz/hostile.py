@@ -314,8 +314,7 @@ def run_apart(definition: Json, value: Json) -> dict[str, Any]:
     if not child:
         try:
             os.close(reading)
-            told = _within_limits(definition, value)
-            os.write(writing, json.dumps(told).encode())
+            os.write(writing, json.dumps(_within_limits(definition, value)).encode())
         finally:
             os._exit(0)  # whatever happens: what called this goes on in the parent alone
     os.close(writing)
