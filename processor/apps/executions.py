@@ -17,7 +17,7 @@ from processor.engine.encoding import TYPES_HEADER, decode_events, decode_reject
 from processor.engine.ports import Clock, Reader, Record
 from processor.engine.topics import TopicNames, partition_of
 from processor.errors import TopicsUnfit
-from processor.interpreter.redrive import MAX_REDRIVES
+from processor.interpreter.redrive import hindrance, open_run
 from processor.model import events as e
 from processor.model.commands import token_of
 from processor.model.ids import Millis, ScopeKey, parse_execution_id, parse_numbered_key
@@ -120,7 +120,7 @@ class Chronicle:
 
     def description(self) -> Description:
         started, end, redriven = self._started, self._end, self._redriven
-        hindrance = self._hindrance()
+        reason = self._hindrance()
         return Description(
             execution_id=started.execution_id,
             state_machine=started.state_machine,
@@ -137,8 +137,8 @@ class Chronicle:
             active=() if end is not None else tuple(self._active[scope] for scope in sorted(self._active)),
             redrive_count=self._redrive_count,
             redriven_at=None if redriven is None else redriven.time,
-            redrive_status="REDRIVABLE" if hindrance is None else "NOT_REDRIVABLE",
-            redrive_status_reason=hindrance,
+            redrive_status="REDRIVABLE" if reason is None else "NOT_REDRIVABLE",
+            redrive_status_reason=reason,
             last_sequence=self._last.sequence,
         )
 
@@ -147,16 +147,10 @@ class Chronicle:
         return 0 if self._redriven is None else self._redriven.redrive_count
 
     def _hindrance(self) -> str | None:
-        """Return why a redrive would be refused, in the words of `interpreter.redrive`."""
-        if self._status in ("RUNNING", "SUCCEEDED"):
-            return f"Execution is {self._status} and cannot be redriven"
-        if self._started.type == "EXPRESS":
-            return "Execution is of an EXPRESS state machine and cannot be redriven"
-        if self._redrive_count >= MAX_REDRIVES:
-            return f"Execution was redriven {MAX_REDRIVES} times and cannot be redriven"
-        for state in self._runs.values():
-            return f"Execution has an open run of the distributed Map '{state}', which cannot be redriven yet"
-        return None
+        """Return why a redrive would be refused."""
+        runs = map(open_run, self._runs.values())
+        reason = hindrance(status=self._status, type=self._started.type, redrive_count=self._redrive_count)
+        return reason or next(runs, None)
 
     def _waits(self, scope: ScopeKey, *, token: str | None) -> None:
         self._active[scope] = replace(self._active[scope], token=token)

@@ -18,9 +18,9 @@ ORIGIN_KEY = b"#origin#"
 were carried over from."""
 
 MOVED_HEADER = "asl-moved"
+"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
 WRITTEN_HEADER = "asl-written"
 """Of a dead letter that was carried over: when it was written first, in milliseconds since the epoch."""
-"""Of a record that was carried over from another prefix: `<partition>/<offset>` there."""
 
 _DAY_MS = 86_400_000
 _LONGEST = timedelta(days=365)

@@ -36,18 +36,31 @@ def redrive(execution: Execution) -> e.ExecutionRedriven | Refused:
     )
 
 
-def _hindrance(execution: Execution) -> str | None:
-    if execution.status in ("RUNNING", "SUCCEEDED"):
-        return f"Execution is {execution.status} and cannot be redriven"
-    if execution.workflow.type == "EXPRESS":
+def hindrance(*, status: str, type: e.MachineType, redrive_count: int) -> str | None:
+    """Return why an execution of this kind, that has come to this, cannot be redriven; None: more may hinder it."""
+    if status in ("RUNNING", "SUCCEEDED"):
+        return f"Execution is {status} and cannot be redriven"
+    if type == "EXPRESS":
         return "Execution is of an EXPRESS state machine and cannot be redriven"
-    if execution.redrive_count >= MAX_REDRIVES:
+    if redrive_count >= MAX_REDRIVES:
         return f"Execution was redriven {MAX_REDRIVES} times and cannot be redriven"
+    return None
+
+
+def open_run(state: str) -> str:
+    """Return what hinders a redrive while a distributed Map of this name has a run that has not ended."""
+    return f"Execution has an open run of the distributed Map '{state}', which cannot be redriven yet"
+
+
+def _hindrance(execution: Execution) -> str | None:
+    reason = hindrance(status=execution.status, type=execution.workflow.type, redrive_count=execution.redrive_count)
+    if reason is not None:
+        return reason
     if execution.aws_events >= (execution.workflow.history_quota or MAX_HISTORY_EVENTS) - 1:
         return "Execution event history limit exceeded"
     for scope in execution.scopes.values():
         if isinstance(scope.children, Iterations) and scope.children.run is not None:
-            return f"Execution has an open run of the distributed Map '{scope.state}', which cannot be redriven yet"
+            return open_run(scope.state)
         if (missing := _missing(scope, execution.workflow)) is not None:
             return f"Revision {execution.workflow.revision} {missing}"
     return None
