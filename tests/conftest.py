@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.broker import Broker, NoKafka, find_kafka
+from tests.broker import Broker, NoKafka, OrSkipped, find_kafka
 from tests.properties.budget import ELSEWHERE
 
 settings.load_profile(ELSEWHERE)
@@ -66,6 +66,22 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
         pytest.fail(reason, pytrace=False)
     request.config.stash[MISSING] = reason
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def or_skipped(request: pytest.FixtureRequest) -> OrSkipped:
+    """For tests with a Kafka of their own: around what needs it, skips or fails like `kafka` where none can be had."""
+
+    @contextlib.contextmanager
+    def skipping() -> Iterator[None]:
+        try:
+            yield
+        except NoKafka as missing:
+            if request.config.getoption("--require-kafka"):
+                pytest.fail(str(missing), pytrace=False)
+            pytest.skip(str(missing))
+
+    return skipping
 
 
 @pytest.fixture

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
+from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -94,12 +98,37 @@ def test_leaders_are_asked_for_before_offsets_are() -> None:
     assert sorted(client.asked_leaders_of) == ["t", "u"]
 
 
-class Stuck(Silent):
-    def describe_consumer_groups(self, groups: list[str], **_: object) -> dict[str, Future[Any]]:
-        return {"g": refused(KafkaError._TIMED_OUT)}
+class Pending(Future[Any]):
+    """One that is not waited for."""
 
-    def list_consumer_group_offsets(self, groups: list[object], **_: object) -> dict[str, Future[Any]]:
-        return {"g": refused(KafkaError._TIMED_OUT)}
+    def result(self, timeout: float | None = None) -> Any:
+        if timeout is not None and not self.done():
+            raise TimeoutError
+        return super().result(timeout)
+
+
+class Stuck(Silent):
+    """One whose coordinator does not answer, while the cluster does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.question = Pending()
+        self.seconds: list[float] = []
+
+    def describe_consumer_groups(self, groups: list[str], *, request_timeout: float) -> dict[str, Future[Any]]:
+        self.seconds.append(request_timeout)
+        return {"g": self.question}
+
+    def list_consumer_group_offsets(self, groups: list[object], *, request_timeout: float) -> dict[str, Future[Any]]:
+        self.seconds.append(request_timeout)
+        return {"g": self.question}
+
+
+class Away(Stuck):
+    """One of a cluster of which nobody answers."""
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
 class Answering(Silent):
@@ -109,17 +138,80 @@ class Answering(Silent):
         return {"g": answer}
 
 
+def code_of_asking(ask: Callable[[], object]) -> int:
+    with pytest.raises(KafkaException) as raised:
+        ask()
+    return error_of(raised.value).code()
+
+
 def test_after_a_coordinator_did_not_answer_the_next_question_is_asked_by_a_new_client() -> None:
     clients: list[Any] = [Stuck(), Stuck(), Answering()]
     admin = ConfluentAdmin(lambda: clients.pop(0))
 
-    with pytest.raises(KafkaException):
-        admin.members("g")
-    with pytest.raises(KafkaException):
-        admin.committed("g", [("t", 0)])
+    assert code_of_asking(lambda: admin.members("g")) == KafkaError._TIMED_OUT
+    assert code_of_asking(lambda: admin.committed("g", [("t", 0)])) == KafkaError._TIMED_OUT
 
     assert admin.members("g") == []
     assert clients == []
+
+
+class Mistaken(Stuck):
+    """One that goes on asking who was the coordinator once: seen with librdkafka 2.16, for as long as it lived."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.question.set_exception(KafkaException(KafkaError(KafkaError.NOT_COORDINATOR)))
+
+
+def test_after_a_broker_that_is_no_coordinator_any_more_was_asked_a_new_client_asks() -> None:
+    clients: list[Any] = [Mistaken(), Answering()]
+    admin = ConfluentAdmin(lambda: clients.pop(0))
+
+    assert code_of_asking(lambda: admin.members("g")) == KafkaError.NOT_COORDINATOR
+
+    assert admin.members("g") == []
+
+
+def test_where_nobody_answers_no_new_client_and_no_second_question_wait_beside_the_first() -> None:
+    client = Away()
+    clients: list[Any] = [client]
+    admin = ConfluentAdmin(lambda: clients.pop(0))
+
+    codes = [code_of_asking(lambda: admin.members("g")) for _ in range(3)]
+
+    assert codes == [KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._TRANSPORT]
+    assert client.seconds == [3_600.0]
+
+
+def test_a_client_whose_coordinator_has_answered_late_is_asked_again() -> None:
+    client = Stuck()
+    clients: list[Any] = [client]
+    admin = ConfluentAdmin(lambda: clients.pop(0))
+
+    with pytest.raises(KafkaException):
+        admin.members("g")
+    client.question.set_result(SimpleNamespace(members=()))
+
+    assert admin.members("g") == []
+
+
+def test_a_client_is_held_until_its_coordinator_has_answered() -> None:
+    """librdkafka 2.16 may end the process where it goes before."""
+    stuck = Stuck()
+    question, gone = stuck.question, Event()
+    weakref.finalize(stuck, gone.set)
+    clients: list[Any] = [Answering(), stuck]
+    admin = ConfluentAdmin(clients.pop)
+    with pytest.raises(KafkaException):
+        admin.members("g")
+    del stuck
+
+    assert admin.members("g") == []
+    gc.collect()
+    assert not gone.is_set()
+
+    question.set_result(None)
+    assert gone.wait(30)
 
 
 def test_a_new_client_asks_for_leaders_before_offsets_whenever_the_one_before_did() -> None:
@@ -130,9 +222,33 @@ def test_a_new_client_asks_for_leaders_before_offsets_whenever_the_one_before_di
     admin.ends([("t", 0)], committed=True)
     with pytest.raises(KafkaException):
         admin.members("g")
+    admin.members("g")
     admin.ends([("t", 0)], committed=True)
 
-    assert (stuck.asked_leaders_of, answering.asked_leaders_of) == (["t"], ["t"])
+    assert (stuck.asked_leaders_of, answering.asked_leaders_of) == (["t", "__consumer_offsets"], ["t"])
+
+
+class Starting(Silent):
+    """One that lets go of its bootstrap servers while it is asked."""
+
+    def __init__(self, *, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def describe_cluster(self, **_: object) -> Future[Any]:
+        if self.left:
+            self.left -= 1
+            return refused(KafkaError._DESTROY_BROKER)
+        answer: Future[Any] = Future()
+        answer.set_result(SimpleNamespace(nodes=(1, 2, 3)))
+        return answer
+
+
+def test_what_a_bootstrap_server_was_asked_when_it_was_let_go_of_is_asked_again() -> None:
+    starting, never = Starting(times=3), Starting(times=4)
+
+    assert ConfluentAdmin(lambda: cast(Any, starting)).brokers() == 3
+    assert code_of_asking(ConfluentAdmin(lambda: cast(Any, never)).brokers) == KafkaError._DESTROY_BROKER
 
 
 def test_after_a_leader_did_not_answer_the_client_is_kept() -> None:

@@ -5,8 +5,15 @@ Here: `find_kafka`, which takes the first Kafka that can be had (a running one, 
 `python -m tests.broker` starts one by hand.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
 from tests.broker.find import find_kafka
 from tests.broker.jars import NoKafka
 from tests.broker.local import Broker, KafkaDidNotStart, start_kafka
 
-__all__ = ["Broker", "KafkaDidNotStart", "NoKafka", "find_kafka", "start_kafka"]
+__all__ = ["Broker", "KafkaDidNotStart", "NoKafka", "OrSkipped", "find_kafka", "start_kafka"]
+
+OrSkipped: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""The fixture `or_skipped`."""

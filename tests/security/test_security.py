@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import Producer
 
-from tests.broker import NoKafka
+from tests.broker import OrSkipped
 from tests.security.broker import Acl, SecuredKafka, start_secured
 
 ROOT = Path(__file__).parents[2]
@@ -132,19 +132,14 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(or_skipped: OrSkipped, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("secured")
-    try:
-        with start_secured(folder) as kafka:
-            town = Town(kafka, folder)
-            assert town.run("topics", "topics", "create", "--partitions", "2").code == 0
-            for name in MACHINES:
-                assert town.run("client", "deploy", f"{name}.json", "--name", name).code == 0
-            yield town
-    except NoKafka as missing:
-        if request.config.getoption("--require-kafka"):
-            raise
-        pytest.skip(str(missing))
+    with or_skipped(), start_secured(folder) as kafka:
+        town = Town(kafka, folder)
+        assert town.run("topics", "topics", "create", "--partitions", "2").code == 0
+        for name in MACHINES:
+            assert town.run("client", "deploy", f"{name}.json", "--name", name).code == 0
+        yield town
 
 
 def test_with_what_is_documented_every_role_does_its_work(town: Town) -> None:

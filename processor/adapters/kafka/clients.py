@@ -7,12 +7,13 @@ and leaves are its plain data classes, which a simulated broker can make too. Ad
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Thread
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 import confluent_kafka
 from confluent_kafka import (
@@ -47,11 +48,17 @@ Place: TypeAlias = tuple[str, int]
 """Topic and partition."""
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 REQUEST_SECONDS = 5.0
 """How long one question to the cluster may take before it counts as unanswered."""
+COORDINATOR_SECONDS = 3_600.0
+"""How long librdkafka may go on with one to a group's coordinator: the most that it takes. See ConfluentAdmin."""
+COORDINATORS = "__consumer_offsets"
+"""The topic whose leaders are the groups' coordinators."""
 LEADERS_SECONDS = 1.0
 """How long the question for leaders may take, and for how long its answer is good."""
+BOOTSTRAP_TRIES = 4
 LATE_SECONDS = 1.0
 """How long past its timeout a call may return, before it counts as one that never will."""
 
@@ -215,18 +222,40 @@ def within(call: Callable[[], None], *, seconds: float) -> None:
         raise raised
 
 
+def _past_bootstrap(ask: Callable[P, T]) -> Callable[P, T]:
+    """Ask again where librdkafka has just let go of the handle that it asked: that of a bootstrap server, of which it
+    knows by now which broker it is."""
+
+    @functools.wraps(ask)
+    def asking(*of: P.args, **named: P.kwargs) -> T:
+        for _ in range(BOOTSTRAP_TRIES - 1):
+            try:
+                return ask(*of, **named)
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError._DESTROY_BROKER:
+                    raise
+        return ask(*of, **named)
+
+    return asking
+
+
 class ConfluentAdmin:
-    """Where a question to a group's coordinator is not answered in time, the next is asked by a new client: an old one
-    may go on asking one that it has decommissioned (docs/decisions/0039)."""
+    """Where a question to a group's coordinator is not answered in time, or by one that is none any more, the next is
+    asked by a new client: an old one may go on asking the coordinator that it once knew. And that client is held for as long as its question is under way,
+    whose own timeout is beyond that: librdkafka ends the process where a coordinator is found for a question that it
+    has given up, and may where a client ends that looks for one (docs/decisions/0039)."""
 
     def __init__(self, make: Callable[[], AdminClient], *, now: Callable[[], float] = time.monotonic) -> None:
         self._make, self._client, self._now = make, make(), now
         self._leaders_good_until: dict[str, float] = {}  # by topic
+        self._unanswered: Future[Any] | None = None  # by a coordinator; of the present client
 
+    @_past_bootstrap
     def brokers(self) -> int:
         self._client.poll(0)  # its log lines and errors wait for this
         return len(self._result(self._client.describe_cluster(request_timeout=REQUEST_SECONDS)).nodes)
 
+    @_past_bootstrap
     def topics(self, names: Iterable[str]) -> Mapping[str, TopicState]:
         self._client.poll(0)
         answers = self._client.describe_topics(
@@ -250,6 +279,7 @@ class ConfluentAdmin:
                 )
         return found
 
+    @_past_bootstrap
     def configs(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
         self._client.poll(0)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -286,10 +316,10 @@ class ConfluentAdmin:
         return self._offsets(places, _LATEST, isolation)
 
     def members(self, group: str) -> Sequence[Member]:
-        self._client.poll(0)
-        answers = self._client.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
         try:
-            members = self._of_coordinator(answers[group]).members
+            members = self._of_coordinator(
+                lambda client: client.describe_consumer_groups([group], request_timeout=COORDINATOR_SECONDS)[group]
+            ).members
         except KafkaException as error:
             if error_of(error).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return ()
@@ -297,17 +327,19 @@ class ConfluentAdmin:
         return [Member(m.member_id, m.group_instance_id, m.client_id) for m in members]
 
     def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
-        self._client.poll(0)
         wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in places])
-        answers = self._client.list_consumer_group_offsets([wanted], request_timeout=REQUEST_SECONDS)
+        answer = self._of_coordinator(
+            lambda client: client.list_consumer_group_offsets([wanted], request_timeout=COORDINATOR_SECONDS)[group]
+        )
         found = {}
-        for place in self._of_coordinator(answers[group]).topic_partitions:
+        for place in answer.topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
             if place.offset >= 0:
                 found[place.topic, place.partition] = place.offset
         return found
 
+    @_past_bootstrap
     def groups(self) -> Sequence[str]:
         self._client.poll(0)
         answer = self._result(self._client.list_consumer_groups(request_timeout=REQUEST_SECONDS))
@@ -315,15 +347,35 @@ class ConfluentAdmin:
             raise answer.errors[0]
         return sorted(group.group_id for group in answer.valid)
 
-    def _of_coordinator(self, future: Future[T]) -> T:
+    def _of_coordinator(self, ask: Callable[[AdminClient], Future[Any]]) -> Any:
+        if self._unanswered is not None and not self._unanswered.done():
+            # Where nobody answers at all there is nothing that a new client could do better.
+            self._client.list_topics(COORDINATORS, timeout=LEADERS_SECONDS)
+            self._renew()
+        self._unanswered = None
+        self._client.poll(0)
+        future = ask(self._client)
         try:
-            return self._result(future)
+            return future.result(timeout=REQUEST_SECONDS)
+        except TimeoutError:
+            self._unanswered = future
+            held = [self._client]  # by the future, which librdkafka holds
+            future.add_done_callback(lambda _: _let_go(held))
+            self._client.poll(0)
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"the coordinator has not answered in {REQUEST_SECONDS:g} s")
+            ) from None
         except KafkaException as exception:
-            if error_of(exception).code() == KafkaError._TIMED_OUT:
-                old, self._client = self._client, self._make()
-                self._leaders_good_until.clear()
-                Thread(target=_let_go, args=(old,), daemon=True).start()  # its end may wait for its connections
+            self._client.poll(0)
+            if error_of(exception).code() == KafkaError.NOT_COORDINATOR:
+                self._renew()  # it would go on asking that one
             raise
+
+    def _renew(self) -> None:
+        held = [self._client]
+        self._client = self._make()
+        self._leaders_good_until.clear()
+        _let_go(held)
 
     def _result(self, future: Future[T]) -> T:
         # The request has its own timeout; a future that outlives it by far would be the client's fault.
@@ -366,8 +418,9 @@ class ConfluentAdmin:
             self._leaders_good_until[topic] = self._now() + LEADERS_SECONDS
 
 
-def _let_go(_: AdminClient) -> None:
-    """The thread that this ends has the last reference."""
+def _let_go(held: list[AdminClient]) -> None:
+    """In a thread: where that was the last reference, the client's end waits for its connections."""
+    Thread(target=held.clear, name="client-let-go", daemon=True).start()
 
 
 def _no_leader(place: TopicPartition) -> KafkaError:
