@@ -241,9 +241,10 @@ def _past_bootstrap(ask: Callable[P, T]) -> Callable[P, T]:
 
 class ConfluentAdmin:
     """Where a question to a group's coordinator is not answered in time, or by one that is none any more, the next is
-    asked by a new client: an old one may go on asking the coordinator that it once knew. And that client is held for as long as its question is under way,
-    whose own timeout is beyond that: librdkafka ends the process where a coordinator is found for a question that it
-    has given up, and may where a client ends that looks for one (docs/decisions/0039)."""
+    asked by a new client: an old one may go on asking the coordinator that it once knew. And that client is held for as
+    long as its question is under way, whose own timeout is beyond that: librdkafka ends the process where a coordinator
+    is found for a question that it has given up, and may where a client ends that looks for one (docs/decisions/0039).
+    """
 
     def __init__(self, make: Callable[[], AdminClient], *, now: Callable[[], float] = time.monotonic) -> None:
         self._make, self._client, self._now = make, make(), now
