@@ -149,6 +149,14 @@ class LogUnavailable(AslError):
         super().__init__(f"cannot reach the log at {address}: {reason}")
 
 
+class MessageTooLarge(AslError):
+    """What is to be written takes more than the log's topics take. Nothing of it was written."""
+
+    def __init__(self, *, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+        super().__init__(f"what is to be written is larger than the log at {address} takes: {reason}")
+
+
 class TopicsUnfit(AslError):
     """`problems` names each topic and what is wrong with it."""
 

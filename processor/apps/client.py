@@ -13,7 +13,9 @@ from processor.engine.encoding import decode_command, encode_command
 from processor.engine.ports import Clock, Log, Message
 from processor.engine.topics_setup import refuse_migrated
 from processor.errors import DecodingFailed, InvalidCommand, InvalidDefinition, InvalidSettings
-from processor.model.commands import AnyCommand
+from processor.interpreter.interpreter import payload_bytes
+from processor.interpreter.turn import MAX_PAYLOAD_BYTES
+from processor.model.commands import AnyCommand, StartExecution
 from processor.model.events import MachineType
 from processor.model.ids import is_name
 from processor.model.json import Json
@@ -82,8 +84,11 @@ class Client:
     def send(self, command: AnyCommand) -> None:
         """Return once the command is durably written; what comes of it is to be read from events and rejections.
 
-        Raises InvalidCommand as `write_command` does.
+        Raises InvalidCommand as `write_command` does, and for an input that the processor would refuse for its size.
         """
+        if isinstance(command, StartExecution) and (size := payload_bytes(command)) > MAX_PAYLOAD_BYTES:
+            rule = f"must take at most {MAX_PAYLOAD_BYTES} bytes of JSON, with the context"
+            raise InvalidCommand(where="input", rule=rule, value=size)
         key = command.execution_id.encode()
         self._write(Message(topic=self._names.commands, key=key, value=write_command(command)))
 

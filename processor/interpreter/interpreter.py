@@ -115,6 +115,12 @@ def start(
     return outcome
 
 
+def payload_bytes(command: c.StartExecution) -> int:
+    """Return how much of JSON the execution is to start with: MAX_PAYLOAD_BYTES are allowed."""
+    context = 0 if command.context is None else len(json_bytes(command.context))
+    return len(json_bytes(command.input)) + context
+
+
 def first_event(
     workflow: Workflow, command: c.StartExecution, *, now: Millis, seed: bytes, cause: e.Cause
 ) -> e.ExecutionStarted | Refused:
@@ -125,7 +131,7 @@ def first_event(
             check_user_context(command.context)
     except InvalidCommand as fault:
         return Refused("InvalidCommand", str(fault))
-    size = len(json_bytes(command.input)) + len(json_bytes(command.context))
+    size = payload_bytes(command)
     if size > MAX_PAYLOAD_BYTES:
         return Refused("InputTooLarge", f"input and context take {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed")
     timeout_seconds = _longest(workflow)

@@ -326,6 +326,17 @@ def test_a_faulty_definition_is_refused_as_validate_tells_it(command: list[str])
 
 
 @pytest.mark.usefixtures("engine")
+def test_an_input_that_the_processor_would_refuse_for_its_size_is_not_sent(folder: Path) -> None:
+    (folder / "large.json").write_text(json.dumps("x" * 262_143))
+    asl("deploy", "doubling.json")
+
+    refused = asl("start", "doubling", "--input", "@large.json")
+
+    told = "asl: input: must take at most 262144 bytes of JSON, with the context, got 262145\n"
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", told)
+
+
+@pytest.mark.usefixtures("engine")
 def test_an_execution_is_deployed_started_and_looked_at() -> None:
     deployed = asl("deploy", "doubling.json", "--json")
     [told] = lines(deployed.stdout)

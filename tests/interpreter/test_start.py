@@ -96,7 +96,7 @@ def test_the_input_is_copied() -> None:
         ({"x": 10**400}, {}, "InvalidCommand", "input/x: must be JSON, got 'an integer that no float comes near to'"),
         ({}, {"context": {"Execution": 1}}, "InvalidCommand", "context: must not hold Execution, Map, State"),
         ({}, {"context": {"x": float("inf")}}, "InvalidCommand", "context/x: must be JSON, got inf"),
-        ("x" * 262_140, {}, "InputTooLarge", "input and context take 262146 bytes of JSON, 262144 are allowed"),
+        ("x" * 262_143, {}, "InputTooLarge", "input and context take 262145 bytes of JSON, 262144 are allowed"),
         ("ü" * 131_071, {"context": {"a": 1}}, "InputTooLarge", "input and context take 262151 bytes"),
     ],
 )
@@ -105,6 +105,10 @@ def test_start_rejects(input: object, more: dict[str, Any], reason: str, detail:
     assert isinstance(outcome, Rejected)
     assert (outcome.execution, outcome.events, outcome.reason) == (None, (), reason)
     assert outcome.detail.startswith(detail)
+
+
+def test_an_input_may_take_what_it_may_and_needs_no_context() -> None:
+    assert not isinstance(start(PASS, "x" * 262_142), Rejected)
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30, -(10**30), 123456789012345678901234567890])

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from confluent_kafka import KafkaError
 
-from processor.errors import AslError, LogUnavailable, TopicsUnfit
+from processor.errors import AslError, LogUnavailable, MessageTooLarge, TopicsUnfit
 
 NOT_AUTHORIZED = frozenset(
     (
@@ -42,6 +42,7 @@ ABORTABLE = frozenset(
         KafkaError.TRANSACTION_ABORTABLE,
     )
 )
+TOO_LARGE = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 TIMED_OUT = frozenset((KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT))
 # For a moment after a topic's creation or a change of leaders, what the client knows and what brokers know differ.
 SETTLING = frozenset(
@@ -96,6 +97,8 @@ def translate(error: KafkaError, *, address: str) -> AslError:
     """Return the project's own exception for one that ends what was asked for, and is no refusal."""
     if error.code() in UNKNOWN_TOPIC:
         return TopicsUnfit([f"{error.str()}; asl topics create makes what is missing"])
+    if error.code() in TOO_LARGE:
+        return MessageTooLarge(address=address, reason=describe(error))
     return LogUnavailable(address=address, reason=describe(error))
 
 

@@ -142,6 +142,7 @@ def replay_dead_letters(
             _print_letter(one, terminal)
         else:
             terminal.say(f"asl: {_place(one)} was too large to be kept whole, and is not sent")
+    terminal.say(f"asl: sent to the commands again: {sum(one.whole for one in found)}")
 
 
 def _place(letter: DeadLetter) -> str:
