@@ -58,7 +58,9 @@ class KafkaSurvey:
         for place in places:
             start = max(committed.get(place, 0), starts[place])
             records = max(0, ends[place] - start)
-            found[place[1]] = Backlog(records=records, oldest=self._time_of(place, start) if records else None)
+            oldest = self._time_of(place, start) if records else None
+            # What transactions leave behind, of aborted records and at their ends, is no command.
+            found[place[1]] = Backlog(records=0 if oldest is None else records, oldest=oldest)
         return found
 
     def _time_of(self, place: Place, offset: int) -> Millis | None:
