@@ -58,7 +58,7 @@ def _compile_object(template: dict[str, Json], pointer: str, report: Report) -> 
     skeleton: dict[str, Json] = {}
     computed: list[tuple[str, Evaluate]] = []
     for key, value in template.items():
-        name = key.removesuffix(".$") if key.endswith(".$") else key
+        name = key.removesuffix(".$")
         if name in skeleton:
             report(pointer, f"The field '{name}' is given twice")
         skeleton[name] = value

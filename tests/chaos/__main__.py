@@ -2,7 +2,8 @@
 
 Faults come one after another, of all kinds in turn, in an order drawn from the seed; some while the one before is not
 over. Afterwards everything is read and judged, and a line is added to the ledger. `--ledger` tells instead what all the
-runs in it come to, and fails where that is less than WANTED.
+runs in it come to, and fails where that is less than WANTED. `--sabotage` takes a rule away from the processor: the run
+fails where nothing is found, and adds nothing to the ledger.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tests.chaos.formats import following, release
 from tests.chaos.formats import running as running_release
 from tests.chaos.processor import STEPS
 from tests.chaos.proxy import Proxy
+from tests.chaos.sabotage import NONE, SABOTAGE
 from tests.chaos.town import INPUTS, Town
 from tests.simulation.workload import MACHINES
 
@@ -76,6 +78,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where logs and data go, and stay")
     parser.add_argument("--no-ledger", action="store_true")
     parser.add_argument("--ledger", action="store_true", help="run nothing: tell what the runs so far come to")
+    parser.add_argument("--sabotage", choices=SABOTAGE, default=NONE, help="what the processor is to lack")
     arguments = parser.parse_args()
     if arguments.ledger:
         return told(LEDGER)
@@ -84,6 +87,8 @@ def main() -> int:
         folder.mkdir(exist_ok=True, parents=True)
         entry = _run(arguments, folder)
     print(json.dumps(entry))
+    if arguments.sabotage != NONE:
+        return 0 if entry["violations"] else 1
     if not arguments.no_ledger:
         with LEDGER.open("a") as ledger:
             ledger.write(json.dumps(entry) + "\n")
@@ -104,7 +109,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         _prepare(log, names)
         town = Town(broker.bootstrap_servers, names, partitions=PARTITIONS, chance=random.Random(arguments.seed + 1))
         proxied = ",".join(f"127.0.0.1:{outer}" for _, outer in ports.values())
-        slots = {name: Slot(name, [proxied, names.prefix], folder) for name in (*SLOTS, EXTRA_SLOT)}
+        slots = {name: Slot(name, [proxied, names.prefix, arguments.sabotage], folder) for name in (*SLOTS, EXTRA_SLOT)}
         for slot in slots.values():
             running.callback(slot.kill)
         for name in SLOTS:

@@ -49,15 +49,13 @@ class Slot:
         assert not self.alive
         self.lives += 1
         self.step_file.write_text(dies_at or "")
-        bootstrap, prefix = self._arguments
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
                     "tests.chaos.processor",
-                    bootstrap,
-                    prefix,
+                    *self._arguments,
                     self.name,
                     self._folder,
                     self.format,

@@ -1,9 +1,10 @@
 """The real processor on Kafka, as a process that dies by SIGKILL at the step it is told to.
 
-    python -m tests.chaos.processor BOOTSTRAP PREFIX SLOT FOLDER FORMAT
+    python -m tests.chaos.processor BOOTSTRAP PREFIX SABOTAGE SLOT FOLDER FORMAT
 
 It dies when it next gets to the step in FOLDER/SLOT.step, which it reads when it starts and at SIGUSR1. FORMAT is
-`current` or `older`: the write format of a release that reads both (tests/chaos/formats.py).
+`current` or `older`: the write format of a release that reads both (tests/chaos/formats.py). SABOTAGE is `none`, or
+what the processor lacks (tests/chaos/sabotage.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from processor.engine import checkpoints, coverage, partitions
 from processor.engine.processor import Processor
 from processor.engine.topics import TopicNames
 from tests.chaos.formats import FORMER_FORMAT, NEXT_FORMAT, following, release, running
+from tests.chaos.sabotage import sabotaged
 
 STEPS: Final = (
     "1 commands polled",
@@ -165,12 +167,13 @@ def _often() -> None:
     partitions.WAITING_RECORDS, partitions.WAITING_BEHIND = 20, 100
 
 
-def main(bootstrap: str, prefix: str, slot: str, folder: str, written: str) -> None:
+def main(bootstrap: str, prefix: str, sabotage: str, slot: str, folder: str, written: str) -> None:
     steps = Steps(Path(folder) / f"{slot}.step")
     log_to_stderr(as_json=True)
     _often()
     write_format = FORMER_FORMAT if written == "older" else NEXT_FORMAT
-    with running(release(following(), write_format=write_format)), stopped_by_signals() as stop:
+    as_released = running(release(following(), write_format=write_format))
+    with as_released, sabotaged(sabotage), stopped_by_signals() as stop:
         run_role("processor", lambda: _Role(bootstrap, prefix, slot, steps), stop)
 
 
