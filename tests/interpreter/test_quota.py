@@ -49,7 +49,7 @@ def test_the_failure_is_the_last_event_that_the_quota_has_room_for(quota: int) -
 
 @pytest.mark.parametrize(("quota", "last"), [(6, "ExecutionFailed"), (7, "TaskScheduled")])
 def test_a_tasks_two_events_are_let_in_only_where_room_is_left_for_an_end(quota: int, last: str) -> None:
-    states = {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Task", "Resource": "r", "End": True}}
+    states: dict[str, Any] = {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Task", "Resource": "r", "End": True}}
     event = started(machine("A", states), {}, quota=quota).events[-1]
     assert (type(event).__name__, event.scope, event.state) == (last, (), "B" if last == "TaskScheduled" else "")
 
