@@ -65,7 +65,7 @@ simulation: .venv/.locked ## Ten thousand runs over a simulated broker (3 minute
 chaos: setup ## Real processors on three real brokers while things go wrong (ARGS="--minutes 60 --seed 1"); adds to the ledger (ARGS=--ledger: what it comes to)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-hostile: setup ## 100,000 hostile commands among 10,000 good ones, on three real brokers (ten minutes; ARGS="--seed 1 --rate 40")
+hostile: setup ## 100,000 hostile commands among 10,000 good ones, on three real brokers (15 minutes; ARGS="--seed 1 --rate 40" on a larger machine)
 	@$(BIN)/python -m tests.chaos.hostile $(ARGS)
 
 mutation: .venv/.locked ## Mutation testing of the interpreter (an hour and more; ARGS=--report: what the last run found)

@@ -225,10 +225,6 @@ class FakeAdmin:
         self._cluster.call("members")
         return self._cluster.group
 
-    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
-        self._cluster.call("group_offsets")
-        return {place: self._cluster.offsets[place[1]][0] for place in places if place[1] in self._cluster.offsets}
-
 
 class FakeClients:
     def __init__(self, cluster: Cluster) -> None:

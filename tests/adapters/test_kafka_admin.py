@@ -119,10 +119,6 @@ class Stuck(Silent):
         self.seconds.append(request_timeout)
         return {"g": self.question}
 
-    def list_consumer_group_offsets(self, groups: list[object], *, request_timeout: float) -> dict[str, Future[Any]]:
-        self.seconds.append(request_timeout)
-        return {"g": self.question}
-
 
 class Away(Stuck):
     """One of a cluster of which nobody answers."""
@@ -149,7 +145,7 @@ def test_after_a_coordinator_did_not_answer_the_next_question_is_asked_by_a_new_
     admin = ConfluentAdmin(lambda: clients.pop(0))
 
     assert code_of_asking(lambda: admin.members("g")) == KafkaError._TIMED_OUT
-    assert code_of_asking(lambda: admin.committed("g", [("t", 0)])) == KafkaError._TIMED_OUT
+    assert code_of_asking(lambda: admin.members("g")) == KafkaError._TIMED_OUT
 
     assert admin.members("g") == []
     assert clients == []

@@ -283,7 +283,7 @@ def main() -> int:
     parser.add_argument("--hostile", type=int, default=100_000)
     parser.add_argument("--good", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    parser.add_argument("--rate", type=float, default=40.0, help="good ones started a second")
+    parser.add_argument("--rate", type=float, default=15.0, help="good ones started a second")
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--brokers", type=int, default=3)
     parser.add_argument("--bootstrap", help="a Kafka that runs, instead of one of its own")

@@ -506,8 +506,3 @@ class SimulatedAdmin:
         self._clients.call("members")
         self._clients.process.told_fenced = False
         return [Member(m.id, m.instance, m.client) for m in self._broker.group.members.values()]
-
-    def committed(self, group: str, places: Iterable[Place]) -> Mapping[Place, int]:
-        self._clients.call("committed")
-        offsets = self._broker.group.offsets
-        return {place: offsets[place[1]][0] for place in places if place[1] in offsets}

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor.adapters.kafka.clients import Place
+from processor.adapters.kafka.clients import REQUEST_SECONDS, Consumer, Place, error_of
 from processor.adapters.kafka.connection import Connection
+from processor.adapters.kafka.faults import SETTLING
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.kafka.restore import HANGING_SECONDS
+from processor.adapters.kafka.timing import backing_off
 from processor.engine.ports import Backlog, Findings
 from processor.model.ids import Millis
 
@@ -27,6 +29,7 @@ class KafkaSurvey:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._admin, self._names = connection, connection.admin, connection.names
         self._reader = KafkaReader(connection)
+        self._consumer: Consumer | None = None
         self._hangs_after = connection.settings.transaction_timeout_seconds + HANGING_SECONDS
         self._held: dict[Place, tuple[int, float]] = {}  # the last stable offset, and since when it is that
         self._oldest: dict[int, tuple[int, Millis]] = {}  # the first waiting command's offset and time
@@ -43,6 +46,8 @@ class KafkaSurvey:
 
     def close(self) -> None:
         self._reader.close()
+        if self._consumer is not None:
+            self._consumer.close()
 
     # ---- commands
 
@@ -51,7 +56,7 @@ class KafkaSurvey:
             return {}
         places = [(self._names.commands, partition) for partition in partitions]
         # The committed first: what comes in between is waiting, and none seems to be applied before it came.
-        committed = self._ask(lambda: self._admin.committed(self._names.processor_group, places))
+        committed = self._ask(lambda: self._committed(places))
         starts = self._ask(lambda: self._admin.starts(places))
         ends = self._ask(lambda: self._admin.ends(places, committed=True))
         found = {}
@@ -61,6 +66,19 @@ class KafkaSurvey:
             oldest = self._time_of(place, start) if records else None
             # What transactions leave behind, of aborted records and at their ends, is no command.
             found[place[1]] = Backlog(records=0 if oldest is None else records, oldest=oldest)
+        return found
+
+    def _committed(self, places: Sequence[Place]) -> dict[Place, int]:
+        """Of those that have an offset; one that a transaction is about to replace still counts."""
+        if self._consumer is None:
+            settings = self._connection.settings.loner(self._names.processor_group, committed=False)
+            self._consumer = self._connection.consumer(settings)
+        found = {}
+        for place in self._consumer.committed([TopicPartition(*place) for place in places], REQUEST_SECONDS):
+            if place.error is not None:
+                raise KafkaException(place.error)
+            if place.offset >= 0:
+                found[place.topic, place.partition] = place.offset
         return found
 
     def _time_of(self, place: Place, offset: int) -> Millis | None:
@@ -96,7 +114,13 @@ class KafkaSurvey:
         return {place: now - since for place, (_, since) in held.items()}
 
     def _ask(self, question: Callable[[], T]) -> T:
+        asking = backing_off(
+            self._connection.timing,
+            retry=lambda error: error_of(error).code() in SETTLING | {KafkaError.NOT_COORDINATOR},
+            within_seconds=REQUEST_SECONDS,
+            event="leaders_settle",
+        )
         try:
-            return question()
+            return asking(question)
         except KafkaException as exception:
             raise self._connection.translate(exception) from exception
