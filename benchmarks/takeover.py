@@ -199,6 +199,8 @@ def figures_of(updates: list[Update]) -> list[Figure]:
         ),
         Figure(what="SIGTERM to its end", values=[seconds for u in updates for seconds in u.stops]),
         Figure(what="started to ready", values=[seconds for u in updates for seconds in u.returns]),
+        Figure(what="slower than twice the undisturbed p99, of an update", values=each(slowed), unit="executions"),
+        Figure(what="load over which the p99 with one update is twice that without", values=each(spread), unit="min"),
         Figure(
             what="p99 rolling / undisturbed",
             values=each(lambda u: percentile(u.rolling, 99) / percentile(u.undisturbed, 99)),
@@ -341,6 +343,23 @@ def percentile(runs: Iterable[Run], percent: int) -> float:
     """Milliseconds from a start to its execution's end."""
     seconds = sorted(run.ended - run.sent for run in runs if run.ended is not None)
     return seconds[len(seconds) * percent // 100] * 1_000
+
+
+def slow(runs: Sequence[Run], *, than_ms: float) -> int:
+    return sum(run.ended is None or (run.ended - run.sent) * 1_000 > than_ms for run in runs)
+
+
+def slowed(update: Update) -> float:
+    return float(slow(update.rolling, than_ms=MOST_P99_RATIO * percentile(update.undisturbed, 99)))
+
+
+def spread(update: Update) -> float:
+    """Return how many minutes of load, an update among them, have a p99 of MOST_P99_RATIO times the undisturbed one:
+    then one execution in a hundred is slower than that, those that are so without an update among them."""
+    otherwise = slow(update.undisturbed, than_ms=MOST_P99_RATIO * percentile(update.undisturbed, 99))
+    share = otherwise / len(update.undisturbed)
+    a_second = len(update.undisturbed) / (update.began - update.quiet)
+    return (slowed(update) - share * len(update.rolling)) / (0.01 - share) / a_second / 60
 
 
 def longest_gap(runs: Iterable[Run], *, began: float) -> float:

@@ -588,6 +588,17 @@ def test_asl_tells_its_version() -> None:
     assert told.stdout == f"asl {version('asl-processor')}\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here, the disk that is always full")
+def test_output_that_finds_no_room_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "processor", "validate", "examples/order/order.asl.json"],
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        )  # fmt: skip
+    message = "asl: the output cannot be written: No space left on device\n"
+    assert (told.returncode, told.stderr) == (2, message)
+
+
 def test_a_broker_that_is_absent_is_named(folder: Path) -> None:
     process = asl_process(folder, "list", "--log", "kafka:127.0.0.1:1")
     _, told = process.communicate(timeout=60)

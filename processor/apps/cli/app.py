@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -38,10 +39,20 @@ class FaultReporting(TyperGroup):
         except AslError as fault:
             Terminal(as_json=bool(ctx.meta.get(WANTS_JSON))).fault(fault)
             raise typer.Exit(FAULT) from None
-        except BrokenPipeError:
-            # Whoever read the output has seen enough, as head does: no fault. What is still buffered goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # whoever read the output has seen enough, as head does: no fault
+            _discard_output()
             raise typer.Exit from None
+        except OSError as fault:
+            if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _discard_output()
+            message = f"the output cannot be written: {fault.strerror}"
+            raise Terminal(as_json=bool(ctx.meta.get(WANTS_JSON))).refusal("OutputNotWritten", message) from None
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail once more at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
