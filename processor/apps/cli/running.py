@@ -60,10 +60,12 @@ def run(
 
     `supervised`: the descriptor of a socket to answer at, given by a supervisor that ends when standard input does.
     """
+    from processor.adapters.allocator import return_large_blocks
     from processor.adapters.metrics import registry_of
     from processor.apps.journal import log_to_stderr
     from processor.apps.roles import run_role, stopped_by_signals
 
+    return_large_blocks()
     log_to_stderr(as_json=as_json)
     address = settings.required_log()
 
