@@ -6,7 +6,7 @@ import contextlib
 import gc
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
@@ -106,6 +106,11 @@ class Pending(Future[Any]):
             raise TimeoutError
         return super().result(timeout)
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if timeout is not None and not self.done():
+            raise TimeoutError
+        return super().exception(timeout)
+
 
 class Stuck(Silent):
     """One whose coordinator does not answer, while the cluster does."""
@@ -168,6 +173,75 @@ def test_after_a_broker_that_is_no_coordinator_any_more_was_asked_a_new_client_a
     assert admin.members("g") == []
 
 
+def test_of_a_group_without_a_coordinator_no_more_than_some_clients_are_made() -> None:
+    """Each has threads, and is held for as long as its question is under way: an hour."""
+    made: list[Any] = []
+    clock = SimpleNamespace(now=0.0)
+
+    def make() -> Any:
+        made.append(Stuck())
+        return made[-1]
+
+    admin = ConfluentAdmin(make, now=lambda: clock.now)
+    counts = []
+    for at in (*range(0, 50, 5), 54, 55, 84, 85):
+        clock.now = float(at)
+        assert code_of_asking(lambda: admin.members("g")) == KafkaError._TIMED_OUT
+        counts.append(len(made))
+
+    assert counts == [1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 7, 7, 8]
+
+
+def test_one_that_waits_for_an_unanswered_question_asks_once_that_is_answered() -> None:
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(Stuck())
+        return made[-1]
+
+    admin = ConfluentAdmin(make, now=lambda: 0.0)
+    for _ in range(6):
+        code_of_asking(lambda: admin.members("g"))
+    made[-1].question.set_result(SimpleNamespace(members=()))
+
+    assert admin.members("g") == []
+    assert len(made) == 6
+
+
+class Shared(Silent):
+    """One that a thread waits for, while another is told that it asks the wrong broker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = Event()
+        self.answers: list[Future[Any]] = [Future(), refused(KafkaError.NOT_COORDINATOR)]
+
+    def describe_consumer_groups(self, groups: list[str], **_: object) -> dict[str, Future[Any]]:
+        self.asked.set()
+        return {"g": self.answers.pop(0)}
+
+
+def test_a_client_that_one_thread_waits_for_is_held_though_another_has_it_replaced() -> None:
+    shared, gone = Shared(), Event()
+    question = shared.answers[0]
+    weakref.finalize(shared, gone.set)
+    asked = shared.asked
+    clients: list[Any] = [Answering(), shared]
+    admin = ConfluentAdmin(clients.pop, in_flight_seconds=0.0)
+    del shared
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(admin.members, "g")
+        assert asked.wait(30)
+        assert code_of_asking(lambda: admin.members("g")) == KafkaError.NOT_COORDINATOR
+        assert admin.members("g") == []
+        gc.collect()
+        assert not gone.is_set()
+
+        question.set_result(SimpleNamespace(members=()))
+        assert waiting.result(30) == []
+    assert gone.wait(30)
+
+
 def test_where_nobody_answers_no_new_client_and_no_second_question_wait_beside_the_first() -> None:
     client = Away()
     clients: list[Any] = [client]
@@ -197,7 +271,7 @@ def test_a_client_is_held_until_its_coordinator_has_answered() -> None:
     question, gone = stuck.question, Event()
     weakref.finalize(stuck, gone.set)
     clients: list[Any] = [Answering(), stuck]
-    admin = ConfluentAdmin(clients.pop)
+    admin = ConfluentAdmin(clients.pop, in_flight_seconds=0.0)
     with pytest.raises(KafkaException):
         admin.members("g")
     del stuck

@@ -12,7 +12,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from threading import Thread
+from threading import Lock, Thread, Timer
 from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 import confluent_kafka
@@ -58,6 +58,13 @@ COORDINATORS = "__consumer_offsets"
 LEADERS_SECONDS = 1.0
 """How long the question for leaders may take, and for how long its answer is good."""
 BOOTSTRAP_TRIES = 4
+MOST_UNANSWERED = 6
+"""Questions to coordinators: with so many under way a new client is made every RENEW_SECONDS only. Each has threads."""
+RENEW_SECONDS = 30.0
+NOT_COORDINATOR_SECONDS = 5.0
+"""How soon after one client was made for that reason the next may be."""
+IN_FLIGHT_SECONDS = 60.0
+"""Within this all is answered that a client was asked when it was replaced, but for questions to coordinators."""
 LATE_SECONDS = 1.0
 """How long past its timeout a call may return, before it counts as one that never will."""
 
@@ -242,12 +249,22 @@ class ConfluentAdmin:
     asked by a new client: an old one may go on asking the coordinator that it once knew. And that client is held for as
     long as its question is under way, whose own timeout is beyond that: librdkafka ends the process where a coordinator
     is found for a question that it has given up, and may where a client ends that looks for one (docs/decisions/0039).
+    Several threads may ask at once.
     """
 
-    def __init__(self, make: Callable[[], AdminClient], *, now: Callable[[], float] = time.monotonic) -> None:
-        self._make, self._client, self._now = make, make(), now
+    def __init__(
+        self,
+        make: Callable[[], AdminClient],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        in_flight_seconds: float = IN_FLIGHT_SECONDS,
+    ) -> None:
+        self._make, self._client, self._now, self._in_flight_seconds = make, make(), now, in_flight_seconds
         self._leaders_good_until: dict[str, float] = {}  # by topic
-        self._unanswered: Future[Any] | None = None  # by a coordinator; of the present client
+        self._lock = Lock()  # for which client is asked, and what is below
+        self._unanswered: list[Future[Any]] = []  # by coordinators, of any client
+        self._stuck: Future[Any] | None = None  # of the present client
+        self._renewed_at = float("-inf")
 
     @_past_bootstrap
     def brokers(self) -> int:
@@ -334,34 +351,54 @@ class ConfluentAdmin:
         return sorted(group.group_id for group in answer.valid)
 
     def _of_coordinator(self, ask: Callable[[AdminClient], Future[Any]]) -> Any:
-        if self._unanswered is not None and not self._unanswered.done():
-            # Where nobody answers at all there is nothing that a new client could do better.
-            self._client.list_topics(COORDINATORS, timeout=LEADERS_SECONDS)
-            self._renew()
-        self._unanswered = None
-        self._client.poll(0)
-        future = ask(self._client)
+        client = self._for_coordinators()
+        client.poll(0)
+        future = ask(client)
+        held = [client]  # by the future, which librdkafka holds
+        future.add_done_callback(lambda _: _let_go(held))
         try:
             return future.result(timeout=REQUEST_SECONDS)
         except TimeoutError:
-            self._unanswered = future
-            held = [self._client]  # by the future, which librdkafka holds
-            future.add_done_callback(lambda _: _let_go(held))
-            self._client.poll(0)
-            raise KafkaException(
-                KafkaError(KafkaError._TIMED_OUT, f"the coordinator has not answered in {REQUEST_SECONDS:g} s")
-            ) from None
+            with self._lock:
+                self._unanswered.append(future)
+                if self._client is client:
+                    self._stuck = future
+            client.poll(0)
+            raise _no_coordinator() from None
         except KafkaException as exception:
-            self._client.poll(0)
+            client.poll(0)
+            # It would go on asking that one.
             if error_of(exception).code() == KafkaError.NOT_COORDINATOR:
-                self._renew()  # it would go on asking that one
+                self._renew(client, not_within_seconds=NOT_COORDINATOR_SECONDS)
             raise
 
-    def _renew(self) -> None:
-        held = [self._client]
-        self._client = self._make()
+    def _for_coordinators(self) -> AdminClient:
+        with self._lock:
+            self._unanswered = [future for future in self._unanswered if not future.done()]
+            client, stuck, many = self._client, self._stuck, len(self._unanswered) >= MOST_UNANSWERED
+        if stuck is None or stuck.done():
+            return client
+        # Where nobody answers at all there is nothing that a new client could do better.
+        client.list_topics(COORDINATORS, timeout=LEADERS_SECONDS)
+        if not self._renew(client, not_within_seconds=RENEW_SECONDS if many else 0.0):
+            try:
+                stuck.exception(timeout=REQUEST_SECONDS)
+            except TimeoutError:
+                raise _no_coordinator() from None
+        return self._client
+
+    def _renew(self, client: AdminClient, *, not_within_seconds: float) -> bool:
+        """Have a new client asked instead of this one, if that has not been done, nor for another one so shortly ago;
+        return whether it has."""
+        with self._lock:
+            if self._client is not client:
+                return True
+            if self._now() - self._renewed_at < not_within_seconds:
+                return False
+            self._client, self._stuck, self._renewed_at = self._make(), None, self._now()
         self._leaders_good_until.clear()
-        _let_go(held)
+        _let_go([client], after_seconds=self._in_flight_seconds)  # others may be asking it
+        return True
 
     def _result(self, future: Future[T]) -> T:
         # The request has its own timeout; a future that outlives it by far would be the client's fault.
@@ -404,9 +441,16 @@ class ConfluentAdmin:
             self._leaders_good_until[topic] = self._now() + LEADERS_SECONDS
 
 
-def _let_go(held: list[AdminClient]) -> None:
+def _let_go(held: list[AdminClient], *, after_seconds: float = 0.0) -> None:
     """In a thread: where that was the last reference, the client's end waits for its connections."""
-    Thread(target=held.clear, name="client-let-go", daemon=True).start()
+    letting_go = Timer(after_seconds, held.clear)
+    letting_go.name, letting_go.daemon = "client-let-go", True
+    letting_go.start()
+
+
+def _no_coordinator() -> KafkaException:
+    text = f"the coordinator has not answered in {REQUEST_SECONDS:g} s"
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, text))
 
 
 def _no_leader(place: TopicPartition) -> KafkaError:
