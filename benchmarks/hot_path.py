@@ -61,7 +61,7 @@ class Conveyor:
     def empty(self) -> bool:
         return self._next >= len(self._records)
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         if not self._begun:
             self._begun = True
             return (

@@ -135,13 +135,14 @@ class Inbox(Protocol):
     def settled(self) -> bool:
         """The group has said what is this member's, and `poll` has told of all of it."""
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         """Return what has arrived, waiting at most `timeout_seconds` for the first.
 
         Commands of a partition come in offset order and only between `open` and PartitionLost. `max_commands` may be
-        0, to be told of partitions only; a log that cannot ask so delivers one command nevertheless. Raises SlotTaken,
-        NotAuthorized, TopicsUnfit where going on is wrong. A broker out of reach is waited for inside, with backoff; a
-        file that cannot be read is LogUnavailable.
+        0, to be told of partitions only; a log that cannot ask so delivers one command nevertheless. None, where none
+        is wanted for longer, delivers none: what was read ahead is let go of, and read again afterwards. Raises
+        SlotTaken, NotAuthorized, TopicsUnfit where going on is wrong. A broker out of reach is waited for inside, with
+        backoff; a file that cannot be read is LogUnavailable.
         """
 
     def restore_events(self, *, partition: int, assignment: int, start: int) -> None:

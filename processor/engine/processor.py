@@ -129,7 +129,7 @@ class Processor:
         # What was kept goes first. The poll in between is for rebalances, which do not wait.
         kept, held = bool(self._kept), self._partitions.values()
         busy = kept or any(p.open and (p.has_runnable or p.has_woken or p.checkpoints) for p in held)
-        wanted = 0 if kept or any(p.open and p.full for p in held) else self._batch_size
+        wanted = None if any(p.open and p.full for p in held) else 0 if kept else self._batch_size
         deliveries = self._inbox.poll(timeout_seconds=0 if busy else timeout_seconds, max_commands=wanted)  # (1)
         if deliveries or not kept:  # what was kept came before the definitions were asked for last
             self._definitions.expire()

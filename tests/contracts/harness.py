@@ -133,7 +133,7 @@ class Party:
         self.commands: list[Record] = []
         self.lost: list[int] = []
 
-    def poll(self, *, max_commands: int = 100, timeout_seconds: float = 0.0) -> None:
+    def poll(self, *, max_commands: int | None = 100, timeout_seconds: float = 0.0) -> None:
         for delivery in self.inbox.poll(timeout_seconds=timeout_seconds, max_commands=max_commands):
             match delivery:
                 case PartitionTaken(partition=partition, assignment=assignment):

@@ -194,6 +194,25 @@ def test_a_poll_brings_at_most_the_commands_asked_for(harness: Harness, join: Jo
     assert sorted(record.value or b"" for record in party.commands) == [b"a", b"b", b"c", b"d", b"e", b"f"]
 
 
+def test_no_command_comes_while_none_is_wanted_and_all_come_afterwards(
+    harness: Harness, join: Joins, names: TopicNames
+) -> None:
+    values = [b"%d" % n for n in range(200)]
+    send(harness.log, *commands(names, 0, *values), *commands(names, 3, *values))
+    party = Party(join("0"))
+    while party.opened != ALL:  # those that are opened meanwhile are none the better for it
+        party.poll(max_commands=None, timeout_seconds=0.01)
+    for begun in (0, 10):
+        while len(party.commands) < begun:
+            party.poll(max_commands=1, timeout_seconds=0.01)
+        for _ in range(20):
+            party.poll(max_commands=None, timeout_seconds=0.02)
+        assert len(party.commands) == begun
+
+    settle(harness, [party], lambda: len(party.commands) >= 400)
+    assert party.arrived(0) == party.arrived(3) == [(b"m:1", value) for value in values]
+
+
 def test_a_waiting_poll_returns_when_a_command_arrives(harness: Harness, join: Joins, names: TopicNames) -> None:
     party = join.settled()
     send(harness.log, *commands(names, 2, b"a"))

@@ -482,7 +482,7 @@ class Scripted:
         self.committed: list[Transaction] = []
         self.drops = 0  # so many of the next transactions fail
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> list[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> list[Delivery]:
         return self._polls.pop(0)
 
     def restore_events(self, *, partition: int, assignment: int, start: int) -> None:

@@ -93,7 +93,7 @@ class FusedInbox:
     def settled(self) -> bool:
         return self._inner.settled
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         # Few at a time, so that there are many transactions to die between.
         return self._fuse.call(lambda: self._inner.poll(timeout_seconds=timeout_seconds, max_commands=3))
 

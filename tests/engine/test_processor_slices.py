@@ -261,12 +261,12 @@ def ordered(world: World, count: int) -> None:
         world.send(c.CompleteTask(execution_id=f"task:{number}", token=f"task:{number}##2", output=number))
 
 
-def polls_of(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def polls_of(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """Return what will hold how many commands each poll asked for."""
-    asked: list[int] = []
+    asked: list[int | None] = []
     poll = processor._inbox.poll
 
-    def noting(*, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def noting(*, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         asked.append(max_commands)
         return poll(timeout_seconds=timeout_seconds, max_commands=max_commands)
 

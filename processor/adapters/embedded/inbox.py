@@ -60,12 +60,12 @@ class EmbeddedInbox:
         self.settled = False
         self._closed = self._orderly = False
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         deadline = time.monotonic() + timeout_seconds
         while True:
             # Read before looking: what is written after this ends the wait.
             seen = self._store.version()
-            deliveries = (*self._rebalance(), *self._restore(), *self._commands(max_commands))
+            deliveries = (*self._rebalance(), *self._restore(), *self._commands(max_commands or 0))
             self.settled = True
             remaining = deadline - time.monotonic()
             if deliveries or remaining <= 0:

@@ -97,6 +97,7 @@ class KafkaInbox:
         self._membership = Membership(consumer, topic=connection.names.commands, slot=slot)
         self._held: dict[int, Holding] = {}
         self._assignments = 0
+        self._halted = False  # no commands are fetched
         self._subscribed = self._closed = False
         self._fenced: tuple[str, float] | None = None  # the last time: as which member, and when
         self._asked_at = float("-inf")
@@ -113,16 +114,17 @@ class KafkaInbox:
 
     # ---- poll
 
-    def poll(self, *, timeout_seconds: float, max_commands: int) -> Sequence[Delivery]:
+    def poll(self, *, timeout_seconds: float, max_commands: int | None) -> Sequence[Delivery]:
         deadline = self._timing.now() + timeout_seconds
         deliveries: list[Delivery] = []
+        self._halt(max_commands is None)
         while True:
             # Before joining: what an earlier process left open in this slot is aborted, and it is fenced.
             if not self._subscribed:
                 self._join()
             left = max(0.0, deadline - self._timing.now())
             if self._subscribed:
-                messages = self._collect(left, max_commands)
+                messages = self._collect(left, max_commands or 0)
                 self._lose(deliveries)
                 self._ask_again()
                 self._take(deliveries)
@@ -131,6 +133,16 @@ class KafkaInbox:
             self._connection.raise_refusal()
             if deliveries or self._timing.now() >= deadline:
                 return deliveries
+
+    def _halt(self, halted: bool) -> None:
+        if halted == self._halted:
+            return
+        self._halted = halted
+        if halted:
+            self._membership.leave(self._open)
+        else:
+            for partition in self._open:
+                self._fetch(partition, self._held[partition])
 
     def _join(self) -> None:
         if self._transactions.renew(within_seconds=RENEW_SECONDS):
@@ -158,8 +170,8 @@ class KafkaInbox:
                 self._fault(error, message)
                 continue
             holding = self._held.get(-1 if (partition := message.partition()) is None else partition)
-            if holding is None or holding.base is None:
-                continue  # of a partition no longer owned, or of an older assignment
+            if holding is None or holding.base is None or self._halted:
+                continue  # of a partition no longer owned, or of an older assignment, or on its way when it was halted
             record = record_of(message)
             if record.offset >= holding.next:
                 holding.next = record.offset + 1
@@ -283,7 +295,8 @@ class KafkaInbox:
 
     def _fetch(self, partition: int, holding: Holding) -> None:
         # The beginning by its name: what stands there may have been deleted since it was asked for.
-        self._membership.fetch(partition, offset=holding.next or OFFSET_BEGINNING)
+        if not self._halted:
+            self._membership.fetch(partition, offset=holding.next or OFFSET_BEGINNING)
 
     def commit(self, transaction: Transaction) -> Committed | None:
         group = self._membership.metadata
