@@ -9,6 +9,7 @@ AslError
 │   └── UnknownSchema      a writer's schema that this release does not ship
 ├── NotInWriteFormat       a value that cannot be written in the format that this process writes
 ├── LogUnavailable         the broker or the file cannot be reached; says which address
+├── MessageTooLarge        a record, or several at once, larger than the log's topics take
 ├── TopicsUnfit            topics that are missing, or whose partition counts differ or changed
 ├── MigrationRefused       topics that cannot be carried over to another prefix now; every reason
 ├── HistoryBroken          an events partition that cannot be folded: a gap, a missing predecessor

@@ -24,6 +24,8 @@ ASK_SECONDS: Final = 1.0
 """How old a standing may be."""
 STALE_SECONDS: Final = 30.0
 """A role that has not stepped for so long is not ready, whatever it said last."""
+FOUND_MS: Final = 60_000
+"""What was seen of the log from outside is told for so long; figures that stand still would keep alerts from firing."""
 DEAD_SECONDS: Final = 180.0
 """Nor alive, after so long. One transaction is repeated for 30 s, and its outcome sought for as long again."""
 
@@ -161,7 +163,7 @@ class ProcessorMetrics(Watch[Standing]):
             yield figure("asl_all_partitions", "Partitions that there are, whoever owns them.", count)
             yield from _counted(standing.counts)
             yield from _partitions(standing)
-        if self._found is not None:
+        if self._found is not None and self._clock.now() - self._found[1] < FOUND_MS:
             yield from _surveyed(*self._found, owned=set(self.partitions))
 
 

@@ -201,7 +201,8 @@ class Feed(Protocol):
 
 class Outbox(Protocol):
     def send(self, messages: Sequence[Message]) -> None:
-        """Return when all are durably written. Raises LogUnavailable, NotAuthorized; some may then be written."""
+        """Return when all are durably written. Raises LogUnavailable, NotAuthorized, and MessageTooLarge; some may
+        then be written."""
 
     def close(self) -> None: ...
 

@@ -537,6 +537,20 @@ def test_who_leaves_says_so_of_what_is_open_and_tells_what_it_was_told_of_deaths
     assert member.cluster.calls == ["begin", "offsets", "commit", "unsubscribe", "members"]
 
 
+def test_who_leaves_says_so_of_what_it_was_about_to_take_over_too(member: Member0) -> None:
+    last = Author(transactional_id="t.processor-9", process="before", counter=9, attempts=1)
+    member.cluster.offsets[0] = (1, last.encode())
+    member.consumer.moves += [("revoke", [0]), ("assign", [0])]
+    member.until_restored(1)  # and not opened yet
+    member.inbox.leave()
+
+    found = {p: (at, decode_author(metadata)) for p, (at, metadata) in member.cluster.offsets.items()}
+    assert found == {
+        0: (1, Author(transactional_id="t.processor-0", process="p", counter=4, attempts=1, left=True)),
+        1: (0, Author(transactional_id="t.processor-0", process="p", counter=4, left=True)),
+    }
+
+
 @pytest.mark.parametrize("refused", [KafkaError.ILLEGAL_GENERATION, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED])
 def test_who_cannot_say_that_it_leaves_leaves_all_the_same(member: Member0, refused: int) -> None:
     member.cluster.faults["offsets"].append(fault(refused))

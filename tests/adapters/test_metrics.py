@@ -242,6 +242,15 @@ def test_lag_is_told_against_retention_as_it_was_when_it_was_looked_at(watched: 
     assert watched.shown("asl_commands_lag_records", partition="9") is None  # it is another's by now
 
 
+def test_what_was_seen_a_minute_ago_is_told_no_longer(watched: Watched) -> None:
+    watched.metrics.surveyed(findings(backlogs={0: Backlog(records=5, oldest=None)}))
+
+    watched.world.advance(59.9)
+    assert watched.shown("asl_commands_lag_records", partition="0") == 5.0
+    watched.world.advance(0.1)
+    assert watched.shown("asl_commands_lag_records", partition="0") is None
+
+
 def test_where_nothing_waits_the_lag_is_nothing_and_without_retention_none_is_told(watched: Watched) -> None:
     watched.metrics.surveyed(findings(backlogs={0: Backlog(records=0, oldest=None)}))
 

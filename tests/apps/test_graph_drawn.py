@@ -233,6 +233,7 @@ def test_without_graphviz_svg_says_what_to_install(monkeypatch: pytest.MonkeyPat
     ("program", "reason"),
     [
         ("import os; os.kill(os.getpid(), 11)", "it ended with signal 11"),
+        ("import time; time.sleep(60)", "it has not ended in 2 s"),
         ("import os; print('a warning of fonts'); raise SystemExit('no layout')", "it ended with code 1: no layout"),
     ],
 )
@@ -242,6 +243,7 @@ def test_where_graphviz_dies_the_caller_is_told(
     dying = tmp_path / "dying.py"
     dying.write_text(program)
     monkeypatch.setattr(graph_svg, "_PROGRAM", dying)
+    monkeypatch.setattr(graph_svg, "MOST_SECONDS", 2.0 if "sleep" in program else 60.0)
     with pytest.raises(DrawingFailed) as told:
         svg(small())
     assert told.value.reason == reason

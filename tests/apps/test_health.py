@@ -222,25 +222,26 @@ def test_a_worker_tells_what_it_runs_and_what_is_unresolved() -> None:
 
 
 class Unreachable(MemoryLog):
-    down = True
+    fault: Exception | None = None
 
     def survey(self) -> Survey:  # type: ignore[override]  # or none
-        if self.down:
-            raise LogUnavailable(address=self.address, reason="a test")
+        if self.fault is not None:
+            raise self.fault
         return super().survey()
 
 
-def test_a_look_from_outside_is_told_and_one_that_comes_to_nothing_counted() -> None:
+@pytest.mark.parametrize("fault", [LogUnavailable(address="memory:", reason="a test"), ZeroDivisionError()])
+def test_a_look_from_outside_is_told_and_one_that_comes_to_nothing_counted(fault: Exception) -> None:
     world, seconds = World(partitions=1), Seconds()
     world.settle()
     metrics = ProcessorMetrics(clock=world.clock, monotonic=seconds)
     metrics.stepped(world.processor.standing)
     log = Unreachable(world.names)
-    log._store = world.log._store
+    log._store, log.fault = world.log._store, fault
     surveyor = Surveyor(log, metrics)
     surveyor.look()
     failed = generate_latest(registry_of(metrics)).decode()
-    log.down = False
+    log.fault = None
     world.start("nothing:a")
     world.advance(4)
     surveyor.look()

@@ -72,6 +72,13 @@ class Holding:
     base: int | None = None  # the next command not yet committed; set when opened
     next: int = 0  # the next command to be delivered
 
+    @property
+    def committed(self) -> int | None:
+        """What is committed under this process's own name, None where nothing is."""
+        if self.base is None and self.named and self.stable is not None:
+            return self.stable.offset
+        return self.base
+
 
 class KafkaInbox:
     """Implements ports.Inbox. Not thread-safe: one thread polls and commits.
@@ -415,7 +422,7 @@ class KafkaInbox:
         """So that the next owner does not take this one for dead. In a transaction: an offset that is committed outside
         is only as good as the client's membership of that moment."""
         group = self._membership.metadata
-        offsets = {p: holding.base for p, holding in self._held.items() if holding.base is not None}
+        offsets = {p: offset for p, holding in self._held.items() if (offset := holding.committed) is not None}
         if group is None or not self._transactions.ready or not offsets:
             return
         attempts = {partition: self._held[partition].attempts for partition in offsets}

@@ -40,6 +40,7 @@ class KafkaReader:
     def end(self, topic: str, partition: int) -> int:
         """A commit returns before its markers are written, so an end that lags behind the high watermark is waited
         for, though not long: whoever committed, or heard of it, then reads it here."""
+        self.serve()
         place = (topic, partition)
         written = self._ask(lambda: self._admin.ends([place], committed=False))[place]
         deadline = self._timing.now() + MARKERS_SECONDS
@@ -54,6 +55,11 @@ class KafkaReader:
         if end is not None:
             stop = min(stop, end)
         return self._read(topic, partition, start, stop)
+
+    def serve(self) -> None:
+        """Hear what the kept consumers have to say of their brokers: until then it waits, and takes memory."""
+        for consumer in self._idle:
+            consumer.poll(0)
 
     def close(self) -> None:
         self._closed = True

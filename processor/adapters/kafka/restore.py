@@ -48,6 +48,7 @@ STABLE_OF_ONE_SECONDS = 0.05  # dead owners leave many pending at once, which wo
 OWNERS_SECONDS = 2.0
 PASSING_FAULT_SECONDS = 0.2
 READ_SECONDS = 0.05
+REST_SECONDS = 1.0
 # Retention deleted what stood at the beginning between asking where it is and reading there.
 BEGINNING_MOVED = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))
 
@@ -202,9 +203,15 @@ class Restorer:
     def _take_requests(self, *, wait: bool) -> None:
         while True:
             try:
-                kind, partition, assignment, start = self._requests.get(block=wait)
+                kind, partition, assignment, start = self._requests.get(block=wait, timeout=REST_SECONDS)
             except queue.Empty:
-                return
+                if not wait:
+                    return
+                if self._reader is not None:
+                    self._reader.poll(0)  # what the client has to say of its brokers waits for this, and takes memory
+                if self._stopped.is_set():
+                    return
+                continue
             wait = False
             now = self._timing.now()
             known = self._takes.get(partition)

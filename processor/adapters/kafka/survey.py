@@ -35,6 +35,9 @@ class KafkaSurvey:
         self._oldest: dict[int, tuple[int, Millis]] = {}  # the first waiting command's offset and time
 
     def look(self, partitions: Sequence[int]) -> Findings:
+        self._reader.serve()
+        if self._consumer is not None:
+            self._consumer.poll(0)  # as the reader's
         places = [(topic, partition) for topic in self._names.co_partitioned for partition in partitions]
         held = self._look_at_transactions(places)
         return Findings(

@@ -63,6 +63,9 @@ class Surveyor:
         except AslError as fault:
             self._metrics.survey_failed()
             _log.warning("survey_failed", extra={"reason": str(fault)})
+        except Exception:  # whatever it is: it is counted, and the next look comes
+            self._metrics.survey_failed()
+            _log.exception("survey_failed")
         return True
 
     def _run(self) -> None:

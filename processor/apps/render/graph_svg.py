@@ -12,6 +12,7 @@ from processor.apps.render.graph_dot import dot
 from processor.apps.render.graph_visits import Visits
 from processor.errors import DrawingFailed, InvalidSettings
 
+MOST_SECONDS = 60.0
 _PROGRAM = Path(__file__).with_name("graphviz_process.py")
 
 
@@ -30,7 +31,11 @@ def svg(graph: Scope, *, visits: Visits | None = None, title: str = "") -> bytes
         )
     written = dot(graph, visits=visits, title=title).encode()
     # -P: the program's folder is no place to import from.
-    ended = subprocess.run([sys.executable, "-P", str(_PROGRAM)], input=written, capture_output=True, check=False)
+    command = [sys.executable, "-P", str(_PROGRAM)]
+    try:
+        ended = subprocess.run(command, input=written, capture_output=True, check=False, timeout=MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise DrawingFailed(reason=f"it has not ended in {MOST_SECONDS:g} s") from None
     if ended.returncode < 0:
         raise DrawingFailed(reason=f"it ended with signal {-ended.returncode}")
     if ended.returncode > 0:

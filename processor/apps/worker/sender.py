@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from processor.apps.client import write_command
 from processor.engine.ports import Message, Outbox
-from processor.errors import LogUnavailable
+from processor.errors import LogUnavailable, MessageTooLarge
 from processor.model.commands import CompleteTask, FailTask, HeartbeatTask, SubmitTask
 
 _log = logging.getLogger("processor.worker")
@@ -18,6 +18,7 @@ _log = logging.getLogger("processor.worker")
 _FIRST_DELAY_SECONDS: Final = 0.1
 _LONGEST_DELAY_SECONDS: Final = 5.0
 _MAX_BATCH: Final = 500
+_CAUSE_CHARACTERS: Final = 1_000
 
 Sent: TypeAlias = CompleteTask | SubmitTask | FailTask | HeartbeatTask
 _Written: TypeAlias = tuple[Sent, Message]
@@ -37,8 +38,10 @@ class Sender:
 
     def put(self, command: Sent) -> None:
         """Send it in its turn. Raises InvalidCommand as `write_command` does: to whoever made it, not in the thread."""
-        message = Message(topic=self._topic, key=command.execution_id.encode(), value=write_command(command))
-        self._commands.put((command, message))
+        self._commands.put((command, self._message(command)))
+
+    def _message(self, command: Sent) -> Message:
+        return Message(topic=self._topic, key=command.execution_id.encode(), value=write_command(command))
 
     def close(self, *, timeout_seconds: float) -> None:
         """Send what is waiting, give up on it after `timeout_seconds`."""
@@ -50,7 +53,11 @@ class Sender:
     def _run(self) -> None:
         try:
             while batch := self._next_batch():
-                self._send(batch)
+                try:
+                    self._send(batch)
+                except MessageTooLarge:  # one of them is, or all together
+                    for written in batch:
+                        self._send_one(written)
                 for command, _ in batch:
                     self._sent(command)
         except BaseException as fault:
@@ -74,10 +81,27 @@ class Sender:
             self._commands.put(None)
         return batch
 
+    def _send_one(self, written: _Written) -> None:
+        """Where the log does not take a result, its task fails: it would be run again for ever."""
+        try:
+            self._send([written])
+        except MessageTooLarge as fault:
+            command = written[0]
+            if not isinstance(command, CompleteTask | SubmitTask):
+                raise
+            failed = FailTask(
+                execution_id=command.execution_id,
+                token=command.token,
+                error="States.DataLimitExceeded",
+                cause=f"The result cannot be sent: {fault}"[:_CAUSE_CHARACTERS],
+            )
+            self._send([(failed, self._message(failed))])
+
     def _send(self, batch: list[_Written]) -> None:
         """Send until it is durable, waiting longer from try to try. Sent twice is harmless: each token counts once.
 
-        Raises LogUnavailable when closing takes too long: what was not sent is done again by the next owner.
+        Raises LogUnavailable when closing takes too long: what was not sent is done again by the next owner; and
+        MessageTooLarge.
         """
         messages = [message for _, message in batch]
         delay = _FIRST_DELAY_SECONDS
