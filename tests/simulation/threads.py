@@ -45,7 +45,8 @@ class SimulatedThreads:
             def put(self, item: T) -> None:
                 self._items.append(item)
 
-            def get(self, block: bool = True) -> T:
+            def get(self, block: bool = True, timeout: float | None = None) -> T:
+                # `timeout` is for hearing idle clients, which have nothing to say here.
                 while not self._items:
                     if not block:
                         raise queue.Empty
