@@ -226,6 +226,10 @@ def _partitions(standing: Standing) -> Iterator[Metric]:
             "Executions that have ended and whose ids are taken.",
             {(p.partition,): p.closed for p in partitions},
         ),
+        "asl_closed_bytes": (
+            "What is held of executions that have ended: of what failed all of it, to be redriven.",
+            {(p.partition,): p.closed_bytes for p in partitions},
+        ),
         "asl_waiting_commands": (
             "Commands read that wait for what is closed to be read.",
             {(p.partition,): p.waiting_commands for p in partitions},

@@ -36,6 +36,7 @@ class Holdings:
         self._used: OrderedDict[str, Execution] = OrderedDict()
         self._idle: dict[str, bytes] = {}
         self._closed: dict[str, bytes] = {}
+        self.closed_bytes = 0  # of their records: what failed is kept whole, to be redriven
         self._quarantined: set[str] = set()
 
     def find(self, id: str) -> Execution | ClosedExecution | None:
@@ -54,7 +55,7 @@ class Holdings:
         self._used[id] = execution
         self._used.move_to_end(id)
         self._idle.pop(id, None)
-        self._closed.pop(id, None)
+        self._forget_closed(id)
         if execution.quarantined is not None:
             self._quarantined.add(id)
         elif self._quarantined:
@@ -68,7 +69,7 @@ class Holdings:
         header = execution_header(state)
         workflow_of(self._definitions, header.state_machine, header.revision)
         self._used.pop(id, None)
-        self._closed.pop(id, None)
+        self._forget_closed(id)
         self._idle[id] = state
         if header.quarantined:
             self._quarantined.add(id)
@@ -77,13 +78,18 @@ class Holdings:
         """Keep of an execution its record of the closed topic, where it is not known any better."""
         self.forget(id)
         self._closed[id] = record
+        self.closed_bytes += len(record)
 
     def forget(self, id: str) -> None:
         """Of a purged execution nothing is left."""
         self._used.pop(id, None)
         self._idle.pop(id, None)
-        self._closed.pop(id, None)
+        self._forget_closed(id)
         self._quarantined.discard(id)
+
+    def _forget_closed(self, id: str) -> None:
+        if (record := self._closed.pop(id, None)) is not None:
+            self.closed_bytes -= len(record)
 
     def is_open(self, id: str) -> bool:
         return id in self._used or id in self._idle

@@ -83,6 +83,7 @@ class Partition:
             runnable=len(self._runnable),
             quarantined=self.holdings.quarantined_count,
             closed=self.holdings.closed_count,
+            closed_bytes=self.holdings.closed_bytes,
             waiting_commands=len(self._waiting),
             restored=dict(self.restored.records),
             restoring_left=self.restored.left,

@@ -25,6 +25,7 @@ class PartitionStanding(Struct, frozen=True, kw_only=True):
     runnable: int
     quarantined: int
     closed: int
+    closed_bytes: int
     waiting_commands: int
     restored: Mapping[Restorable, int]
     restoring_left: int

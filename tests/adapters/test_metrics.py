@@ -141,6 +141,8 @@ def test_open_and_closed_executions_are_told_by_partition(watched: Watched) -> N
     watched.settle()
     assert watched.shown("asl_open_executions", partition="0") == 0.0
     assert watched.shown("asl_closed_executions", partition="0") == 3.0
+    written = [record.value or b"" for record in watched.world.records(watched.world.names.closed)]
+    assert watched.shown("asl_closed_bytes", partition="0") == sum(map(len, written))
 
 
 def test_runnable_executions_and_their_turns_are_told(watched: Watched) -> None:
@@ -187,7 +189,9 @@ def standing(*partitions: PartitionStanding, ready: bool = False, **counts: int)
 
 
 def restoring(**fields: object) -> PartitionStanding:
-    values: dict[str, object] = dict.fromkeys(("open", "runnable", "quarantined", "closed", "waiting_commands"), 0)
+    values: dict[str, object] = dict.fromkeys(
+        ("open", "runnable", "quarantined", "closed", "closed_bytes", "waiting_commands"), 0
+    )
     values |= {"partition": 3, "state": "RESTORING", "restored": {}, "restoring_left": 0, "restore_seconds_left": None}
     return PartitionStanding(**(values | fields))  # type: ignore[arg-type]  # as they are there
 

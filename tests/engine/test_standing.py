@@ -40,7 +40,7 @@ def observed(world: World, noted: Noted) -> None:
 def standing_of(
     partition: int = 0, *, state: str = "READY", left: int = 0, seconds_left: float | None = 0.0, **counted: int
 ) -> PartitionStanding:
-    nothing = dict.fromkeys(("open", "runnable", "quarantined", "closed", "waiting_commands"), 0)
+    nothing = dict.fromkeys(("open", "runnable", "quarantined", "closed", "closed_bytes", "waiting_commands"), 0)
     return PartitionStanding(
         partition=partition,
         state=state,  # type: ignore[arg-type]  # one of them
@@ -49,6 +49,12 @@ def standing_of(
         restore_seconds_left=seconds_left,
         **(nothing | counted),
     )
+
+
+def held_of(world: World) -> int:
+    """Return what the records of closed take that stand."""
+    latest = {record.key: record.value or b"" for record in world.records(world.names.closed)}
+    return sum(map(len, latest.values()))
 
 
 @pytest.fixture
@@ -75,7 +81,7 @@ def test_a_standing_tells_of_every_partition_what_is_open_closed_and_in_quaranti
         ready=True,
         partition_count=1,
         counts=dict(world.processor.counts),
-        partitions=(standing_of(open=2, closed=1, quarantined=1),),
+        partitions=(standing_of(open=2, closed=1, closed_bytes=held_of(world), quarantined=1),),
     )
 
 
@@ -108,7 +114,7 @@ def test_a_quarantined_execution_that_is_stopped_is_no_longer_counted(world: Wor
     world.send(c.StopExecution(execution_id="task:a"))
     world.settle()
 
-    assert world.processor.standing().partitions == (standing_of(closed=1),)
+    assert world.processor.standing().partitions == (standing_of(closed=1, closed_bytes=held_of(world)),)
 
 
 def test_an_execution_that_has_spent_its_slice_is_runnable(world: World) -> None:

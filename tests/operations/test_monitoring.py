@@ -42,6 +42,7 @@ def shown_each() -> list[str]:
         runnable=1,
         quarantined=1,
         closed=1,
+        closed_bytes=1,
         waiting_commands=1,
         restored={"events": 1},
         restoring_left=1,
