@@ -74,7 +74,7 @@ def _many_in_one_event() -> Iterator[Case]:
     yield "8,000 texts of the input", _many("$length($string($states.input))", 8_000), ITEMS, EVALUATION
     yield "8,000 regular expressions", _many("$count($match('" + "a" * 17 + "b', /(a+)+$/))", 8_000), {}, EVALUATION
     yield "8,000 small ones", _many("1 + 1", 8_000), {}, None
-    yield "8,000 draws", _many("$random()", 8_000), {}, None
+    yield "4,000 draws", _many("$random()", 4_000), {}, None
     copy = "{% [$states.input.a] %}"
     copies = _pass([copy] * 3, Assign={"a": "{% [$states.input.a, 1] %}"})
     yield "copies in Assign and Output", _machine(copies), ITEMS, TOO_LARGE

@@ -24,28 +24,28 @@ SEEDS = 600
 CHUNK = 100
 
 SEEN_BY: dict[Mutant, int] = {
-    mutants.metadata_now: 939,
-    mutants.no_member_check: 1_314,
-    mutants.side_topics_to_their_stable_end: 469,
-    mutants.counter_unique_per_slot_only: 2137,
-    mutants.fence_whoever_is_named: 120,
+    mutants.metadata_now: 322,
+    mutants.no_member_check: 16,
+    mutants.side_topics_to_their_stable_end: 433,
+    mutants.counter_unique_per_slot_only: 959,
+    mutants.fence_whoever_is_named: 55,
     mutants.new_producer_without_asking: 3,
-    mutants.restore_not_tagged: 41,
-    mutants.revoked_inside_a_transaction: 939,
-    mutants.restore_to_the_stable_end: 107,
-    mutants.unstable_offset: 120,
-    mutants.offsets_after_the_transaction: 27,
-    mutants.old_epochs_accepted: 184,
+    mutants.restore_not_tagged: 21,
+    mutants.revoked_inside_a_transaction: 167,
+    mutants.restore_to_the_stable_end: 57,
+    mutants.unstable_offset: 115,
+    mutants.offsets_after_the_transaction: 18,
+    mutants.old_epochs_accepted: 125,
     mutants.continuation_without_offsets: 83,
-    mutants.fold_before_commit: 2,
-    mutants.watermark_before_offset: 1_176,
-    mutants.design_as_written: 9,
+    mutants.fold_before_commit: 1,
+    mutants.watermark_before_offset: 149,
+    mutants.design_as_written: 3,
     mutants.producer_reused_after_abort: 12,
-    mutants.token_check_off: 14,
+    mutants.token_check_off: 3,
     mutants.checkpoint_ahead_of_snapshots: 2,
-    mutants.read_uncommitted_restore: 13,
-    mutants.offset_of_the_last_event: 1604,
-    mutants.what_events_name_again: 89,
+    mutants.read_uncommitted_restore: 19,
+    mutants.offset_of_the_last_event: 1_474,
+    mutants.what_events_name_again: 49,
 }
 """A seed in which something does not hold, mostly the first; `python -m tests.simulation --mutants` finds them anew."""
 
@@ -95,12 +95,12 @@ def test_nothing_is_lost_or_doubled_wherever_a_process_dies() -> None:
     assert failing([simulate(0, faults=0, crashes={"0.1": call}) for call in range(1, calls)]) == []
 
 
-AGAIN = [{"0.1": 120, "0.2": call} for call in range(1, 160)]
-"""A process that dies, and the one after it, which foretells its death: with seed 8 commands wait for `closed` then."""
+AGAIN = [{"0.1": 100, "0.2": call} for call in range(1, 160)]
+"""A process that dies, and the one after it, which foretells its death: with seed 0 commands wait for `closed` then."""
 
 
 def test_nothing_is_lost_or_doubled_wherever_the_process_after_one_that_died_dies() -> None:
-    assert failing([simulate(8, faults=0, crashes=crashes) for crashes in AGAIN]) == []
+    assert failing([simulate(0, faults=0, crashes=crashes) for crashes in AGAIN]) == []
 
 
 def test_without_the_offset_of_before_what_is_foretold_would_lose_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_without_the_offset_of_before_what_is_foretold_would_lose_a_command(monk
 
     monkeypatch.setattr(Processor, "_foretell", take_back_late)
 
-    assert failing([simulate(8, faults=0, crashes=crashes) for crashes in AGAIN]) != []
+    assert failing([simulate(0, faults=0, crashes=crashes) for crashes in AGAIN]) != []
 
 
 def test_every_mutant_has_its_seed() -> None:
