@@ -16,7 +16,7 @@ from processor.adapters.clock import SystemClock
 from processor.apps.audit.verification import Verification
 from processor.apps.client import Client
 from processor.engine.encoding import shipped_schemas
-from processor.engine.ports import Log
+from processor.engine.ports import Log, Record
 from processor.engine.topics_setup import create_topics
 from processor.model.commands import CompleteTask, StartExecution
 from processor.model.json import Json
@@ -77,10 +77,13 @@ class Slots:
             time.sleep(LOOK_EVERY_SECONDS)
 
 
-def values(log: Log, topic: str) -> list[bytes]:
+def records(log: Log, topic: str) -> list[Record]:
     with closing(log.reader()) as reader:
-        records = (record for number in range(PARTITIONS) for record in reader.read(topic, number))
-        return [record.value for record in records if record.value is not None]
+        return [record for number in range(PARTITIONS) for record in reader.read(topic, number)]
+
+
+def values(log: Log, topic: str) -> list[bytes]:
+    return [record.value for record in records(log, topic) if record.value is not None]
 
 
 def formats(log: Log) -> set[str]:
@@ -120,6 +123,8 @@ def test_an_upgrade_a_rollback_and_the_opened_gate_with_executions_open_all_the_
         slots.replace("1", "following", "--write-format", str(NEXT_FORMAT))
         for _ in range(2):
             go_on(client)
+        tasks = log.names.tasks
+        slots.wait(lambda: len({record.key for record in records(log, tasks)}) == began, f"{began} have begun")
 
         assert formats(log) == {"older", "newer"}
         assert [role.name for role in slots.all if role.has_said("partition_stopped")] == []
